@@ -1,0 +1,1 @@
+//! Process files in every format, read into app specifications without Node.

@@ -1,0 +1,61 @@
+//! What to do after an incarnation has ended: pure functions of the definition and the record of deaths.
+
+use crate::spec::AppSpec;
+use crate::units::{Instant, Millis};
+use crate::world::{Cause, Exit, Instance, Then};
+
+/// Unstable exits in a row after which PM2 gives up by default.
+const DEFAULT_MAX_RESTARTS: u32 = 16;
+/// The longest pause of the growing series (PM2's figure).
+const LONGEST_PAUSE: Millis = Millis(15_000);
+/// Uptime after which the growing series begins anew (PM2's `EXP_BACKOFF_RESET_TIMER`).
+const SERIES_RESET: Millis = Millis(30_000);
+
+/// What follows an exit, and the counters that go with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What follows.
+    pub then: Then,
+    /// Unstable exits in a row, this one included.
+    pub unstable: u32,
+    /// The pause of the growing series, 0 when none.
+    pub last_delay: Millis,
+}
+
+/// What to do after a life of `uptime` that ended by itself with `exit` at `now`.
+///
+/// An exit sooner than `min_uptime` after the start is unstable; `max_restarts` unstable exits in a row are the end
+/// (PM2 gives up when the count reaches the limit, so the default of 16 allows 15 restarts). A longer life sets the
+/// count back to 0. With `exp_backoff_restart_delay` there is no limit unless `max_restarts` is set, because the
+/// pauses already bound the work.
+pub fn after_exit(instance: &Instance, exit: Exit, uptime: Millis, now: Instant) -> Verdict {
+    let spec = &*instance.spec;
+    let unstable = if uptime < spec.min_uptime { instance.unstable + 1 } else { 0 };
+    let stays_down = !spec.autorestart || matches!(exit, Exit::Code(code) if spec.stop_exit_codes.contains(&code));
+    if stays_down {
+        return Verdict { then: Then::Stop(Cause::Exited(exit)), unstable, last_delay: Millis(0) };
+    }
+    if limit(spec).is_some_and(|limit| unstable >= limit) {
+        return Verdict { then: Then::GiveUp(Cause::CrashLoop(unstable, exit)), unstable: 0, last_delay: Millis(0) };
+    }
+    let last_delay = next_pause(spec.exp_backoff_restart_delay, instance.last_delay, uptime);
+    let delay = if last_delay > Millis(0) { last_delay } else { spec.restart_delay };
+    Verdict { then: Then::Respawn { at: now + delay, delay, why: Cause::Exited(exit) }, unstable, last_delay }
+}
+
+/// How many unstable exits in a row are the end; `None` is no limit.
+fn limit(spec: &AppSpec) -> Option<u32> {
+    match spec.max_restarts {
+        Some(limit) => Some(limit),
+        None if spec.exp_backoff_restart_delay > Millis(0) => None,
+        None => Some(DEFAULT_MAX_RESTARTS),
+    }
+}
+
+/// The next pause of a series that starts with `first` and grows by half, as PM2's: 100, 150, 225, 337, … 15000.
+fn next_pause(first: Millis, last: Millis, uptime: Millis) -> Millis {
+    if first == Millis(0) || last == Millis(0) || uptime > SERIES_RESET {
+        return first;
+    }
+    Millis(last.0.saturating_mul(3) / 2).min(LONGEST_PAUSE)
+}

@@ -1,0 +1,335 @@
+//! What clients and the daemon say to each other: length-prefixed JSON of [`ClientMessage`] and [`ServerMessage`] on
+//! the socket `baton.sock`.
+//!
+//! A frame is a 4-byte big-endian length and that many bytes of JSON. A client sends requests with a number of its
+//! own; replies carry the number and may come in any order.
+
+use crate::select::{SelectError, Selector};
+use crate::spec::{AppSpec, Environment};
+use crate::units::{InstanceId, Millis, WallTime};
+use crate::world::{InstanceView, Signal};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// Version of this protocol. A daemon refuses another major version by name.
+pub const PROTOCOL: u32 = 1;
+/// Longest frame either side accepts, in bytes.
+pub const MAX_FRAME: u32 = 256 * 1024 * 1024;
+
+/// A frame from a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientMessage {
+    /// The client's number for this request.
+    pub id: u64,
+    /// What it wants.
+    pub request: Request,
+}
+
+/// A frame from the daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The answer to the request of this number.
+    Reply {
+        /// The client's number.
+        id: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Something changed; only for clients that subscribed.
+    Update(Update),
+}
+
+/// What a client can ask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Are you there, and who are you?
+    Hello {
+        /// The protocol the client speaks.
+        protocol: u32,
+    },
+    /// The process list.
+    List(List),
+    /// A change of the world; answered when it is done and on disk.
+    Command(Command),
+    /// Send a signal to the first process of the chosen slots.
+    Signal {
+        /// Which slots.
+        targets: Vec<Selector>,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Empty the log files of the chosen slots (all when none are named), and the daemon's own when all.
+    Flush {
+        /// Which slots.
+        targets: Vec<Selector>,
+    },
+    /// Close and open all log files again.
+    ReloadLogs,
+    /// Write the process list to the dump file.
+    Save {
+        /// Write it even when it is empty.
+        force: bool,
+    },
+    /// A snapshot now, then every update.
+    Subscribe,
+    /// Replace the daemon and the guard by this executable; no app is touched.
+    Update {
+        /// Absolute path of the new executable.
+        executable: String,
+    },
+}
+
+/// What of the process list is wanted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct List {
+    /// Only these slots; all when empty. An unknown one is an error.
+    pub targets: Vec<Selector>,
+    /// With definitions, environments and history.
+    pub whole: bool,
+    /// With memory and processor figures, measured now.
+    pub metrics: bool,
+}
+
+/// A change of the world.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Make these apps run as defined: new ones are made, present ones get the whole new definition and are started
+    /// again; surplus instances go, missing ones come.
+    Define {
+        /// The apps.
+        apps: Vec<Wish>,
+        /// Until when to wait.
+        wait: Wait,
+    },
+    /// Start one script. An app of the same name and script that is down is started with the new definition; one
+    /// that is up is refused.
+    Launch {
+        /// The app.
+        app: Box<Wish>,
+        /// Start a second copy beside one that is up.
+        force: bool,
+        /// Until when to wait.
+        wait: Wait,
+    },
+    /// Do something with slots that exist.
+    Act {
+        /// What.
+        action: Action,
+        /// With which slots.
+        targets: Vec<Selector>,
+        /// New values of the definition, applied before the action.
+        patch: Patch,
+        /// Until when to wait.
+        wait: Wait,
+    },
+    /// Slots from a dump: those whose name is not in the list yet are made.
+    Restore {
+        /// The slots.
+        slots: Vec<Saved>,
+    },
+    /// End every app, forget the list, and end the daemon and the guard.
+    Kill,
+}
+
+/// One app to define.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Its definition.
+    pub spec: AppSpec,
+    /// How many instances that means on this machine.
+    pub count: u32,
+}
+
+/// One slot of a dump.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Its definition.
+    pub spec: AppSpec,
+    /// Its number among the instances of its app.
+    pub number: u32,
+    /// Value of its `increment_var`.
+    pub increment: Option<i64>,
+    /// Whether it ran when the dump was written.
+    pub up: bool,
+}
+
+/// What to do with slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Run those that do not run; those that do are started again, as PM2 does.
+    Start,
+    /// End and keep.
+    Stop,
+    /// End and run again.
+    Restart,
+    /// End and forget.
+    Delete,
+    /// Set the restart counters to 0.
+    Reset,
+}
+
+/// New values for present slots.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Patch {
+    /// Normalised keys and values; `null` sets the key back to its default.
+    pub fields: BTreeMap<String, Value>,
+    /// Replaces the shell environment (`--update-env`); a variable that is gone goes away.
+    pub base_env: Option<Environment>,
+}
+
+/// Until when a command waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// The program runs, or could not be started.
+    #[default]
+    Spawned,
+    /// It is ready, has failed before it was, or this time is over.
+    Ready {
+        /// How long (ms).
+        timeout: Millis,
+    },
+}
+
+/// What became of one slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its number.
+    pub id: InstanceId,
+    /// Name of its app.
+    pub name: String,
+    /// What was done.
+    pub done: Done,
+}
+
+/// What was done with a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// A new slot, and its program runs (or it is listed as stopped, with `autostart: false`).
+    Launched,
+    /// A present slot was started or started again.
+    Restarted,
+    /// It is down.
+    Stopped,
+    /// It is gone.
+    Deleted,
+    /// Its counters are 0.
+    Reset,
+    /// It was not done, and why.
+    Failed(String),
+}
+
+/// An answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// To `Hello`.
+    Hello(Greeting),
+    /// To `List`.
+    List(Box<Listing>),
+    /// To a command.
+    Outcomes(Vec<Outcome>),
+    /// To a request that has nothing to say but that it is done.
+    Done,
+    /// To `Flush`: the files that were emptied.
+    Files(Vec<String>),
+    /// To `Save`: how many slots were written, and where.
+    Saved {
+        /// The dump file.
+        path: String,
+        /// Slots in it; `None` when nothing was written because the list is empty.
+        slots: Option<usize>,
+    },
+    /// It was refused; nothing was changed.
+    Refused(Refusal),
+}
+
+/// Who the daemon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeting {
+    /// Protocol it speaks.
+    pub protocol: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// Process id of the guard, when there is one.
+    pub guard: Option<u32>,
+    /// When this daemon began.
+    pub started_at: WallTime,
+    /// Things an operator should know, such as a full disk.
+    pub notices: Vec<String>,
+}
+
+/// The process list at one revision.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Listing {
+    /// Revision of the world.
+    pub revision: u64,
+    /// The slots in ascending order.
+    pub instances: Vec<InstanceView>,
+    /// Things an operator should know, such as a full disk.
+    pub notices: Vec<String>,
+}
+
+/// Why a request was refused. The texts are those that people know from PM2 where it has one.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// A word that names nothing.
+    #[error("{0}")]
+    Unknown(SelectError),
+    /// The script is running already.
+    #[error("Script already launched, add -f option to force re-execution")]
+    AlreadyLaunched,
+    /// The client speaks another protocol.
+    #[error("the daemon speaks protocol {daemon}, this program speaks {client}; run `baton update`")]
+    Protocol {
+        /// What the daemon speaks.
+        daemon: u32,
+        /// What the client speaks.
+        client: u32,
+    },
+    /// A patch holds a value that does not fit its key.
+    #[error("{0}")]
+    BadPatch(String),
+    /// The daemon is ending.
+    #[error("the daemon is ending")]
+    Ending,
+    /// The operating system refused.
+    #[error("{0}")]
+    System(String),
+}
+
+/// A change that the outside can see.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Update {
+    /// Revision after the change.
+    pub revision: u64,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// The whole list; the first update of every subscription.
+    Snapshot(Listing),
+    /// A slot is as shown now.
+    Slot(Box<InstanceView>),
+    /// A slot is gone.
+    Gone(InstanceId),
+    /// The daemon is ending.
+    Ending,
+}

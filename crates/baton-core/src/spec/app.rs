@@ -1,0 +1,255 @@
+//! The table of keys, and the struct made from it.
+
+use super::field::{Change, ChangeClass, Field, Kind};
+use super::{ExecMode, Instances};
+use crate::units::Millis;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Environment variables, sorted by name.
+pub type Environment = BTreeMap<String, String>;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogType {
+    /// The bytes as the app wrote them, with a date in front of each line when a format is set.
+    #[default]
+    Raw,
+    /// One JSON record for each line.
+    Json,
+}
+
+/// Where a definition was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Source {
+    /// Absolute path of the process file, or empty for a command line.
+    pub file: String,
+    /// Position in the file's list of apps, from 0.
+    pub index: usize,
+}
+
+/// Fingerprint of a definition: equal for equal wishes, whatever their spelling, order and comments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SpecHash(pub String);
+
+impl fmt::Display for SpecHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! app_spec {
+    ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr, $class:ident $(, also $($alias:literal)+)?; )+) => {
+        /// What one app should be: normalised, with absolute paths and every default filled in. Immutable once made.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct AppSpec { $( $(#[doc = $doc])+ pub $name: $type, )+ }
+
+        impl Default for AppSpec {
+            fn default() -> Self {
+                AppSpec { $( $name: $default, )+ }
+            }
+        }
+
+        /// Every key that this version acts on, in the order of the reference page.
+        pub const FIELDS: &[Field] = &[ $( Field {
+            name: stringify!($name),
+            aliases: &[$($($alias),+)?],
+            kind: $kind,
+            class: ChangeClass::$class,
+            doc: concat!($($doc, "\n"),+),
+        } ),+ ];
+    };
+}
+
+const ANY: Kind = Kind::Integer(0, i64::MAX);
+
+app_spec! {
+    /// Name in the list; several instances share it. Default: the script's file name without its last extension.
+    name: String = String::new(), Kind::Text, Restart;
+    /// Name of the unit (PM2's namespace) that the app belongs to.
+    namespace: String = "default".into(), Kind::Text, Live;
+    /// What is run: a file, a program on PATH, a directory with a package.json or index.js, or a command line.
+    script: String = String::new(), Kind::Path, Restart, also "exec" "cmd" "command";
+    /// Arguments of the program. One text is split as a shell would; `''` stays an empty argument.
+    args: Vec<String> = Vec::new(), Kind::Words, Restart;
+    /// Working directory. Default: the directory baton was called in.
+    cwd: String = String::new(), Kind::Path, Restart;
+    /// Program that runs the script; `none` runs the script itself. Default: by shebang, extension or content.
+    interpreter: String = "none".into(), Kind::Text, Restart, also "exec_interpreter";
+    /// Arguments of the interpreter, before the script.
+    node_args: Vec<String> = Vec::new(), Kind::Words, Restart, also "interpreter_args" "interpreterArgs";
+    /// `fork` or `cluster`.
+    exec_mode: ExecMode = ExecMode::Fork, Kind::Choice(&["fork", "fork_mode", "cluster", "cluster_mode"]), Restart;
+    /// Number of instances: n, `max` or 0 for one per processor, -n for all but n.
+    instances: Instances = Instances(1), Kind::Instances, Scale;
+    /// Variables of the app, above everything else. `undefined` and `null` are left out, objects become JSON text.
+    env: Environment = Environment::new(), Kind::Environment, Restart;
+    /// Files of variables, relative to `cwd`: above the shell, below `env`. Read again at each start.
+    env_file: Vec<String> = Vec::new(), Kind::Texts, Restart;
+    /// Inherited variables to leave out: every one whose name contains one of these texts; `true` leaves out all.
+    filter_env: Vec<String> = Vec::new(), Kind::Switch, Restart;
+    /// Variable that holds the number of the instance.
+    instance_var: String = "NODE_APP_INSTANCE".into(), Kind::Text, Restart;
+    /// Variable that grows by one from instance to instance.
+    increment_var: Option<String> = None, Kind::Text, Restart;
+    /// File for standard output. Default: `<home>/logs/<name>-out.log`; `/dev/null` writes nothing.
+    out_file: Option<String> = None, Kind::Path, Restart, also "out" "output" "out_log";
+    /// File for standard error. Default: `<home>/logs/<name>-error.log`; `/dev/null` writes nothing.
+    error_file: Option<String> = None, Kind::Path, Restart, also "error" "err" "err_file" "err_log";
+    /// File for both streams together; `true` is `<home>/logs/<name>.log`. Default: none.
+    log_file: Option<String> = None, Kind::Path, Restart, also "log";
+    /// File that holds the pid. Default: `<home>/pids/<name>-<id>.pid`.
+    pid_file: Option<String> = None, Kind::Path, Restart, also "pid";
+    /// Instances share the log files instead of adding `-<id>` to their names.
+    merge_logs: bool = true, Kind::Bool, Restart, also "combine_logs";
+    /// Write no log files.
+    disable_logs: bool = false, Kind::Bool, Restart;
+    /// `json` writes a record for each line.
+    log_type: LogType = LogType::Raw, Kind::Choice(&["raw", "json"]), Restart;
+    /// Date put in front of each line, in moment.js tokens such as `YYYY-MM-DD HH:mm:ss`.
+    log_date_format: Option<String> = None, Kind::Text, Restart;
+    /// Shorthand for the date format `YYYY-MM-DDTHH:mm:ss`.
+    time: bool = false, Kind::Bool, Restart;
+    /// `copy` moves log bytes through user space, for file systems where splice makes the app wait.
+    log_sync: String = "auto".into(), Kind::Choice(&["auto", "copy"]), Restart;
+    /// Start with the file. `false` lists the app as stopped; it can be started by name.
+    autostart: bool = true, Kind::Bool, Live;
+    /// Start again when the process ends by itself.
+    autorestart: bool = true, Kind::Bool, Live;
+    /// Exit codes that end the app without a restart.
+    stop_exit_codes: Vec<i32> = Vec::new(), Kind::Integers, Live;
+    /// Unstable exits in a row after which the app is `errored`. Default: 16, or no limit with `exp_backoff_restart_delay`.
+    max_restarts: Option<u32> = None, Kind::Integer(0, u32::MAX as i64), Live;
+    /// An exit sooner than this after the start is unstable (ms).
+    min_uptime: Millis = Millis(1000), Kind::Duration, Live;
+    /// Pause before an automatic restart (ms).
+    restart_delay: Millis = Millis(0), Kind::Duration, Live;
+    /// First pause of a growing series: each is half as long again as the last, at most 15 s; it begins anew after 30 s of uptime (ms).
+    exp_backoff_restart_delay: Millis = Millis(0), Kind::Duration, Live;
+    /// Time between the stop signal and SIGKILL (ms).
+    kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
+    /// Signal that asks the app to end. Default: SIGINT, or the daemon's PM2_KILL_SIGNAL.
+    kill_signal: Option<String> = None, Kind::Text, Live;
+    /// End the whole process tree, not only the first process.
+    treekill: bool = true, Kind::Bool, Live;
+    /// User to run as: a name or a number. Needs root.
+    uid: Option<String> = None, Kind::Text, Restart, also "user";
+    /// Group to run as: a name or a number. Default: the user's own. Needs root.
+    gid: Option<String> = None, Kind::Text, Restart;
+    /// Name of the user who started the app.
+    username: String = String::new(), Kind::Text, Context;
+    /// Sets the variable PORT.
+    port: Option<u32> = None, Kind::Integer(0, 65535), Restart;
+    /// Put the name of the chosen environment behind the app's name.
+    append_env_to_name: bool = false, Kind::Bool, Restart;
+    /// The environments `env_<name>` of the file, which `--env <name>` chooses from.
+    env_profiles: BTreeMap<String, Environment> = BTreeMap::new(), Kind::Map, Context;
+    /// The environment of the shell that started the app.
+    base_env: Environment = Environment::new(), Kind::Environment, Context;
+    /// Keys that are read, checked and kept, but not acted on by this version.
+    declared: BTreeMap<String, Value> = BTreeMap::new(), Kind::Map, Live;
+    /// Where the definition was read.
+    source: Source = Source::default(), Kind::Any, Context;
+}
+
+macro_rules! later {
+    ($( $name:literal, $kind:expr, $class:ident, $doc:literal $(, also $($alias:literal)+)?; )+) => {
+        /// Keys that this version reads, checks, keeps in [`AppSpec::declared`] and shows, but does not act on.
+        pub const LATER: &[Field] = &[ $( Field {
+            name: $name, aliases: &[$($($alias),+)?], kind: $kind, class: ChangeClass::$class, doc: $doc,
+        } ),+ ];
+    };
+}
+
+later! {
+    "watch", Kind::Switch, Live, "Restart when a file changes: true for the whole `cwd`, or a list of paths.";
+    "ignore_watch", Kind::Texts, Live, "Patterns that never cause a restart.";
+    "watch_delay", Kind::Duration, Live, "Pause between a change and the restart (ms).";
+    "watch_options", Kind::Map, Live, "Options of the watcher: followSymlinks, usePolling.";
+    "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
+    "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
+    "wait_ready", Kind::Bool, Live, "Count as started only after `process.send('ready')`.";
+    "listen_timeout", Kind::Duration, Live, "How long to wait for ready (ms).";
+    "shutdown_with_message", Kind::Bool, Live, "Ask the app to end by the IPC message `shutdown` instead of a signal.";
+    "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
+    "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
+    "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";
+    "depends_on", Kind::Any, Live, "Apps and units that must be up first.";
+    "oneshot", Kind::Bool, Live, "The app ends by itself and that is success.";
+    "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
+    "ready", Kind::Any, Live, "How to tell that the app is ready.";
+    "health", Kind::Any, Live, "How to tell that the app is well.";
+    "heartbeat", Kind::Any, Live, "Restart the app when its heartbeat stops.";
+    "listen", Kind::Any, Restart, "Sockets that baton opens for the app.";
+    "balance", Kind::Choice(&["rr", "shared", "reuseport"]), Restart, "How connections are spread over cluster workers.";
+    "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
+    "max_size", Kind::Size, Live, "Rotate a log file at this size (bytes).";
+    "retain", ANY, Live, "Rotated log files to keep.";
+    "compress", Kind::Bool, Live, "Compress rotated log files.";
+    "rotate_interval", Kind::Text, Live, "Rotate at these times, in cron notation.";
+    "log_blocking", Kind::Bool, Restart, "Make the standard output of a Node program blocking.";
+    "log_overflow", Kind::Choice(&["block", "drop"]), Live, "What happens to output that cannot be written.";
+    "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
+    "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";
+    "tasks_max", ANY, Live, "Task limit of the app's control group.";
+    "io", Kind::Any, Restart, "Settings of PM2's metrics module.";
+    "pmx", Kind::Any, Restart, "Load the metrics module into Node programs.";
+    "trace", Kind::Bool, Restart, "Tracing of PM2's metrics module.";
+    "disable_trace", Kind::Bool, Restart, "No tracing of PM2's metrics module.";
+    "automation", Kind::Bool, Restart, "Setting of PM2's metrics module.";
+    "v8", Kind::Bool, Restart, "Setting of PM2's metrics module.";
+    "event_loop_inspector", Kind::Bool, Restart, "Setting of PM2's metrics module.";
+    "deep_monitoring", Kind::Bool, Restart, "Setting of PM2's metrics module.";
+    "vizion", Kind::Bool, Live, "Read the state of the git repository.";
+    "post_update", Kind::Texts, Live, "Commands after `pull`.";
+    "kill_retry_time", Kind::Duration, Live, "PM2 looked this often whether a process had ended (ms); baton is told by the kernel.";
+    "windowsHide", Kind::Bool, Restart, "Hide the console window on Windows.", also "windows_hide";
+}
+
+impl AppSpec {
+    /// Fingerprint over everything but the context fields.
+    pub fn hash(&self) -> SpecHash {
+        let mut hasher = Sha256::new();
+        hasher.update(self.canonical().to_string());
+        SpecHash(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The definition as sorted JSON, without the context fields.
+    pub fn canonical(&self) -> Value {
+        let Ok(Value::Object(map)) = serde_json::to_value(self) else {
+            return Value::Null;
+        };
+        let sorted: BTreeMap<String, Value> = map
+            .into_iter()
+            .filter(|(key, _)| FIELDS.iter().any(|f| f.name == key && f.class != ChangeClass::Context))
+            .collect();
+        sorted.into_iter().collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Every key in which `wished` differs from this definition, with what the change needs.
+    pub fn changes(&self, wished: &AppSpec) -> Vec<Change> {
+        let (now, then) = (self.canonical(), wished.canonical());
+        FIELDS
+            .iter()
+            .filter(|field| now.get(field.name) != then.get(field.name))
+            .map(|field| Change {
+                field: field.name.into(),
+                class: field.class,
+                old: now.get(field.name).cloned().unwrap_or(Value::Null),
+                new: then.get(field.name).cloned().unwrap_or(Value::Null),
+            })
+            .collect()
+    }
+
+    /// A key of [`LATER`] as the file gave it.
+    pub fn declared_flag(&self, key: &str) -> bool {
+        self.declared.get(key).is_some_and(|value| value == true)
+    }
+}

@@ -1,0 +1,96 @@
+//! What is known about a key of a process file.
+
+use serde::{Deserialize, Serialize};
+
+/// What a change of this key needs to take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeClass {
+    /// Applied to the running process: policies, limits, delays.
+    Live,
+    /// Needs a new process: what is run, and with what.
+    Restart,
+    /// Adds or removes instances.
+    Scale,
+    /// Not part of the definition: where it came from and the shell it was started in. Never compared nor hashed.
+    Context,
+}
+
+/// The shape of a value in a process file, before it is normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text; a number is turned into its text.
+    Text,
+    /// A file path: resolved against the app's `cwd`, `~` is the home directory.
+    Path,
+    /// `true` or `false`, also as text.
+    Bool,
+    /// A whole number from the first to the second value; numeric text is accepted.
+    Integer(i64, i64),
+    /// A number of instances: a number, numeric text or `max`.
+    Instances,
+    /// Bytes: a number, or text with K, M, G or KB, MB, GB (1024-based).
+    Size,
+    /// Milliseconds: a number, or text such as `500ms`, `10s`, `5m`, `1h`.
+    Duration,
+    /// A list of texts; one text is split as a shell would.
+    Words,
+    /// A list of texts; one text is a list of one.
+    Texts,
+    /// A list of whole numbers; one number is a list of one.
+    Integers,
+    /// A map of variables to values.
+    Environment,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true`, `false`, a text or a list of texts.
+    Switch,
+    /// A map whose members are checked by the feature that reads it.
+    Map,
+    /// Anything; checked by the feature that reads it.
+    Any,
+}
+
+/// Short description of a value for an error message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape(pub &'static str);
+
+/// One key of a process file.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Canonical name, in snake case. Camel case and kebab case of it are accepted as well.
+    pub name: &'static str,
+    /// Other names, as PM2 and its ecosystem use them.
+    pub aliases: &'static [&'static str],
+    /// What a value looks like.
+    pub kind: Kind,
+    /// What a change needs.
+    pub class: ChangeClass,
+    /// What the key means, with units, for the reference page.
+    pub doc: &'static str,
+}
+
+impl Field {
+    /// The row for a canonical name or an alias in snake case.
+    pub fn find(key: &str) -> Option<&'static Field> {
+        super::FIELDS.iter().chain(super::LATER).find(|field| field.name == key || field.aliases.contains(&key))
+    }
+
+    /// Whether the key is read, checked and kept, but not acted on by this version.
+    pub fn is_later(&self) -> bool {
+        super::LATER.iter().any(|later| later.name == self.name)
+    }
+}
+
+/// One key that differs between two definitions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Canonical name of the key.
+    pub field: String,
+    /// What the change needs.
+    pub class: ChangeClass,
+    /// The value now.
+    pub old: serde_json::Value,
+    /// The value wished.
+    pub new: serde_json::Value,
+}

@@ -1,0 +1,288 @@
+//! What a request asks of each slot.
+
+use super::Effects;
+use super::effect::Effect;
+use super::lifecycle::end;
+use super::pending::{Goal, Pending};
+use crate::proto::{Action, Command, Done, Outcome, Patch, Refusal, Reply, Saved, Wait, Wish};
+use crate::select::Selector;
+use crate::spec::AppSpec;
+use crate::units::{Incarnation, InstanceId, Millis, Now, OpId};
+use crate::world::{Cause, Instance, InstanceFiles, State, Then, Verb, Wanted, World};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Begins to carry out a command; the reply comes when its goals are reached, or now when it is refused.
+pub(super) fn begin_command(
+    world: &mut World,
+    now: Now,
+    command: Command,
+    effects: &mut Effects,
+) -> Result<Pending, Refusal> {
+    if world.ending {
+        return Err(Refusal::Ending);
+    }
+    match command {
+        Command::Define { apps, wait } => {
+            let mut pending = waiting(wait, now);
+            for wish in apps {
+                define(world, now, wish, wait, &mut pending, effects);
+            }
+            Ok(pending)
+        }
+        Command::Launch { app, force, wait } => launch(world, now, *app, force, wait, effects),
+        Command::Act { action, targets, patch, wait } => act(world, now, action, &targets, &patch, wait, effects),
+        Command::Restore { slots } => Ok(restore(world, now, slots, effects)),
+        Command::Kill => {
+            world.ending = true;
+            let ids: Vec<InstanceId> = world.instances.keys().copied().collect();
+            let mut pending = Pending { shutdown: true, ..Pending::default() };
+            for id in ids {
+                remove(world, now, id, &mut pending, effects);
+            }
+            Ok(pending)
+        }
+    }
+}
+
+/// [`begin_command`], with its result put where it belongs.
+pub(super) fn begin(world: &mut World, now: Now, op: OpId, command: Command, effects: &mut Effects) {
+    match begin_command(world, now, command, effects) {
+        Ok(pending) => {
+            effects.push(Effect::Persist);
+            world.pending.insert(op, pending);
+        }
+        Err(refusal) => effects.push(Effect::Reply { op, reply: Reply::Refused(refusal) }),
+    }
+}
+
+fn waiting(wait: Wait, now: Now) -> Pending {
+    let deadline = match wait {
+        Wait::Spawned => None,
+        Wait::Ready { timeout } => Some(now.instant + timeout),
+    };
+    Pending { deadline, ..Pending::default() }
+}
+
+fn define(world: &mut World, now: Now, wish: Wish, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
+    let spec = Arc::new(wish.spec);
+    let mut present: Vec<(u32, InstanceId)> = world.named(&spec.name).map(|i| (i.number, i.id)).collect();
+    present.sort_unstable();
+    let keep = (wish.count as usize).min(present.len());
+    for (_, id) in present.drain(keep..) {
+        remove(world, now, id, pending, effects);
+    }
+    for (_, id) in present {
+        redefine(world, id, spec.clone());
+        restart(world, now, id, Verb::Start, wait, pending, effects);
+    }
+    for _ in keep..wish.count as usize {
+        add(world, now, spec.clone(), wait, pending, effects);
+    }
+}
+
+fn launch(
+    world: &mut World,
+    now: Now,
+    wish: Wish,
+    force: bool,
+    wait: Wait,
+    effects: &mut Effects,
+) -> Result<Pending, Refusal> {
+    let same: Vec<&Instance> = world.named(&wish.spec.name).filter(|i| i.spec.script == wish.spec.script).collect();
+    if !force && same.iter().any(|instance| instance.state.wanted() == Wanted::Up) {
+        return Err(Refusal::AlreadyLaunched);
+    }
+    let replaces = !force && !same.is_empty();
+    let mut pending = waiting(wait, now);
+    if replaces {
+        define(world, now, wish, wait, &mut pending, effects);
+    } else {
+        let spec = Arc::new(wish.spec);
+        for _ in 0..wish.count {
+            add(world, now, spec.clone(), wait, &mut pending, effects);
+        }
+    }
+    Ok(pending)
+}
+
+fn act(
+    world: &mut World,
+    now: Now,
+    action: Action,
+    targets: &[Selector],
+    patch: &Patch,
+    wait: Wait,
+    effects: &mut Effects,
+) -> Result<Pending, Refusal> {
+    let mut ids: Vec<InstanceId> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for target in targets {
+        let found = target.resolve(world).map_err(Refusal::Unknown)?;
+        ids.extend(found.into_iter().filter(|id| seen.insert(*id)));
+    }
+    // All definitions first, so that a bad value changes nothing.
+    let patched: Vec<(InstanceId, Arc<AppSpec>)> = ids
+        .iter()
+        .filter_map(|id| world.instances.get(id))
+        .filter(|_| *patch != Patch::default())
+        .map(|instance| Ok((instance.id, Arc::new(apply(&instance.spec, patch)?))))
+        .collect::<Result<_, Refusal>>()?;
+    for (id, spec) in patched {
+        redefine(world, id, spec);
+    }
+    let mut pending = waiting(wait, now);
+    for id in ids {
+        match action {
+            Action::Start => restart(world, now, id, Verb::Start, wait, &mut pending, effects),
+            Action::Restart => restart(world, now, id, Verb::Restart, wait, &mut pending, effects),
+            Action::Stop => {
+                end(world, now, id, Then::Stop(Cause::Operator(Verb::Stop)), effects);
+                expect(world, id, Goal::Down, Done::Stopped, &mut pending);
+            }
+            Action::Delete => remove(world, now, id, &mut pending, effects),
+            Action::Reset => reset(world, id, &mut pending),
+        }
+    }
+    Ok(pending)
+}
+
+fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects) -> Pending {
+    let present: BTreeSet<String> = world
+        .instances
+        .values()
+        .filter(|instance| !matches!(&instance.state, State::Stopped { why: Cause::Reboot }))
+        .map(|instance| instance.spec.name.clone())
+        .collect();
+    let mut pending = Pending::default();
+    for slot in slots.into_iter().filter(|slot| !present.contains(&slot.spec.name)) {
+        let cut_off = world
+            .named(&slot.spec.name)
+            .find(|i| i.number == slot.number && matches!(&i.state, State::Stopped { why: Cause::Reboot }))
+            .map(|instance| instance.id);
+        let spec = Arc::new(slot.spec);
+        let id = cut_off.unwrap_or_else(|| insert(world, now, spec.clone(), Some(slot.number), slot.increment));
+        redefine(world, id, spec);
+        if slot.up {
+            restart(world, now, id, Verb::Start, Wait::Spawned, &mut pending, effects);
+        }
+        if let Some((_, _, done)) = pending.goals.get_mut(&id) {
+            *done = Done::Launched;
+        }
+    }
+    pending
+}
+
+/// Makes one more slot of an app and starts it, unless it is listed with `autostart: false`.
+fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
+    let autostart = spec.autostart;
+    let id = insert(world, now, spec, None, None);
+    if autostart {
+        begin_slot(world, now, id, Verb::Start, wait, Done::Launched, pending, effects);
+    } else if let Some(instance) = world.instances.get(&id) {
+        pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Launched });
+    }
+}
+
+/// Makes a slot; its number is the lowest that is free among the slots of its app.
+fn insert(world: &mut World, now: Now, spec: Arc<AppSpec>, number: Option<u32>, increment: Option<i64>) -> InstanceId {
+    let taken: BTreeSet<u32> = world.named(&spec.name).map(|instance| instance.number).collect();
+    let number = number.unwrap_or_else(|| (0..).find(|n| !taken.contains(n)).unwrap_or(0));
+    let increment = increment.or_else(|| {
+        let variable = spec.increment_var.as_ref()?;
+        let highest = world.named(&spec.name).filter_map(|instance| instance.increment).max();
+        let first = || spec.env.get(variable).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Some(highest.map_or_else(first, |highest| highest + 1))
+    });
+    let id = InstanceId(world.next_id);
+    world.next_id += 1;
+    let mut instance = Instance::new(id, number, spec, now.wall, &world.directories);
+    instance.increment = increment;
+    world.instances.insert(id, instance);
+    world.touched.insert(id);
+    id
+}
+
+fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
+    if let Some(instance) = world.instances.get_mut(&id) {
+        instance.files = InstanceFiles::of(&spec, id, &world.directories);
+        instance.spec = spec;
+        world.touched.insert(id);
+    }
+}
+
+/// Starts a slot, or starts it again; a start by hand sets the crash counters back.
+fn restart(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    verb: Verb,
+    wait: Wait,
+    pending: &mut Pending,
+    effects: &mut Effects,
+) {
+    begin_slot(world, now, id, verb, wait, Done::Restarted, pending, effects);
+}
+
+#[expect(clippy::too_many_arguments, reason = "one start, told in full; a struct would only rename the arguments")]
+fn begin_slot(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    verb: Verb,
+    wait: Wait,
+    done: Done,
+    pending: &mut Pending,
+    effects: &mut Effects,
+) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    instance.unstable = 0;
+    instance.last_delay = Millis(0);
+    instance.created_at = now.wall;
+    let before: Incarnation = instance.incarnation;
+    let goal = match wait {
+        Wait::Spawned => Goal::Up(before),
+        Wait::Ready { .. } => Goal::Ready(before),
+    };
+    end(world, now, id, Then::Restart(Cause::Operator(verb)), effects);
+    expect(world, id, goal, done, pending);
+}
+
+fn remove(world: &mut World, now: Now, id: InstanceId, pending: &mut Pending, effects: &mut Effects) {
+    expect(world, id, Goal::Gone, Done::Deleted, pending);
+    end(world, now, id, Then::Remove, effects);
+}
+
+fn reset(world: &mut World, id: InstanceId, pending: &mut Pending) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    instance.restarts = 0;
+    instance.unstable = 0;
+    instance.last_delay = Millis(0);
+    pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Reset });
+    world.touched.insert(id);
+}
+
+fn expect(world: &World, id: InstanceId, goal: Goal, done: Done, pending: &mut Pending) {
+    if let Some(instance) = world.instances.get(&id) {
+        pending.goals.insert(id, (instance.spec.name.clone(), goal, done));
+    }
+}
+
+/// The definition with the patch's values in it.
+fn apply(spec: &AppSpec, patch: &Patch) -> Result<AppSpec, Refusal> {
+    let bad = |error: serde_json::Error| Refusal::BadPatch(error.to_string());
+    let defaults = serde_json::to_value(AppSpec::default()).map_err(bad)?;
+    let Value::Object(mut whole) = serde_json::to_value(spec).map_err(bad)? else {
+        return Err(Refusal::BadPatch("a definition is a map".into()));
+    };
+    for (key, value) in &patch.fields {
+        let value = if value.is_null() { defaults.get(key).cloned().unwrap_or(Value::Null) } else { value.clone() };
+        whole.insert(key.clone(), value);
+    }
+    let mut patched: AppSpec = serde_json::from_value(Value::Object(whole)).map_err(bad)?;
+    if let Some(base_env) = &patch.base_env {
+        patched.base_env = BTreeMap::clone(base_env);
+    }
+    Ok(patched)
+}

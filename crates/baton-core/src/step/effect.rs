@@ -1,0 +1,97 @@
+//! What must be done.
+
+use crate::proto::{Reply, Update};
+use crate::units::{Incarnation, InstanceId, OpId};
+use crate::world::Signal;
+use serde::{Deserialize, Serialize};
+
+/// A deed. Carried out by the daemon, in order; results come back as events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Make a process as the slot's definition says, which waits to be told to run. Answered by one `Prepared` or
+    /// `SpawnFailed`.
+    Spawn {
+        /// The slot.
+        id: InstanceId,
+        /// The life to give it.
+        incarnation: Incarnation,
+    },
+    /// Tell a prepared process to run its program. Answered by one `Spawned` or `SpawnFailed`, and after `Spawned` by
+    /// one `Exited`.
+    Go {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// Tell a prepared process not to run. Answered by `SpawnFailed`.
+    Abort {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// Send a signal to a process that was told to run.
+    Signal {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// Which signal.
+        signal: Signal,
+        /// To whom.
+        scope: Scope,
+    },
+    /// Watch what is left of the incarnation's tree; answered by `TreeGone`.
+    AwaitTree {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// Send SIGKILL to everything of the incarnation, again and again until nothing is found.
+    Kill {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// To whom.
+        scope: Scope,
+    },
+    /// The incarnation is over: its FIFOs, record and guard entries go once its output is drained.
+    Release {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// The slot is forgotten: its record goes.
+    Forget {
+        /// The slot.
+        id: InstanceId,
+    },
+    /// What is wished has changed: it must be on disk before any reply that follows.
+    Persist,
+    /// Answer a request.
+    Reply {
+        /// Which.
+        op: OpId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Tell those who subscribed.
+    Publish(Update),
+    /// End the daemon and the guard, after everything before this.
+    Shutdown,
+}
+
+/// To whom a signal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything that belongs to the incarnation.
+    Tree,
+    /// The first process alone (`treekill: false`).
+    Leader,
+}

@@ -1,0 +1,90 @@
+//! What can happen.
+
+use crate::proto::Command;
+use crate::units::{Incarnation, InstanceId, OpId};
+use crate::world::{Exit, Identity, SpawnError};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened. Every event of a process carries its incarnation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Someone asks for something.
+    Command {
+        /// Names the request in the reply.
+        op: OpId,
+        /// What is asked.
+        command: Command,
+    },
+    /// The process of an incarnation exists and waits to be told to run. Its identity must be on record before `Go`.
+    Prepared {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// The leader.
+        identity: Identity,
+    },
+    /// The program of an incarnation runs: the exec worked.
+    Spawned {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// An incarnation could not be started. Nothing of it is left.
+    SpawnFailed {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// Why.
+        error: SpawnError,
+    },
+    /// The leader ended. Comes exactly once after `Spawned`.
+    Exited {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// How.
+        exit: Exit,
+    },
+    /// Nothing of the incarnation's process tree is left: two passes found nothing. Answers `AwaitTree`.
+    TreeGone {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// Time has passed: the earliest deadline of the world is due.
+    Timer,
+    /// A new daemon has looked at an incarnation that its predecessor left.
+    Recovered {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// What it found.
+        found: Found,
+    },
+    /// The client of a request is gone; nobody waits for its reply.
+    ClientGone {
+        /// The request.
+        op: OpId,
+    },
+}
+
+/// What a new daemon found of an incarnation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// The same process lives, and its program runs.
+    Alive(Identity),
+    /// It ended meanwhile.
+    Ended(Exit),
+    /// It was never told to run, and never will.
+    NeverRan,
+    /// The machine was restarted since.
+    Rebooted,
+}

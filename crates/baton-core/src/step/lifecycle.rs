@@ -1,0 +1,371 @@
+//! What happens to one slot. Each function is one column of the table State × Event, with every state named.
+
+use super::Effects;
+use super::effect::{Effect, Scope};
+use super::event::Found;
+use crate::policy;
+use crate::units::{Incarnation, InstanceId, Millis, Now};
+use crate::world::{Cause, Death, Exit, Identity, Instance, SpawnError, State, Status, Then, World};
+
+/// Begins a new incarnation in a slot where none lives.
+pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, effects: &mut Effects) {
+    let incarnation = Incarnation(world.next_incarnation);
+    let Some(instance) = touch(world, id) else { return };
+    instance.incarnation = incarnation;
+    instance.process = None;
+    instance.started_at = Some(now.wall);
+    enter(instance, now, State::Starting { since: now.instant }, cause);
+    effects.push(Effect::Spawn { id, incarnation });
+    world.next_incarnation += 1;
+}
+
+/// Brings a slot to what `then` says: at once when nothing lives in it, else after its incarnation has ended.
+pub(super) fn end(world: &mut World, now: Now, id: InstanceId, next: Then, effects: &mut Effects) {
+    let Some(instance) = touch(world, id) else { return };
+    match &mut instance.state {
+        State::Stopped { .. } | State::Errored { .. } => settle_down(world, now, id, next, false, effects),
+        State::Backoff { .. } => settle_down(world, now, id, next, true, effects),
+        State::Starting { .. } | State::Online { .. } => stop_leader_and_tree(instance, now, next, effects),
+        // What is asked last counts, but a slot that is to leave the list leaves it.
+        State::Stopping { then: Then::Remove, .. } => {}
+        State::Stopping { then, .. } => *then = next,
+    }
+}
+
+pub(super) fn prepared(
+    world: &mut World,
+    id: InstanceId,
+    incarnation: Incarnation,
+    identity: Identity,
+    effects: &mut Effects,
+) {
+    if world.current(id, incarnation).is_none() {
+        effects.push(Effect::Abort { id, incarnation });
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    instance.process = Some(identity);
+    match &instance.state {
+        State::Starting { .. } => effects.push(Effect::Go { id, incarnation }),
+        State::Stopping { .. } => effects.push(Effect::Abort { id, incarnation }),
+        // Nothing was begun in these states: whoever prepared it was mistaken.
+        State::Stopped { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+    }
+}
+
+pub(super) fn spawned(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    match &instance.state {
+        State::Starting { .. } => {
+            let ready = instance.spec.min_uptime == Millis(0);
+            enter(instance, now, State::Online { since: now.instant, ready }, Cause::Spawned);
+            world.touched.insert(id);
+        }
+        // It was told to run and to stop at nearly the same time: the signal is on its way.
+        State::Stopping { .. } => {}
+        State::Stopped { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+    }
+}
+
+pub(super) fn spawn_failed(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    incarnation: Incarnation,
+    error: SpawnError,
+    effects: &mut Effects,
+) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    match &instance.state {
+        State::Starting { .. } => {
+            instance.process = None;
+            effects.push(Effect::Release { id, incarnation });
+            settle_down(world, now, id, Then::GiveUp(Cause::SpawnFailed(error)), false, effects);
+        }
+        State::Stopping { then, .. } => {
+            let then = then.clone();
+            instance.process = None;
+            effects.push(Effect::Release { id, incarnation });
+            settle_down(world, now, id, then, false, effects);
+        }
+        State::Stopped { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+    }
+}
+
+pub(super) fn exited(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    incarnation: Incarnation,
+    exit: Exit,
+    effects: &mut Effects,
+) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    let kill_timeout = instance.spec.kill_timeout;
+    match &mut instance.state {
+        State::Starting { since } | State::Online { since, .. } => {
+            let uptime = now.instant - *since;
+            let verdict = policy::after_exit(instance, exit, uptime, now.instant);
+            instance.unstable = verdict.unstable;
+            instance.last_delay = verdict.last_delay;
+            instance.bury(Death { incarnation, exit, at: now.wall, uptime });
+            // The rest of the tree goes before anything else starts in this slot.
+            let tree = instance.spec.treekill;
+            let stopping = State::Stopping {
+                since: now.instant,
+                kill_at: now.instant + kill_timeout,
+                killed: false,
+                exit: Some(exit),
+                tree_gone: !tree,
+                then: verdict.then,
+            };
+            enter(instance, now, stopping, Cause::Exited(exit));
+            if tree {
+                let signal = instance.stop_signal();
+                effects.push(Effect::Signal { id, incarnation, signal, scope: Scope::Tree });
+                effects.push(Effect::AwaitTree { id, incarnation });
+            }
+            finish(world, now, id, effects);
+        }
+        State::Stopping { since, exit: ended @ None, .. } => {
+            *ended = Some(exit);
+            let uptime = instance.started_at.map_or(now.instant - *since, |at| Millis(now.wall.0.saturating_sub(at.0)));
+            instance.bury(Death { incarnation, exit, at: now.wall, uptime });
+            finish(world, now, id, effects);
+        }
+        // Told twice.
+        State::Stopping { exit: Some(_), .. } => {}
+        State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+    }
+}
+
+pub(super) fn tree_gone(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation, effects: &mut Effects) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    match &mut instance.state {
+        State::Stopping { tree_gone, .. } => {
+            *tree_gone = true;
+            world.touched.insert(id);
+            finish(world, now, id, effects);
+        }
+        State::Stopped { .. }
+        | State::Starting { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
+    }
+}
+
+pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
+    for id in world.due(now.instant) {
+        let Some(instance) = touch(world, id) else { continue };
+        let incarnation = instance.incarnation;
+        match &mut instance.state {
+            // Left only by its own timer or by an operator.
+            State::Backoff { delay, .. } => {
+                let cause = Cause::Backoff(*delay);
+                instance.restarts += 1;
+                begin(world, now, id, cause, effects);
+            }
+            State::Online { since, .. } => {
+                let since = *since;
+                enter(instance, now, State::Online { since, ready: true }, Cause::Stable);
+            }
+            State::Stopping { killed, .. } => {
+                *killed = true;
+                let scope = scope(instance);
+                effects.push(Effect::Kill { id, incarnation, scope });
+            }
+            State::Stopped { .. } | State::Starting { .. } | State::Errored { .. } => {}
+        }
+    }
+}
+
+pub(super) fn recovered(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    incarnation: Incarnation,
+    found: Found,
+    effects: &mut Effects,
+) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    match found {
+        Found::Alive(identity) => {
+            instance.process = Some(identity);
+            resume(instance, now, effects);
+        }
+        Found::Ended(exit) => {
+            if let State::Stopping { tree_gone: false, .. } = &instance.state {
+                // The watch on the tree died with the old daemon.
+                effects.push(Effect::AwaitTree { id, incarnation });
+            }
+            exited(world, now, id, incarnation, exit, effects);
+        }
+        Found::NeverRan => match &instance.state {
+            State::Starting { .. } => {
+                effects.push(Effect::Release { id, incarnation });
+                begin(world, now, id, Cause::Operator(crate::world::Verb::Start), effects);
+            }
+            State::Stopping { then, .. } => {
+                let then = then.clone();
+                effects.push(Effect::Release { id, incarnation });
+                settle_down(world, now, id, then, false, effects);
+            }
+            State::Online { .. } => exited(world, now, id, incarnation, Exit::Unknown, effects),
+            State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        },
+        Found::Rebooted => match &instance.state {
+            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => {
+                instance.process = None;
+                effects.push(Effect::Release { id, incarnation });
+                settle_down(world, now, id, Then::Stop(Cause::Reboot), false, effects);
+            }
+            State::Stopping { then, .. } => {
+                let next = match then {
+                    Then::Remove => Then::Remove,
+                    Then::GiveUp(why) => Then::GiveUp(why.clone()),
+                    Then::Stop(why) => Then::Stop(why.clone()),
+                    Then::Restart(_) | Then::Respawn { .. } => Then::Stop(Cause::Reboot),
+                };
+                instance.process = None;
+                effects.push(Effect::Release { id, incarnation });
+                settle_down(world, now, id, next, false, effects);
+            }
+            State::Stopped { .. } | State::Errored { .. } => {}
+        },
+    }
+}
+
+/// Goes on with a living incarnation that another daemon left.
+fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
+    let (id, incarnation) = (instance.id, instance.incarnation);
+    match &instance.state {
+        State::Starting { since } => {
+            let since = *since;
+            enter(instance, now, State::Online { since, ready: false }, Cause::Spawned);
+        }
+        State::Online { .. } => {}
+        State::Stopping { killed, .. } => {
+            // The old daemon may have died before it could signal: a second signal is harmless, none is not.
+            let scope = scope(instance);
+            effects.push(if *killed {
+                Effect::Kill { id, incarnation, scope }
+            } else {
+                Effect::Signal { id, incarnation, signal: instance.stop_signal(), scope }
+            });
+            if instance.spec.treekill {
+                effects.push(Effect::AwaitTree { id, incarnation });
+            }
+        }
+        State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+    }
+}
+
+/// Asks the living incarnation of a slot to end.
+fn stop_leader_and_tree(instance: &mut Instance, now: Now, then: Then, effects: &mut Effects) {
+    let (id, incarnation, tree) = (instance.id, instance.incarnation, instance.spec.treekill);
+    let cause = match &then {
+        Then::Stop(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
+        Then::Respawn { why, .. } => why.clone(),
+        Then::Remove => Cause::Operator(crate::world::Verb::Delete),
+    };
+    let told_to_run = instance.process.is_some();
+    let stopping = State::Stopping {
+        since: now.instant,
+        kill_at: now.instant + instance.spec.kill_timeout,
+        killed: false,
+        exit: None,
+        tree_gone: !tree,
+        then,
+    };
+    enter(instance, now, stopping, cause);
+    // A process that was not told to run yet is called off when it is prepared.
+    if told_to_run {
+        let signal = instance.stop_signal();
+        effects.push(Effect::Signal { id, incarnation, signal, scope: scope(instance) });
+        if tree {
+            effects.push(Effect::AwaitTree { id, incarnation });
+        }
+    }
+}
+
+/// Leaves `Stopping` once the leader has exited and nothing of its tree is left.
+fn finish(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    if let State::Stopping { exit: Some(_), tree_gone: true, then, .. } = &instance.state {
+        let then = then.clone();
+        instance.process = None;
+        effects.push(Effect::Release { id, incarnation: instance.incarnation });
+        settle_down(world, now, id, then, true, effects);
+    }
+}
+
+/// Carries out `then` in a slot where nothing lives. `counts` says whether a start from here is one more restart: PM2
+/// does not count the start of an app that was stopped.
+fn settle_down(world: &mut World, now: Now, id: InstanceId, then: Then, counts: bool, effects: &mut Effects) {
+    let Some(instance) = touch(world, id) else { return };
+    match then {
+        Then::Stop(why) => {
+            enter(instance, now, State::Stopped { why: why.clone() }, why);
+            effects.push(Effect::Persist);
+        }
+        Then::GiveUp(why) => {
+            enter(instance, now, State::Errored { why: why.clone() }, why);
+            effects.push(Effect::Persist);
+        }
+        Then::Remove => {
+            world.instances.remove(&id);
+            if world.instances.is_empty() {
+                world.next_id = 0;
+            }
+            effects.push(Effect::Forget { id });
+            effects.push(Effect::Persist);
+        }
+        Then::Restart(cause) => {
+            instance.restarts += u32::from(counts);
+            begin(world, now, id, cause, effects);
+        }
+        Then::Respawn { at, why, .. } if at <= now.instant => {
+            instance.restarts += 1;
+            begin(world, now, id, why, effects);
+        }
+        Then::Respawn { at, delay, why } => {
+            enter(instance, now, State::Backoff { until: at, delay }, why);
+        }
+    }
+}
+
+fn scope(instance: &Instance) -> Scope {
+    if instance.spec.treekill { Scope::Tree } else { Scope::Leader }
+}
+
+/// The slot, marked as changed.
+fn touch(world: &mut World, id: InstanceId) -> Option<&mut Instance> {
+    let instance = world.instances.get_mut(&id)?;
+    world.touched.insert(id);
+    Some(instance)
+}
+
+fn enter(instance: &mut Instance, now: Now, state: State, cause: Cause) {
+    let was = Status::from(&instance.state);
+    instance.state = state;
+    let is = Status::from(&instance.state);
+    if was != is || is == Status::Stopped {
+        instance.note(is.as_str(), cause, now.wall);
+    }
+}

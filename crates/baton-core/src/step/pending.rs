@@ -1,0 +1,115 @@
+//! When a request is done: each slot it touched has a goal, and the reply is sent when every goal is reached or can
+//! no longer be.
+
+use super::Effects;
+use super::effect::Effect;
+use crate::proto::{Done, Outcome, Reply};
+use crate::units::{Incarnation, InstanceId, Instant, Now};
+use crate::world::{Cause, Instance, State, Then, Wanted, World};
+use std::collections::BTreeMap;
+
+/// A request that waits.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    /// What is awaited of each slot: its app's name, the goal, and what to say when it is reached.
+    pub goals: BTreeMap<InstanceId, (String, Goal, Done)>,
+    /// What is known already.
+    pub outcomes: Vec<Outcome>,
+    /// When waiting ends.
+    pub deadline: Option<Instant>,
+    /// Whether the daemon ends when this is done.
+    pub shutdown: bool,
+}
+
+/// What is awaited of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// An incarnation later than this one runs, or could not be started.
+    Up(Incarnation),
+    /// An incarnation later than this one is ready, or has failed before it was.
+    Ready(Incarnation),
+    /// Nothing runs.
+    Down,
+    /// The slot is gone.
+    Gone,
+}
+
+/// Answers every request whose goals are all decided.
+pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
+    let mut pending = std::mem::take(&mut world.pending);
+    pending.retain(|op, request| {
+        let late = request.deadline.is_some_and(|deadline| deadline <= now.instant);
+        let outcomes = &mut request.outcomes;
+        request.goals.retain(|id, (name, goal, done)| {
+            let decided = match decide(world.instances.get(id), *goal) {
+                Decision::Reached => done.clone(),
+                Decision::Failed(why) => Done::Failed(why),
+                Decision::Open if late => Done::Failed("was not ready in time".into()),
+                Decision::Open => return true,
+            };
+            outcomes.push(Outcome { id: *id, name: name.clone(), done: decided });
+            false
+        });
+        if !request.goals.is_empty() {
+            return true;
+        }
+        outcomes.sort_by_key(|outcome| outcome.id);
+        effects.push(Effect::Reply { op: *op, reply: Reply::Outcomes(std::mem::take(outcomes)) });
+        if request.shutdown {
+            effects.push(Effect::Shutdown);
+        }
+        false
+    });
+    world.pending = pending;
+}
+
+enum Decision {
+    Open,
+    Reached,
+    Failed(String),
+}
+
+fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
+    let Some(instance) = instance else {
+        return match goal {
+            Goal::Gone | Goal::Down => Decision::Reached,
+            Goal::Up(_) | Goal::Ready(_) => Decision::Failed("was deleted meanwhile".into()),
+        };
+    };
+    match goal {
+        Goal::Gone => match instance.state.wanted() {
+            Wanted::Gone => Decision::Open,
+            Wanted::Up | Wanted::Down | Wanted::Failed => Decision::Failed("is still wanted".into()),
+        },
+        Goal::Down => match &instance.state {
+            State::Stopped { .. } | State::Errored { .. } => Decision::Reached,
+            State::Stopping { then: Then::Stop(_) | Then::GiveUp(_) | Then::Remove, .. } => Decision::Open,
+            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } | State::Stopping { .. } => {
+                Decision::Failed("was started again meanwhile".into())
+            }
+        },
+        Goal::Up(after) | Goal::Ready(after) if instance.incarnation <= after => match instance.state.wanted() {
+            Wanted::Up => Decision::Open,
+            Wanted::Down | Wanted::Gone | Wanted::Failed => Decision::Failed("was stopped meanwhile".into()),
+        },
+        Goal::Up(_) => match &instance.state {
+            State::Starting { .. } => Decision::Open,
+            State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
+            // It ran, whatever came of it.
+            State::Online { .. }
+            | State::Stopping { .. }
+            | State::Stopped { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. } => Decision::Reached,
+        },
+        Goal::Ready(_) => match &instance.state {
+            State::Online { ready: true, .. } => Decision::Reached,
+            State::Starting { .. } | State::Online { ready: false, .. } => Decision::Open,
+            State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
+            State::Stopping { .. } | State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {
+                let how = instance.last_exit.map_or_else(|| "was stopped".into(), |exit| exit.to_string());
+                Decision::Failed(format!("{how} before it was ready"))
+            }
+        },
+    }
+}

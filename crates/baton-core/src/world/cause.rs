@@ -1,0 +1,214 @@
+//! Why something happened.
+
+use crate::units::Millis;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A signal by its number on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signal(pub i32);
+
+const SIGNALS: &[(&str, i32)] = &[
+    ("SIGHUP", 1),
+    ("SIGINT", 2),
+    ("SIGQUIT", 3),
+    ("SIGILL", 4),
+    ("SIGTRAP", 5),
+    ("SIGABRT", 6),
+    ("SIGBUS", 7),
+    ("SIGFPE", 8),
+    ("SIGKILL", 9),
+    ("SIGUSR1", 10),
+    ("SIGSEGV", 11),
+    ("SIGUSR2", 12),
+    ("SIGPIPE", 13),
+    ("SIGALRM", 14),
+    ("SIGTERM", 15),
+    ("SIGSTKFLT", 16),
+    ("SIGCHLD", 17),
+    ("SIGCONT", 18),
+    ("SIGSTOP", 19),
+    ("SIGTSTP", 20),
+    ("SIGTTIN", 21),
+    ("SIGTTOU", 22),
+    ("SIGURG", 23),
+    ("SIGXCPU", 24),
+    ("SIGXFSZ", 25),
+    ("SIGVTALRM", 26),
+    ("SIGPROF", 27),
+    ("SIGWINCH", 28),
+    ("SIGIO", 29),
+    ("SIGPWR", 30),
+    ("SIGSYS", 31),
+];
+
+impl Signal {
+    /// Asks a program to end, as Ctrl-C does.
+    pub const INT: Signal = Signal(2);
+    /// Ends a program; it can't refuse.
+    pub const KILL: Signal = Signal(9);
+    /// Asks a program to end.
+    pub const TERM: Signal = Signal(15);
+
+    /// The signal meant by `SIGTERM`, `term` or `15`.
+    pub fn parse(text: &str) -> Option<Signal> {
+        if let Ok(number) = text.parse::<i32>() {
+            return (1..=64).contains(&number).then_some(Signal(number));
+        }
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        SIGNALS.iter().find(|(known, _)| &known[3..] == name).map(|(_, number)| Signal(*number))
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SIGNALS.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => f.write_str(name),
+            None => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
+    /// It returned this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(Signal),
+    /// It ended while nobody could see how. Policy treats that as a failure.
+    Unknown,
+}
+
+impl Exit {
+    /// The code that PM2 records: 0 for a process ended by a signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(_) | Exit::Unknown => 0,
+        }
+    }
+
+    /// Whether the process ended as a program that has done its work.
+    pub fn is_success(self) -> bool {
+        self == Exit::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exited with code {code}"),
+            Exit::Signal(signal) => write!(f, "was ended by {signal}"),
+            Exit::Unknown => f.write_str("ended unseen"),
+        }
+    }
+}
+
+/// What was being done when a process could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpawnStage {
+    /// Reading the files of variables, finding the program, opening log files.
+    Prepare,
+    /// Starting the exec stub.
+    Fork,
+    /// Changing user or group.
+    User,
+    /// Entering the working directory.
+    Directory,
+    /// Laying out descriptors, limits, session.
+    Setup,
+    /// Running the program.
+    Exec,
+    /// The daemon ended before the program was told to run, or the start was called off.
+    Cancelled,
+}
+
+/// Why a process could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpawnError {
+    /// What was being done.
+    pub stage: SpawnStage,
+    /// The operating system's error number, 0 when it was not its error.
+    pub errno: i32,
+    /// The whole reason for people, such as `/w/missing: no such file or directory`.
+    pub message: String,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// What an operator asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Make it run.
+    Start,
+    /// End it and keep it in the list.
+    Stop,
+    /// End it and run it again.
+    Restart,
+    /// End it and forget it.
+    Delete,
+    /// End everything, and the daemon.
+    Kill,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+            Verb::Delete => "delete",
+            Verb::Kill => "kill",
+        })
+    }
+}
+
+/// Why a transition happened. Every transition has exactly one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Someone asked for it.
+    Operator(Verb),
+    /// The process ended by itself.
+    Exited(Exit),
+    /// The process could not be started.
+    SpawnFailed(SpawnError),
+    /// Too many unstable exits in a row; how many, and the last one.
+    CrashLoop(u32, Exit),
+    /// The pause after an exit is over (ms).
+    Backoff(Millis),
+    /// The machine was started anew.
+    Reboot,
+    /// The app is listed with `autostart: false`.
+    NotAutostarted,
+    /// The program runs.
+    Spawned,
+    /// It has been up for `min_uptime`.
+    Stable,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Operator(verb) => write!(f, "{verb} was asked for"),
+            Cause::Exited(exit) => write!(f, "the process {exit}"),
+            Cause::SpawnFailed(error) => write!(f, "could not be started: {error}"),
+            Cause::CrashLoop(count, exit) => write!(f, "{count} unstable exits in a row; the last process {exit}"),
+            Cause::Backoff(delay) => write!(f, "started again after a pause of {} ms", delay.0),
+            Cause::Reboot => f.write_str("the machine was restarted"),
+            Cause::NotAutostarted => f.write_str("listed with autostart off"),
+            Cause::Spawned => f.write_str("the program runs"),
+            Cause::Stable => f.write_str("up for min_uptime"),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What is: the process list and everything that is known of each slot.
+//!
+//! * [`state`] is the state of a slot and what follows from it.
+//! * [`cause`] says why something happened; every transition carries one.
+//! * [`instance`] is one slot.
+//! * [`view`] is how the outside sees a slot.
+//!
+//! The world is owned by one task and changed by [`crate::step::step`] alone.
+
+mod cause;
+mod instance;
+mod state;
+mod view;
+
+pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
+pub use instance::{Death, Identity, Instance, InstanceFiles, Record, Transition};
+pub use state::{State, Then, Wanted};
+pub use view::{InstanceView, Status};
+
+use crate::step::Pending;
+use crate::units::{Incarnation, InstanceId, Instant, OpId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything the daemon supervises.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// The slots by number.
+    pub instances: BTreeMap<InstanceId, Instance>,
+    /// Number of the next slot. PM2 starts again at 0 when the list is empty, and tools rely on it.
+    pub next_id: u32,
+    /// Number of the next incarnation; never goes back.
+    pub next_incarnation: u64,
+    /// Counts every change that the outside can see.
+    pub revision: u64,
+    /// Requests that wait for slots to settle.
+    pub pending: BTreeMap<OpId, Pending>,
+    /// Slots changed since the daemon last wrote their records.
+    pub touched: BTreeSet<InstanceId>,
+    /// Whether the daemon is to end: nothing new is begun.
+    pub ending: bool,
+    /// Where default log and pid files go.
+    pub directories: Directories,
+}
+
+/// The folders that default file names are made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directories {
+    /// Folder of log files.
+    pub logs: String,
+    /// Folder of pid files.
+    pub pids: String,
+}
+
+impl World {
+    /// An empty world whose default files go to `directories`.
+    pub fn new(directories: Directories) -> Self {
+        World { next_incarnation: 1, directories, ..World::default() }
+    }
+
+    /// The earliest moment at which a timer is due. Timers are not armed and disarmed: they follow from the states.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let slots = self.instances.values().filter_map(Instance::deadline);
+        slots.chain(self.pending.values().filter_map(|pending| pending.deadline)).min()
+    }
+
+    /// The slots whose timer is due.
+    pub fn due(&self, now: Instant) -> Vec<InstanceId> {
+        self.instances
+            .values()
+            .filter(|instance| instance.deadline().is_some_and(|at| at <= now))
+            .map(|instance| instance.id)
+            .collect()
+    }
+
+    /// The slot in which `incarnation` lives now, if it is the current one.
+    pub fn current(&self, id: InstanceId, incarnation: Incarnation) -> Option<&Instance> {
+        self.instances.get(&id).filter(|instance| instance.incarnation == incarnation)
+    }
+
+    /// The slots of one app, in the order of their numbers.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Instance> {
+        self.instances.values().filter(move |instance| instance.spec.name == name)
+    }
+}

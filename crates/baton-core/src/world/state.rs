@@ -1,0 +1,117 @@
+//! The state of a slot.
+
+use super::cause::{Cause, Exit};
+use crate::units::{Instant, Millis};
+use serde::{Deserialize, Serialize};
+
+/// Where a slot is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing runs, and nothing will until someone asks.
+    Stopped {
+        /// Why.
+        why: Cause,
+    },
+    /// A spawn is on its way.
+    Starting {
+        /// Since when.
+        since: Instant,
+    },
+    /// The program runs.
+    Online {
+        /// Since when.
+        since: Instant,
+        /// Whether it counts as ready: up for `min_uptime`.
+        ready: bool,
+    },
+    /// The incarnation is ending: signalled, or its leader has exited and the rest of its tree is being cleared.
+    Stopping {
+        /// Since when.
+        since: Instant,
+        /// When what is left is killed.
+        kill_at: Instant,
+        /// Whether SIGKILL was sent.
+        killed: bool,
+        /// How the leader ended, once it has.
+        exit: Option<Exit>,
+        /// Whether nothing of the tree is left.
+        tree_gone: bool,
+        /// What comes after.
+        then: Then,
+    },
+    /// Waiting to start again.
+    Backoff {
+        /// When.
+        until: Instant,
+        /// How long the whole pause is.
+        delay: Millis,
+    },
+    /// Given up, until someone asks.
+    Errored {
+        /// Why.
+        why: Cause,
+    },
+}
+
+/// What follows when an incarnation has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// Stay down.
+    Stop(Cause),
+    /// Start again at once, because someone asked.
+    Restart(Cause),
+    /// Leave the list.
+    Remove,
+    /// Start again at this moment, because policy says so.
+    Respawn {
+        /// When.
+        at: Instant,
+        /// How long the whole pause is.
+        delay: Millis,
+        /// The exit that led to it.
+        why: Cause,
+    },
+    /// Give up.
+    GiveUp(Cause),
+}
+
+/// What is wished of a slot; this much of its state must survive anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    /// It should run.
+    Up,
+    /// It should not run.
+    Down,
+    /// It was given up.
+    Failed,
+    /// It should not be in the list.
+    Gone,
+}
+
+impl State {
+    /// What is wished of a slot in this state.
+    pub fn wanted(&self) -> Wanted {
+        match self {
+            State::Stopped { .. } => Wanted::Down,
+            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => Wanted::Up,
+            State::Errored { .. } => Wanted::Failed,
+            State::Stopping { then, .. } => match then {
+                Then::Stop(_) => Wanted::Down,
+                Then::Restart(_) | Then::Respawn { .. } => Wanted::Up,
+                Then::Remove => Wanted::Gone,
+                Then::GiveUp(_) => Wanted::Failed,
+            },
+        }
+    }
+
+    /// Whether an incarnation may be alive in this state.
+    pub fn has_process(&self) -> bool {
+        match self {
+            State::Starting { .. } | State::Online { .. } | State::Stopping { .. } => true,
+            State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => false,
+        }
+    }
+}

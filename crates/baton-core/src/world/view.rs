@@ -1,0 +1,159 @@
+//! How the outside sees a slot.
+
+use super::cause::Exit;
+use super::instance::{Death, Instance, InstanceFiles, Transition};
+use super::state::{State, Then};
+use crate::spec::AppSpec;
+use crate::units::{Bytes, InstanceId, Instant, Millis, Now, WallTime};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// PM2's word for a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Status {
+    /// Spawning.
+    #[serde(rename = "launching")]
+    Launching,
+    /// Running.
+    #[serde(rename = "online")]
+    Online,
+    /// Ending.
+    #[serde(rename = "stopping")]
+    Stopping,
+    /// Not running.
+    #[serde(rename = "stopped")]
+    Stopped,
+    /// Given up.
+    #[serde(rename = "errored")]
+    Errored,
+    /// In a pause before the next start.
+    #[serde(rename = "waiting restart")]
+    WaitingRestart,
+}
+
+impl Status {
+    /// The word itself.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Launching => "launching",
+            Status::Online => "online",
+            Status::Stopping => "stopping",
+            Status::Stopped => "stopped",
+            Status::Errored => "errored",
+            Status::WaitingRestart => "waiting restart",
+        }
+    }
+}
+
+impl From<&State> for Status {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Stopped { .. } => Status::Stopped,
+            State::Starting { .. } => Status::Launching,
+            State::Online { .. } => Status::Online,
+            State::Backoff { .. } => Status::WaitingRestart,
+            State::Errored { .. } => Status::Errored,
+            State::Stopping { then: Then::Respawn { .. }, .. } => Status::WaitingRestart,
+            State::Stopping { .. } => Status::Stopping,
+        }
+    }
+}
+
+/// One slot at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstanceView {
+    /// Its number in the list.
+    pub id: InstanceId,
+    /// Its number among the instances of its app.
+    pub number: u32,
+    /// Name of the app.
+    pub name: String,
+    /// Name of the unit.
+    pub namespace: String,
+    /// PM2's word for its state.
+    pub status: Status,
+    /// Whether it counts as ready.
+    pub ready: bool,
+    /// The leader's process id while it runs.
+    pub pid: Option<u32>,
+    /// How long the current life has lasted (ms).
+    pub uptime: Option<Millis>,
+    /// When the current or last life began.
+    pub started_at: Option<WallTime>,
+    /// When the slot was made.
+    pub created_at: WallTime,
+    /// Starts beyond the first.
+    pub restarts: u32,
+    /// Unstable exits in a row.
+    pub unstable: u32,
+    /// How the last life ended.
+    pub last_exit: Option<Exit>,
+    /// When the pause ends, for a slot that waits: milliseconds from now.
+    pub starts_in: Option<Millis>,
+    /// Memory of the whole tree, when it was asked for.
+    pub memory: Option<Bytes>,
+    /// Processor share of the whole tree in percent of one processor since the last look, when it was asked for.
+    pub cpu: Option<f64>,
+    /// The last change of state.
+    pub last: Option<Transition>,
+    /// Its files.
+    pub files: InstanceFiles,
+    /// The whole definition, environment included, when it was asked for.
+    pub spec: Option<Arc<AppSpec>>,
+    /// Value of the app's `increment_var`.
+    pub increment: Option<i64>,
+    /// The last transitions, when the whole was asked for.
+    pub transitions: Vec<Transition>,
+    /// The last deaths, when the whole was asked for.
+    pub deaths: Vec<Death>,
+    /// Mode, processor user and watching, for the table.
+    pub mode: crate::spec::ExecMode,
+    /// Name of the user it runs as.
+    pub user: String,
+    /// Whether files are watched for it.
+    pub watching: bool,
+    /// The script's path.
+    pub script: String,
+}
+
+impl Instance {
+    /// This slot as the outside sees it; `whole` adds the definition and the history.
+    pub fn view(&self, now: Now, whole: bool) -> InstanceView {
+        let since = |instant: Instant| now.instant - instant;
+        let (uptime, ready) = match &self.state {
+            State::Online { since: at, ready } => (Some(since(*at)), *ready),
+            _ => (None, false),
+        };
+        InstanceView {
+            id: self.id,
+            number: self.number,
+            name: self.spec.name.clone(),
+            namespace: self.spec.namespace.clone(),
+            status: Status::from(&self.state),
+            ready,
+            pid: if self.state.has_process() { self.process.as_ref().map(|p| p.pid) } else { None },
+            uptime,
+            started_at: self.started_at,
+            created_at: self.created_at,
+            restarts: self.restarts,
+            unstable: self.unstable,
+            last_exit: self.last_exit,
+            starts_in: match &self.state {
+                State::Backoff { until, .. } => Some(*until - now.instant),
+                _ => None,
+            },
+            memory: None,
+            cpu: None,
+            last: self.transitions.back().cloned(),
+            files: self.files.clone(),
+            spec: whole.then(|| self.spec.clone()),
+            increment: self.increment,
+            transitions: if whole { self.transitions.iter().cloned().collect() } else { Vec::new() },
+            deaths: if whole { self.deaths.iter().cloned().collect() } else { Vec::new() },
+            mode: self.spec.exec_mode,
+            user: self.spec.uid.clone().unwrap_or_else(|| self.spec.username.clone()),
+            watching: self.spec.declared_flag("watch"),
+            script: self.spec.script.clone(),
+        }
+    }
+}
