@@ -1,2 +1,10 @@
 //! Processes, process trees, log pumps and the guard: the only part of baton that talks to the kernel, and the only
 //! one with `unsafe`. It decides nothing.
+
+pub mod boot;
+pub mod clock;
+pub mod fifo;
+pub mod files;
+pub mod limits;
+pub mod process;
+mod procfs;

@@ -1,0 +1,98 @@
+//! Reading `/proc`, as bytes: names of programs may be anything.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+/// What we need of `/proc/<pid>/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Process id.
+    pub(crate) pid: u32,
+    /// State letter.
+    pub(crate) state: u8,
+    /// Parent.
+    pub(crate) ppid: u32,
+    /// Process group.
+    pub(crate) pgrp: u32,
+    /// Session.
+    pub(crate) session: u32,
+    /// User and system time used, in clock ticks.
+    pub(crate) ticks: u64,
+    /// Start, in clock ticks since boot.
+    pub(crate) start_time: u64,
+}
+
+/// `/proc/<pid>/stat`, or `None` when there is no such process. `buffer` is reused between calls.
+pub(crate) fn stat(pid: u32, buffer: &mut Vec<u8>) -> io::Result<Option<Stat>> {
+    match read_into(&format!("/proc/{pid}/stat"), buffer) {
+        Ok(()) => parse_stat(buffer)
+            .map(Some)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unreadable /proc/{pid}/stat"))),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error of `/proc` means that the process ended: before (ENOENT) or while (ESRCH) it was read.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
+
+/// Reads a whole file into `buffer`, which is emptied before.
+pub(crate) fn read_into(path: &str, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    File::open(path)?.read_to_end(buffer).map(drop)
+}
+
+/// The second field is the program's name in parentheses; it may itself hold spaces and parentheses, so the fields
+/// are counted from the last `)`.
+fn parse_stat(bytes: &[u8]) -> Option<Stat> {
+    let open = bytes.iter().position(|&b| b == b'(')?;
+    let close = bytes.iter().rposition(|&b| b == b')')?;
+    let pid = std::str::from_utf8(bytes.get(..open)?).ok()?.trim().parse().ok()?;
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    // Field numbers of proc(5): 3 is the state.
+    let state = *fields.next()?.as_bytes().first()?;
+    let ppid = number(fields.next()?)?;
+    let pgrp = number(fields.next()?)?;
+    let session = number(fields.next()?)?;
+    // 7 tty … 13 cmajflt lie between; 14 and 15 are the times.
+    let user: u64 = fields.nth(7)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    // 16 cutime … 21 itrealvalue; 22 is the start time.
+    let start_time = fields.nth(6)?.parse().ok()?;
+    Some(Stat { pid, state, ppid, pgrp, session, ticks: user + system, start_time })
+}
+
+/// Ids of processes from outside our pid namespace read 0, and dead ones -1.
+fn number(text: &str) -> Option<u32> {
+    text.parse::<i64>().ok().map(|n| u32::try_from(n).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let line = b"42 (a) R 1 (b c)) S 7 40 39 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 1 0 987654 1 2\n";
+        let stat = parse_stat(line).unwrap();
+        let expected = Stat { pid: 42, state: b'S', ppid: 7, pgrp: 40, session: 39, ticks: 560, start_time: 987_654 };
+        assert_eq!(stat, expected);
+    }
+
+    #[test]
+    fn our_own_line_is_read() {
+        let stat = stat(std::process::id(), &mut Vec::new()).unwrap().unwrap();
+        assert_eq!(stat.pid, std::process::id());
+        assert_eq!(stat.ppid, std::os::unix::process::parent_id());
+        assert!(stat.start_time > 0);
+    }
+
+    #[test]
+    fn a_cut_line_is_refused() {
+        assert_eq!(parse_stat(b"42 (a) S 7 40"), None);
+        assert_eq!(parse_stat(b""), None);
+    }
+}
