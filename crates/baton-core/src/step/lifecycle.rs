@@ -182,9 +182,9 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
                 let since = *since;
                 enter(instance, now, State::Online { since, ready: true }, Cause::Stable);
             }
-            State::Stopping { killed, .. } => {
+            State::Stopping { killed, tree_gone, .. } => {
                 *killed = true;
-                let scope = scope(instance);
+                let scope = scope(!*tree_gone);
                 effects.push(Effect::Kill { id, incarnation, scope });
             }
             State::Stopped { .. } | State::Starting { .. } | State::Errored { .. } => {}
@@ -260,15 +260,15 @@ fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
             enter(instance, now, State::Online { since, ready: false }, Cause::Spawned);
         }
         State::Online { .. } => {}
-        State::Stopping { killed, .. } => {
+        State::Stopping { killed, tree_gone, .. } => {
             // The old daemon may have died before it could signal: a second signal is harmless, none is not.
-            let scope = scope(instance);
+            let scope = scope(!tree_gone);
             effects.push(if *killed {
                 Effect::Kill { id, incarnation, scope }
             } else {
                 Effect::Signal { id, incarnation, signal: instance.stop_signal(), scope }
             });
-            if instance.spec.treekill {
+            if !tree_gone {
                 effects.push(Effect::AwaitTree { id, incarnation });
             }
         }
@@ -297,7 +297,7 @@ fn stop_leader_and_tree(instance: &mut Instance, now: Now, then: Then, effects: 
     // A process that was not told to run yet is called off when it is prepared.
     if told_to_run {
         let signal = instance.stop_signal();
-        effects.push(Effect::Signal { id, incarnation, signal, scope: scope(instance) });
+        effects.push(Effect::Signal { id, incarnation, signal, scope: scope(tree) });
         if tree {
             effects.push(Effect::AwaitTree { id, incarnation });
         }
@@ -350,8 +350,9 @@ fn settle_down(world: &mut World, now: Now, id: InstanceId, then: Then, counts: 
     }
 }
 
-fn scope(instance: &Instance) -> Scope {
-    if instance.spec.treekill { Scope::Tree } else { Scope::Leader }
+/// Whom a signal is for. Asked of the state, not of the definition, which may have changed since the stop began.
+fn scope(tree: bool) -> Scope {
+    if tree { Scope::Tree } else { Scope::Leader }
 }
 
 /// The slot, marked as changed.

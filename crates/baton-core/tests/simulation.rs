@@ -1,0 +1,509 @@
+//! The world driven by a simulated operating system on virtual time: events come late, out of order, twice or from
+//! incarnations long gone; programs crash, ignore signals, leave children behind and cannot be started; the daemon
+//! dies at any point and a successor takes over. Over all of it the promises hold:
+//!
+//! 1. at most one incarnation of a slot is alive;
+//! 2. every spawn ends in `Spawned` or `SpawnFailed`, every process in one `Exited`, every request in one reply, and
+//!    nothing is stuck once the world is quiet;
+//! 3. after a stop was acknowledged nothing starts in the slot until someone asks;
+//! 4. nothing starts before its pause is over, and the timers are exactly those that the states imply.
+
+use baton_core::proto::{Action, Command, Done, Patch, Reply, Wait, Wish};
+use baton_core::select::Selector;
+use baton_core::spec::AppSpec;
+use baton_core::step::{Effect, Event, Found, Scope, step};
+use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
+use baton_core::world::{
+    Directories, Exit, Identity, Instance, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Cases × actions is well over 100,000 steps of the world.
+const CASES: u32 = 512;
+const ACTIONS: usize = 300;
+
+/// What a simulated process does.
+#[derive(Clone, Debug)]
+struct Process {
+    id: InstanceId,
+    phase: Phase,
+    /// Children that outlive the leader.
+    children: u32,
+    ignores_signals: bool,
+    awaited: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The stub is being made.
+    Forking,
+    /// The stub waits to be told to run.
+    Waiting,
+    /// The program runs; `Spawned` may still be on its way.
+    Running,
+    /// The leader has ended like this.
+    Ended(Exit),
+    /// It never ran.
+    Void,
+}
+
+struct Machine {
+    world: World,
+    now: u64,
+    processes: BTreeMap<Incarnation, Process>,
+    /// Events on their way to the daemon; any of them may come next.
+    mail: Vec<Event>,
+    /// Copies of old events, which a confused kernel might tell again.
+    echoes: Vec<Event>,
+    next_op: u64,
+    open: BTreeSet<OpId>,
+    /// Slots whose stop was acknowledged and that nobody has asked for since.
+    quiet: BTreeSet<InstanceId>,
+    steps: usize,
+    spawns: u64,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Machine {
+            world: World::new(Directories { logs: "/l".into(), pids: "/p".into() }),
+            now: 1_000,
+            processes: BTreeMap::new(),
+            mail: Vec::new(),
+            echoes: Vec::new(),
+            next_op: 0,
+            open: BTreeSet::new(),
+            quiet: BTreeSet::new(),
+            steps: 0,
+            spawns: 0,
+        }
+    }
+
+    fn deliver(&mut self, event: Event) {
+        let now = Now { instant: Instant(self.now), wall: WallTime(self.now + 1_000_000) };
+        let pauses: BTreeMap<InstanceId, Instant> = self
+            .world
+            .instances
+            .values()
+            .filter_map(|i| match i.state {
+                State::Backoff { until, .. } => Some((i.id, until)),
+                State::Stopping { then: Then::Respawn { at, .. }, .. } => Some((i.id, at)),
+                // Should it end now, this is the shortest pause that its definition allows.
+                State::Online { .. } => {
+                    let first = i.spec.exp_backoff_restart_delay;
+                    let pause = if first > Millis(0) { first } else { i.spec.restart_delay };
+                    Some((i.id, now.instant + pause))
+                }
+                _ => None,
+            })
+            .collect();
+        let by_hand = matches!(event, Event::Command { .. });
+        if !by_hand && !matches!(event, Event::Timer) {
+            self.echoes.push(event.clone());
+        }
+        self.steps += 1;
+        let effects = step(&mut self.world, now, event);
+        self.world.touched.clear();
+        for effect in effects {
+            if let (Effect::Spawn { id, .. }, false) = (&effect, by_hand)
+                && let Some(until) = pauses.get(id)
+            {
+                assert!(
+                    *until <= now.instant,
+                    "slot {id} was started {:?} before its pause was over",
+                    *until - now.instant
+                );
+            }
+            self.carry_out(effect);
+        }
+        self.check();
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { id, incarnation } => {
+                assert!(!self.quiet.contains(&id), "slot {id} was started after its stop was acknowledged");
+                self.spawns += 1;
+                let process =
+                    Process { id, phase: Phase::Forking, children: 0, ignores_signals: false, awaited: false };
+                assert!(self.processes.insert(incarnation, process).is_none(), "incarnation {incarnation} twice");
+            }
+            Effect::Go { incarnation, .. } => {
+                let id = self.processes[&incarnation].id;
+                let others = self.processes.iter().filter(|(other, process)| {
+                    **other != incarnation
+                        && process.id == id
+                        && (process.phase == Phase::Running || (process.children > 0 && process.awaited))
+                });
+                assert_eq!(others.count(), 0, "two incarnations alive in slot {id}");
+                let process = self.processes.get_mut(&incarnation).expect("go for a process that was made");
+                assert_eq!(process.phase, Phase::Waiting, "go is given once, to a process that waits");
+                process.phase = Phase::Running;
+                self.mail.push(Event::Spawned { id, incarnation });
+            }
+            Effect::Abort { id, incarnation } => {
+                let process = self.processes.get_mut(&incarnation).expect("abort of a process that was made");
+                if process.phase == Phase::Waiting {
+                    process.phase = Phase::Void;
+                    self.mail.push(Event::SpawnFailed { id, incarnation, error: error(SpawnStage::Cancelled) });
+                }
+            }
+            Effect::Signal { incarnation, signal, scope, .. } => self.signal(incarnation, signal, scope),
+            Effect::Kill { incarnation, scope, .. } => self.signal(incarnation, Signal::KILL, scope),
+            Effect::AwaitTree { incarnation, .. } => {
+                if let Some(process) = self.processes.get_mut(&incarnation) {
+                    process.awaited = true;
+                }
+                self.report_tree(incarnation);
+            }
+            Effect::Release { incarnation, .. } => {
+                let process = &self.processes[&incarnation];
+                assert_ne!(process.phase, Phase::Running, "a living process was let go");
+            }
+            Effect::Reply { op, reply } => {
+                assert!(self.open.remove(&op), "a second reply to {op:?}");
+                if let Reply::Outcomes(outcomes) = reply {
+                    for outcome in outcomes.iter().filter(|outcome| outcome.done == Done::Stopped) {
+                        let wanted = self.world.instances.get(&outcome.id).map(|instance| instance.state.wanted());
+                        if wanted != Some(Wanted::Up) {
+                            self.quiet.insert(outcome.id);
+                        }
+                    }
+                }
+            }
+            Effect::Forget { id } => {
+                self.quiet.remove(&id);
+            }
+            Effect::Persist | Effect::Publish(_) | Effect::Shutdown => {}
+        }
+    }
+
+    fn signal(&mut self, incarnation: Incarnation, signal: Signal, scope: Scope) {
+        let Some(process) = self.processes.get_mut(&incarnation) else { return };
+        if process.ignores_signals && signal != Signal::KILL {
+            return;
+        }
+        if scope == Scope::Tree {
+            process.children = 0;
+        }
+        if process.phase == Phase::Running {
+            process.phase = Phase::Ended(Exit::Signal(signal));
+            let id = process.id;
+            self.mail.push(Event::Exited { id, incarnation, exit: Exit::Signal(signal) });
+        }
+        self.report_tree(incarnation);
+    }
+
+    /// Tells the daemon that nothing is left of a tree it waits for.
+    fn report_tree(&mut self, incarnation: Incarnation) {
+        let Some(process) = self.processes.get_mut(&incarnation) else { return };
+        if process.awaited && process.children == 0 && process.phase != Phase::Running {
+            process.awaited = false;
+            self.mail.push(Event::TreeGone { id: process.id, incarnation });
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let op = OpId(self.next_op);
+        self.next_op += 1;
+        self.open.insert(op);
+        // Whoever asks may start anything again.
+        if !matches!(command, Command::Act { action: Action::Stop | Action::Reset, .. }) {
+            self.quiet.clear();
+        }
+        let asked = match &command {
+            Command::Act { action, targets, .. } => {
+                let ids = targets.iter().filter_map(|target| target.resolve(&self.world).ok()).flatten().collect();
+                Some((*action, ids))
+            }
+            _ => None,
+        };
+        let leaving: BTreeSet<InstanceId> = self
+            .world
+            .instances
+            .values()
+            .filter(|instance| instance.state.wanted() == Wanted::Gone)
+            .map(|instance| instance.id)
+            .collect();
+        self.deliver(Event::Command { op, command });
+        self.obeyed(asked.unwrap_or((Action::Reset, Vec::new())), &leaving);
+    }
+
+    /// What was asked last is what is wished now, but for slots that were leaving the list already.
+    fn obeyed(&self, (action, ids): (Action, Vec<InstanceId>), leaving: &BTreeSet<InstanceId>) {
+        for id in ids.iter().filter(|id| !leaving.contains(id)) {
+            let wanted = self.world.instances.get(id).map(|instance| instance.state.wanted());
+            match action {
+                Action::Start | Action::Restart => assert_eq!(wanted, Some(Wanted::Up), "slot {id} was asked to run"),
+                Action::Stop => assert_eq!(wanted, Some(Wanted::Down), "slot {id} was asked to stop"),
+                Action::Delete => assert!(matches!(wanted, None | Some(Wanted::Gone)), "slot {id} was deleted"),
+                Action::Reset => {}
+            }
+        }
+    }
+
+    /// The kernel gets on with process `nth`.
+    fn progress(&mut self, nth: usize, how: u32) {
+        let active: Vec<Incarnation> = self
+            .processes
+            .iter()
+            .filter(|(_, p)| matches!(p.phase, Phase::Forking | Phase::Running) || p.children > 0)
+            .map(|(incarnation, _)| *incarnation)
+            .collect();
+        let Some(&incarnation) = active.get(nth % active.len().max(1)) else { return };
+        let process = self.processes.get_mut(&incarnation).expect("listed above");
+        let id = process.id;
+        match process.phase {
+            Phase::Forking if how.is_multiple_of(8) => {
+                process.phase = Phase::Void;
+                self.mail.push(Event::SpawnFailed { id, incarnation, error: error(SpawnStage::Fork) });
+            }
+            Phase::Forking => {
+                process.phase = Phase::Waiting;
+                process.children = how % 3;
+                process.ignores_signals = how.is_multiple_of(5);
+                self.mail.push(Event::Prepared { id, incarnation, identity: identity(incarnation) });
+            }
+            Phase::Running => {
+                let exit = match how % 4 {
+                    0 => Exit::Code(0),
+                    1 => Exit::Code(1),
+                    2 => Exit::Signal(Signal(11)),
+                    _ => Exit::Unknown,
+                };
+                process.phase = Phase::Ended(exit);
+                self.mail.push(Event::Exited { id, incarnation, exit });
+                self.report_tree(incarnation);
+            }
+            Phase::Waiting | Phase::Ended(_) | Phase::Void => {
+                process.children -= 1;
+                self.report_tree(incarnation);
+            }
+        }
+    }
+
+    /// Hands over one event, any but an `Exited` before its own `Spawned`: the daemon keeps those two in order.
+    fn hand_over(&mut self, nth: usize) {
+        if self.mail.is_empty() {
+            return;
+        }
+        let at = nth % self.mail.len();
+        if let Event::Exited { incarnation, .. } = &self.mail[at] {
+            let own = *incarnation;
+            if let Some(first) =
+                self.mail.iter().position(|e| matches!(e, Event::Spawned { incarnation, .. } if *incarnation == own))
+            {
+                let event = self.mail.remove(first);
+                self.deliver(event);
+                return;
+            }
+        }
+        let event = self.mail.remove(at);
+        self.deliver(event);
+    }
+
+    /// The machine goes down and comes up: nothing is left of any process.
+    fn reboot(&mut self) {
+        self.mail.clear();
+        self.echoes.clear();
+        self.open.clear();
+        self.world.pending.clear();
+        for process in self.processes.values_mut() {
+            *process = Process { phase: Phase::Void, children: 0, awaited: false, ..process.clone() };
+        }
+        self.now = 500;
+        let all: Vec<(InstanceId, Incarnation)> =
+            self.world.instances.values().map(|i| (i.id, i.incarnation)).collect();
+        for (id, incarnation) in all {
+            self.deliver(Event::Recovered { id, incarnation, found: Found::Rebooted });
+        }
+        for instance in self.world.instances.values() {
+            assert!(
+                matches!(instance.state, State::Stopped { .. } | State::Errored { .. }),
+                "slot {} is {:?} after a reboot",
+                instance.id,
+                instance.state
+            );
+        }
+    }
+
+    /// The daemon dies; a successor loads what was recorded and looks at what is left.
+    fn crash(&mut self) {
+        self.mail.clear();
+        self.open.clear();
+        self.world.pending.clear();
+        let records = serde_json::to_string(&self.world.instances).expect("records are plain data");
+        let mut instances: BTreeMap<InstanceId, Instance> = serde_json::from_str(&records).expect("own records load");
+        for (id, instance) in &mut instances {
+            instance.spec = self.world.instances[id].spec.clone();
+        }
+        self.world.instances = instances;
+        for process in self.processes.values_mut() {
+            process.awaited = false;
+            // Stubs that were not told to run end with the pipe.
+            if matches!(process.phase, Phase::Forking | Phase::Waiting) {
+                process.phase = Phase::Void;
+            }
+        }
+        let alive: Vec<(InstanceId, Incarnation)> = self
+            .world
+            .instances
+            .values()
+            .filter(|instance| instance.state.has_process())
+            .map(|instance| (instance.id, instance.incarnation))
+            .collect();
+        for (id, incarnation) in alive {
+            let found = match self.processes[&incarnation].phase {
+                Phase::Running => Found::Alive(identity(incarnation)),
+                Phase::Ended(exit) => Found::Ended(exit),
+                Phase::Forking | Phase::Waiting | Phase::Void => Found::NeverRan,
+            };
+            self.deliver(Event::Recovered { id, incarnation, found });
+        }
+    }
+
+    fn advance(&mut self, by: u64) {
+        self.now += by;
+        if self.world.next_deadline().is_some_and(|deadline| deadline.0 <= self.now) {
+            self.deliver(Event::Timer);
+        }
+    }
+
+    fn check(&self) {
+        for instance in self.world.instances.values() {
+            let clock = matches!(
+                instance.state,
+                State::Backoff { .. } | State::Online { ready: false, .. } | State::Stopping { killed: false, .. }
+            );
+            assert_eq!(instance.deadline().is_some(), clock, "timer of {:?}", instance.state);
+            if self.quiet.contains(&instance.id) {
+                assert_ne!(instance.state.wanted(), Wanted::Up, "slot {} came up by itself", instance.id);
+            }
+        }
+    }
+
+    /// Lets everything come to rest: programs keep running, nothing new is asked.
+    fn settle(&mut self) {
+        for process in self.processes.values_mut() {
+            process.ignores_signals &= process.phase == Phase::Running;
+        }
+        for round in 0..10_000 {
+            if !self.mail.is_empty() {
+                self.hand_over(round);
+                continue;
+            }
+            let forking = self.processes.iter().position(|_| true).is_some()
+                && self.processes.values().any(|process| process.phase == Phase::Forking);
+            if forking {
+                let (incarnation, process) =
+                    self.processes.iter_mut().find(|(_, p)| p.phase == Phase::Forking).expect("just seen");
+                process.phase = Phase::Waiting;
+                let event =
+                    Event::Prepared { id: process.id, incarnation: *incarnation, identity: identity(*incarnation) };
+                self.mail.push(event);
+                continue;
+            }
+            let Some(deadline) = self.world.next_deadline() else { return };
+            self.now = self.now.max(deadline.0);
+            self.deliver(Event::Timer);
+        }
+        panic!("the world does not come to rest: {:?}", self.world.instances);
+    }
+}
+
+fn identity(incarnation: Incarnation) -> Identity {
+    Identity { pid: 1000 + u32::try_from(incarnation.0).unwrap_or(0), start_time: incarnation.0, boot_id: "b".into() }
+}
+
+fn error(stage: SpawnStage) -> SpawnError {
+    SpawnError { stage, errno: 11, message: "resource temporarily unavailable".into() }
+}
+
+fn app(word: u32) -> AppSpec {
+    AppSpec {
+        name: format!("app{}", word % 3),
+        script: format!("/bin/app{}", word % 4),
+        autorestart: !word.is_multiple_of(7),
+        autostart: !word.is_multiple_of(11),
+        treekill: !word.is_multiple_of(5),
+        max_restarts: if word.is_multiple_of(3) { Some(word % 4) } else { None },
+        restart_delay: Millis(u64::from(word % 4) * 500),
+        exp_backoff_restart_delay: Millis(if word.is_multiple_of(6) { 100 } else { 0 }),
+        stop_exit_codes: if word.is_multiple_of(13) { vec![0] } else { Vec::new() },
+        min_uptime: Millis(u64::from(word % 3) * 1000),
+        ..AppSpec::default()
+    }
+}
+
+fn command(word: u32) -> Command {
+    let wait = if word.is_multiple_of(2) { Wait::Spawned } else { Wait::Ready { timeout: Millis(3000) } };
+    let target = match word / 2 % 5 {
+        0 => "all".to_owned(),
+        1 => format!("{}", word / 16 % 6),
+        2 => "/app[01]/".to_owned(),
+        _ => format!("app{}", word / 16 % 3),
+    };
+    let act = |action| Command::Act { action, targets: vec![Selector::new(target)], patch: Patch::default(), wait };
+    match word / 64 % 10 {
+        0 | 1 => Command::Define { apps: vec![Wish { spec: app(word), count: word / 1024 % 3 }], wait },
+        2 | 3 => Command::Launch {
+            app: Box::new(Wish { spec: app(word), count: 1 + word % 2 }),
+            force: word.is_multiple_of(3),
+            wait,
+        },
+        4 | 5 => act(Action::Stop),
+        6 | 7 => act(Action::Restart),
+        8 => act(Action::Delete),
+        _ => act(Action::Reset),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_promises_hold_whatever_happens(actions in prop::collection::vec((0u32..100, any::<u32>()), ACTIONS)) {
+        let mut machine = Machine::new();
+        for (kind, word) in actions {
+            let nth = word as usize;
+            match kind {
+                0..15 => machine.command(command(word)),
+                15..45 => machine.progress(nth, word / 97),
+                45..80 => machine.hand_over(nth),
+                80..84 if !machine.echoes.is_empty() => {
+                    // Told again: by then it is stale, or says what is known.
+                    let event = machine.echoes[nth % machine.echoes.len()].clone();
+                    let stale = match &event {
+                        Event::Prepared { id, incarnation, .. }
+                        | Event::Spawned { id, incarnation }
+                        | Event::SpawnFailed { id, incarnation, .. }
+                        | Event::Exited { id, incarnation, .. }
+                        | Event::TreeGone { id, incarnation }
+                        | Event::Recovered { id, incarnation, .. } => machine.world.current(*id, *incarnation).is_none(),
+                        Event::Command { .. } | Event::Timer | Event::ClientGone { .. } => false,
+                    };
+                    if stale {
+                        machine.deliver(event);
+                    }
+                }
+                84..98 => machine.advance(u64::from(word % 2000)),
+                98 if word.is_multiple_of(8) => machine.reboot(),
+                98..100 => machine.crash(),
+                _ => {}
+            }
+        }
+        machine.settle();
+        prop_assert!(machine.open.is_empty(), "requests without a reply: {:?}", machine.world.pending);
+        for instance in machine.world.instances.values() {
+            let at_rest = matches!(
+                instance.state,
+                State::Online { ready: true, .. } | State::Stopped { .. } | State::Errored { .. }
+            );
+            prop_assert!(at_rest, "slot {} is stuck in {:?}", instance.id, instance.state);
+        }
+        let running = machine.processes.values().filter(|process| process.phase == Phase::Running).count();
+        let online = machine.world.instances.values().filter(|i| i.state.has_process()).count();
+        prop_assert_eq!(running, online, "a process that nobody supervises");
+    }
+}
