@@ -8,3 +8,6 @@ pub mod files;
 pub mod limits;
 pub mod process;
 mod procfs;
+pub mod spawn;
+pub mod stub;
+pub mod user;

@@ -132,6 +132,7 @@ fn send(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<bool> {
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "the tests need processes of their own")]
+#[expect(clippy::zombie_processes, reason = "reaping through the pidfd is what is tested")]
 mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, poll};
@@ -189,7 +190,7 @@ mod tests {
         // The shell in the middle is the parent: it tells the pid, waits for a line, lets its child end and reaps it.
         use std::io::{BufRead, BufReader, Write};
         let mut child = Command::new("sh")
-            .args(["-c", "(read line; exit 7) <&0 & echo $!; wait"])
+            .args(["-c", "exec 3<&0; (read line <&3; exit 7) & echo $!; wait"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

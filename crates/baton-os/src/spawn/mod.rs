@@ -1,0 +1,347 @@
+//! Starting programs, in two phases.
+//!
+//! [`prepare`] makes the process: the exec stub, which becomes what the program expects and then waits. Its identity
+//! can be put on record before [`Prepared::go`] lets it run; if we die in between, it ends by itself. So no crash of
+//! ours can leave an app that nobody knows.
+
+pub(crate) mod plan;
+
+pub use crate::user::Credentials;
+
+use crate::process::Process;
+use crate::stub;
+use baton_core::world::{SpawnError, SpawnStage};
+use plan::Plan;
+use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// A program and everything it starts with.
+#[derive(Debug)]
+pub struct Launch {
+    /// The file to execute.
+    pub program: PathBuf,
+    /// The arguments, the program's name first.
+    pub argv: Vec<OsString>,
+    /// The whole environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// As whom; `None`: as ourselves.
+    pub credentials: Option<Credentials>,
+    /// Standard input; `None` is `/dev/null`.
+    pub stdin: Option<OwnedFd>,
+    /// Standard output.
+    pub stdout: OwnedFd,
+    /// Standard error.
+    pub stderr: OwnedFd,
+    /// Become 3, 4, ….
+    pub extra_fds: Vec<OwnedFd>,
+    /// From -1000 (never ended when memory is short) to 1000; `None` leaves ours.
+    pub oom_score_adj: Option<i32>,
+    /// The limit on open files (soft, hard) of [`crate::limits::raise_nofile`]; `None` leaves ours.
+    pub original_nofile: Option<(u64, u64)>,
+}
+
+/// A process that waits to be told to run its program. Dropping it calls the start off, as [`Prepared::abort`] does;
+/// the zombie is the caller's to reap.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The process.
+    pub process: Process,
+    go: OwnedFd,
+    report: OwnedFd,
+    names: Names,
+}
+
+/// Tells whether the program runs. Polls readable once that is known.
+#[derive(Debug)]
+pub struct Report {
+    pipe: OwnedFd,
+    /// Whether the byte was taken: a stub that died before can't have executed anything.
+    told: bool,
+    names: Names,
+}
+
+/// What messages speak of.
+#[derive(Debug)]
+struct Names {
+    program: PathBuf,
+    cwd: PathBuf,
+    user: Option<String>,
+    oom_score_adj: Option<i32>,
+}
+
+static STUB: OnceLock<PathBuf> = OnceLock::new();
+
+/// Descriptors that a child shall inherit lose their close-on-exec flag for a moment; nobody else may spawn then.
+static SPAWNING: Mutex<()> = Mutex::new(());
+
+/// Makes `program exec-stub` the stub in place of our own binary: for a process whose `main` doesn't know the stub,
+/// such as a test. Only the first call counts.
+pub fn set_stub(program: PathBuf) {
+    let _ = STUB.set(program);
+}
+
+/// Makes the process of a launch. It has its session, descriptors, user, limits and directory, or has told why not,
+/// before it takes the go. The descriptors of `launch` can be closed afterwards.
+pub fn prepare(launch: &Launch) -> Result<Prepared, SpawnError> {
+    let texts = Texts::of(launch)?;
+    let failed = |what: &str, error: io::Error| SpawnError {
+        stage: SpawnStage::Fork,
+        errno: error.raw_os_error().unwrap_or(0),
+        message: format!("{what}: {}", reason_of(&error)),
+    };
+    let pipes = || Ok((pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?));
+    let ((go_read, go), (report, report_write)) =
+        pipes().map_err(|error: Errno| failed("cannot make a pipe", error.into()))?;
+    let mut child =
+        start_stub(launch, &texts, &go_read, &report_write).map_err(|error| failed("cannot start a process", error))?;
+    // Our copies of the stub's ends must go, or we'd never see its end of file.
+    drop((go_read, report_write));
+    match Process::identify(child.id()) {
+        Ok(Some(process)) => Ok(Prepared { process, go, report, names: Names::of(launch) }),
+        unknown => {
+            // It can't be followed, so it must not run: end of file makes it leave, and then it is reaped.
+            drop(go);
+            let reaped = child.wait();
+            let error = unknown.err().or(reaped.err()).unwrap_or_else(|| Errno::SRCH.into());
+            Err(failed("cannot follow the new process", error))
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where processes are started")]
+fn start_stub(launch: &Launch, texts: &Texts, go: &OwnedFd, report: &OwnedFd) -> io::Result<std::process::Child> {
+    let lowest = 3 + i32::try_from(launch.extra_fds.len()).map_err(|_| Errno::INVAL)?;
+    let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let go = inheritable(go, lowest)?;
+    let report = inheritable(report, lowest)?;
+    let stdin = launch.stdin.as_ref().map(|fd| inheritable(fd, lowest)).transpose()?;
+    let others = [&launch.stdout, &launch.stderr].into_iter().chain(&launch.extra_fds);
+    let others = others.map(|fd| inheritable(fd, lowest)).collect::<io::Result<Vec<_>>>()?;
+    let plan = Plan {
+        go: go.as_raw_fd(),
+        report: report.as_raw_fd(),
+        stdin: stdin.as_ref().map(AsRawFd::as_raw_fd),
+        outputs_and_extras: others.iter().map(AsRawFd::as_raw_fd).collect(),
+        oom_score_adj: launch.oom_score_adj,
+        nofile: launch.original_nofile,
+        credentials: launch.credentials.as_ref().map(|who| (who.uid, who.gid, who.groups.clone())),
+        program: &texts.program,
+        cwd: &texts.cwd,
+        argv: texts.argv.iter().map(CString::as_c_str).collect(),
+        env: texts.env.iter().map(CString::as_c_str).collect(),
+    };
+    let data = memfd_create("baton-launch", MemfdFlags::CLOEXEC)?;
+    write_all(&data, &plan.encode())?;
+    seek(&data, SeekFrom::Start(0))?;
+    let data = inheritable(&data, lowest)?;
+    // Without pre_exec, uid or gid this is posix_spawn, whose cost doesn't grow with our memory. A word that the stub
+    // says about itself goes to our own stderr.
+    Command::new(STUB.get().map_or(Path::new("/proc/self/exe"), PathBuf::as_path))
+        .arg0("baton")
+        .arg("exec-stub")
+        .arg(data.as_raw_fd().to_string())
+        .env_clear()
+        .spawn()
+}
+
+/// A copy that a child inherits, numbered above everything that the child will put in place.
+fn inheritable(fd: &OwnedFd, lowest: i32) -> io::Result<OwnedFd> {
+    // SAFETY: duplicates an open descriptor.
+    let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, lowest) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the copy is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = write(fd, bytes)?;
+        bytes = &bytes[count..];
+    }
+    Ok(())
+}
+
+impl Prepared {
+    /// Lets it run. The report tells whether it does.
+    pub fn go(self) -> io::Result<(Process, Report)> {
+        let told = loop {
+            match write(&self.go, &[1]) {
+                Ok(_) => break true,
+                Err(Errno::INTR) => {}
+                // It is dead already: the report has the reason, or its silence is one.
+                Err(Errno::PIPE) => break false,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        rustix::io::ioctl_fionbio(&self.report, true)?;
+        Ok((self.process, Report { pipe: self.report, told, names: self.names }))
+    }
+
+    /// Calls it off: the process ends without having run anything. It is ours to reap.
+    pub fn abort(self) -> Process {
+        self.process
+    }
+}
+
+impl Report {
+    /// What is known, without waiting: `None` is nothing yet, `Ok` that the program was executed.
+    pub fn read(&mut self) -> Option<Result<(), SpawnError>> {
+        let mut buffer = [0; 16];
+        loop {
+            return match read(&self.pipe, &mut buffer) {
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => None,
+                Ok(0) if self.told => Some(Ok(())),
+                Ok(0) => Some(Err(SpawnError {
+                    stage: SpawnStage::Fork,
+                    errno: 0,
+                    message: format!("{}: its process was ended before it could run", self.names.program.display()),
+                })),
+                Ok(count) => {
+                    // A pipe keeps so short a message whole.
+                    let (stage, errno) =
+                        stub::decode_failure(&buffer[..count]).unwrap_or((SpawnStage::Setup, libc::EIO));
+                    Some(Err(self.names.error(stage, errno)))
+                }
+                Err(error) => Some(Err(self.names.error(SpawnStage::Setup, error.raw_os_error()))),
+            };
+        }
+    }
+}
+
+impl AsFd for Report {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl Names {
+    fn of(launch: &Launch) -> Names {
+        Names {
+            program: launch.program.clone(),
+            cwd: launch.cwd.clone(),
+            user: launch.credentials.as_ref().map(|who| who.name.clone()),
+            oom_score_adj: launch.oom_score_adj,
+        }
+    }
+
+    fn error(&self, stage: SpawnStage, errno: i32) -> SpawnError {
+        let reason = reason_of(&io::Error::from_raw_os_error(errno));
+        let program = self.program.display();
+        let message = match stage {
+            SpawnStage::Directory => format!("cannot enter directory {}: {reason}", self.cwd.display()),
+            SpawnStage::User => format!("cannot become user {}: {reason}", self.user.as_deref().unwrap_or("?")),
+            // The kernel says the same of a missing program and of a missing interpreter.
+            SpawnStage::Exec if errno == libc::ENOENT && self.program.exists() => {
+                format!("{program}: the interpreter that it names does not exist")
+            }
+            SpawnStage::Exec => format!("{program}: {reason}"),
+            SpawnStage::Setup => match self.oom_score_adj {
+                Some(value) if errno == libc::EACCES => format!("cannot set oom_score_adj to {value}: {reason}"),
+                _ => format!("cannot set up the process of {program}: {reason}"),
+            },
+            SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Cancelled => format!("{program}: {reason}"),
+        };
+        SpawnError { stage, errno, message }
+    }
+}
+
+/// The system's words without its number, in lower case: `no such file or directory`.
+fn reason_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+struct Texts {
+    program: CString,
+    cwd: CString,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+}
+
+impl Texts {
+    fn of(launch: &Launch) -> Result<Texts, SpawnError> {
+        let text = |what: &str, bytes: Vec<u8>| {
+            CString::new(bytes).map_err(|_| SpawnError {
+                stage: SpawnStage::Prepare,
+                errno: libc::EINVAL,
+                message: format!("{what} holds a NUL byte"),
+            })
+        };
+        let plain = |what: &str, value: &OsStr| text(what, value.as_bytes().to_vec());
+        Ok(Texts {
+            program: plain("the path of the program", launch.program.as_os_str())?,
+            cwd: plain("the path of the working directory", launch.cwd.as_os_str())?,
+            argv: launch.argv.iter().map(|argument| plain("an argument", argument)).collect::<Result<_, _>>()?,
+            env: (launch.env.iter())
+                .map(|(name, value)| {
+                    let what = format!("environment variable {}", name.display());
+                    text(&what, [name.as_bytes(), b"=", value.as_bytes()].concat())
+                })
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// The file that a shell would execute for `name`: a name with a slash is a path from `cwd`, any other is looked for
+/// in the directories of `path_var` (an empty one is `cwd`). Only executable regular files count.
+pub fn find_program(name: &str, path_var: &str, cwd: &Path) -> Option<PathBuf> {
+    if name.is_empty() {
+        return None;
+    }
+    if name.contains('/') {
+        return Some(cwd.join(name)).filter(|path| is_executable(path));
+    }
+    path_var.split(':').map(|directory| cwd.join(directory).join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_program_is_found_as_a_shell_would() {
+        let directory = tempfile::tempdir().unwrap();
+        let cwd = directory.path();
+        for (name, mode) in [("a/tool", 0o644), ("b/tool", 0o755), ("here", 0o755)] {
+            let path = cwd.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::fs::create_dir(cwd.join("a/folder")).unwrap();
+        let path = format!("{0}/a:{0}/b", cwd.display());
+        assert_eq!(find_program("tool", &path, cwd), Some(cwd.join("b/tool")), "the first one can't be executed");
+        assert_eq!(find_program("b/tool", "", cwd), Some(cwd.join("b/tool")));
+        assert_eq!(find_program("a/tool", &path, cwd), None);
+        assert_eq!(find_program("folder", &path, cwd), None);
+        assert_eq!(find_program("here", ":/nowhere", cwd), Some(cwd.join("here")), "an empty entry is the directory");
+        assert_eq!(find_program("", &path, cwd), None);
+    }
+
+    #[test]
+    fn reasons_read_after_a_colon() {
+        assert_eq!(reason_of(&io::Error::from_raw_os_error(libc::ENOENT)), "no such file or directory");
+        assert_eq!(reason_of(&io::Error::from_raw_os_error(libc::EPERM)), "operation not permitted");
+    }
+}

@@ -1,0 +1,171 @@
+//! What the parent tells the exec stub: numbers, then NUL-terminated texts that the stub can hand to `execve` as they
+//! lie. Parent and stub are the same binary, so the form needs no version.
+
+use std::ffi::CStr;
+
+/// Everything the stub does, in descriptor numbers of the stub.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Plan<'a> {
+    /// Read one byte here before the exec; end of file calls it off.
+    pub(crate) go: i32,
+    /// Write a failure here.
+    pub(crate) report: i32,
+    /// Becomes 0; `None` is `/dev/null`.
+    pub(crate) stdin: Option<i32>,
+    /// Become 1, 2, 3, 4, …; none of them may lie below [`Plan::first_free`].
+    pub(crate) outputs_and_extras: Vec<i32>,
+    /// For `/proc/self/oom_score_adj`.
+    pub(crate) oom_score_adj: Option<i32>,
+    /// RLIMIT_NOFILE, soft and hard.
+    pub(crate) nofile: Option<(u64, u64)>,
+    /// User, group, groups.
+    pub(crate) credentials: Option<(u32, u32, Vec<u32>)>,
+    /// What to execute.
+    pub(crate) program: &'a CStr,
+    /// Where.
+    pub(crate) cwd: &'a CStr,
+    /// The arguments, the program's name first.
+    pub(crate) argv: Vec<&'a CStr>,
+    /// `NAME=value`.
+    pub(crate) env: Vec<&'a CStr>,
+}
+
+impl<'a> Plan<'a> {
+    /// The first descriptor that the program must not inherit.
+    pub(crate) fn first_free(&self) -> i32 {
+        1 + i32::try_from(self.outputs_and_extras.len()).unwrap_or(i32::MAX - 1)
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let texts = self.argv.iter().chain(&self.env).map(|text| text.count_bytes() + 1).sum::<usize>();
+        let mut out = Vec::with_capacity(texts + 512);
+        let mut int = |value: i64| out.extend_from_slice(&value.to_ne_bytes());
+        int(self.go.into());
+        int(self.report.into());
+        optional(&mut int, self.stdin, i64::from);
+        list(&mut int, &self.outputs_and_extras, |fd| (*fd).into());
+        optional(&mut int, self.oom_score_adj, i64::from);
+        optional(&mut int, self.nofile.map(|pair| pair.0), u64::cast_signed);
+        optional(&mut int, self.nofile.map(|pair| pair.1), u64::cast_signed);
+        let ids = self.credentials.as_ref();
+        optional(&mut int, ids.map(|ids| ids.0), i64::from);
+        optional(&mut int, ids.map(|ids| ids.1), i64::from);
+        list(&mut int, ids.map_or(&[][..], |ids| &ids.2), |gid| (*gid).into());
+        int(self.argv.len().try_into().unwrap_or(i64::MAX));
+        int(self.env.len().try_into().unwrap_or(i64::MAX));
+        for text in [self.program, self.cwd].iter().chain(&self.argv).chain(&self.env) {
+            out.extend_from_slice(text.to_bytes_with_nul());
+        }
+        out
+    }
+
+    /// The reverse; `None` for bytes that `encode` didn't make.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Option<Plan<'a>> {
+        let mut rest = Rest(bytes);
+        let go = rest.small()?;
+        let report = rest.small()?;
+        let stdin = rest.optional()?.map(i32::try_from).transpose().ok()?;
+        let outputs_and_extras = rest.list()?;
+        let oom_score_adj = rest.optional()?.map(i32::try_from).transpose().ok()?;
+        let nofile =
+            rest.optional()?.zip(rest.optional()?).map(|(soft, hard)| (soft.cast_unsigned(), hard.cast_unsigned()));
+        let uid = rest.optional()?.map(u32::try_from).transpose().ok()?;
+        let gid = rest.optional()?.map(u32::try_from).transpose().ok()?;
+        let groups = rest.list()?;
+        let credentials = uid.zip(gid).map(|(uid, gid)| (uid, gid, groups));
+        let (argc, envc) = (rest.small::<usize>()?, rest.small::<usize>()?);
+        let (program, cwd) = (rest.text()?, rest.text()?);
+        let argv = (0..argc).map(|_| rest.text()).collect::<Option<_>>()?;
+        let env = (0..envc).map(|_| rest.text()).collect::<Option<_>>()?;
+        Some(Plan {
+            go,
+            report,
+            stdin,
+            outputs_and_extras,
+            oom_score_adj,
+            nofile,
+            credentials,
+            program,
+            cwd,
+            argv,
+            env,
+        })
+    }
+}
+
+fn optional<T>(int: &mut impl FnMut(i64), value: Option<T>, as_int: impl Fn(T) -> i64) {
+    int(value.is_some().into());
+    int(value.map_or(0, as_int));
+}
+
+fn list<T>(int: &mut impl FnMut(i64), values: &[T], as_int: impl Fn(&T) -> i64) {
+    int(values.len().try_into().unwrap_or(i64::MAX));
+    values.iter().for_each(|value| int(as_int(value)));
+}
+
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn int(&mut self) -> Option<i64> {
+        let (head, tail) = self.0.split_first_chunk()?;
+        self.0 = tail;
+        Some(i64::from_ne_bytes(*head))
+    }
+
+    fn small<T: TryFrom<i64>>(&mut self) -> Option<T> {
+        T::try_from(self.int()?).ok()
+    }
+
+    fn optional(&mut self) -> Option<Option<i64>> {
+        let (is_some, value) = (self.int()?, self.int()?);
+        Some((is_some == 1).then_some(value))
+    }
+
+    fn list<T: TryFrom<i64>>(&mut self) -> Option<Vec<T>> {
+        let count = self.small::<usize>()?;
+        (0..count).map(|_| self.small()).collect()
+    }
+
+    fn text(&mut self) -> Option<&'a CStr> {
+        let text = CStr::from_bytes_until_nul(self.0).ok()?;
+        self.0 = self.0.get(text.count_bytes() + 1..)?;
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan<'static> {
+        Plan {
+            go: 10,
+            report: 11,
+            stdin: None,
+            outputs_and_extras: vec![12, 13, 14],
+            oom_score_adj: Some(-5),
+            nofile: Some((1024, u64::MAX)),
+            credentials: Some((1000, 100, vec![100, 4_294_967_294])),
+            program: c"/bin/x",
+            cwd: c"/",
+            argv: vec![c"x", c"", c"\xff"],
+            env: vec![c"A=1", c"B="],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for plan in [plan(), Plan { nofile: None, credentials: None, stdin: Some(9), env: vec![], ..plan() }] {
+            assert_eq!(Plan::decode(&plan.encode()).as_ref(), Some(&plan));
+        }
+        assert_eq!(plan().first_free(), 4);
+    }
+
+    #[test]
+    fn anything_cut_is_refused() {
+        let bytes = plan().encode();
+        for end in 0..bytes.len() {
+            assert_eq!(Plan::decode(&bytes[..end]), None, "{end}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The exec stub: a short life of our own binary between the daemon's spawn and the app's program.
+//!
+//! It makes the process what the app expects (session, descriptors, limits, user, directory, signals), waits for one
+//! byte, and executes the program. Doing this here and not between fork and exec of the daemon keeps the daemon on
+//! `posix_spawn`, whose cost doesn't grow with the daemon's memory, and makes it ordinary single-threaded code.
+//!
+//! A failure is told as (stage, errno) on a pipe that closes by itself when the exec works. End of file in place of
+//! the byte ends the stub without a word: whoever would have known the app is gone.
+
+use crate::spawn::plan::Plan;
+use baton_core::world::SpawnStage;
+use std::ffi::{CStr, c_char, c_int};
+use std::io::{self, Read};
+use std::os::fd::FromRawFd;
+
+/// Exit code of a stub that could not do its work; nobody sees it but those who look at the zombie.
+const FAILED: c_int = 127;
+
+/// A step that failed, with the error number.
+type Failure = (SpawnStage, i32);
+
+/// Runs the stub. `argv[2]` names the descriptor of the launch data.
+pub fn main() -> ! {
+    let number = std::env::args_os().nth(2).and_then(|text| text.to_str()?.parse::<i32>().ok());
+    let code = match number.and_then(read_all) {
+        Some(bytes) => Plan::decode(&bytes).map_or(FAILED, |plan| run(&plan)),
+        None => FAILED,
+    };
+    exit(code)
+}
+
+fn read_all(fd: i32) -> Option<Vec<u8>> {
+    // SAFETY: the parent made this descriptor for us and named it; nothing else in this process uses it.
+    let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
+    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata().ok()?.len()).ok()?);
+    file.read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Returns only when the program was not executed.
+fn run(plan: &Plan<'_>) -> c_int {
+    match set_up(plan) {
+        Ok(()) => {}
+        Err(failure) => return fail(plan.report, failure),
+    }
+    if !told_to_go(plan.go) {
+        return 0;
+    }
+    fail(plan.report, (SpawnStage::Exec, execute(plan)))
+}
+
+fn set_up(plan: &Plan<'_>) -> Result<(), Failure> {
+    let setup = |errno| (SpawnStage::Setup, errno);
+    default_signals().map_err(setup)?;
+    // SAFETY: no memory is involved. Fails only for the leader of a process group, which a fresh child is not.
+    check(unsafe { libc::setsid() }).map_err(setup)?;
+    lay_out_descriptors(plan).map_err(setup)?;
+    if let Some(value) = plan.oom_score_adj {
+        let written = std::fs::write("/proc/self/oom_score_adj", value.to_string());
+        written.map_err(|error| setup(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    }
+    if let Some((soft, hard)) = plan.nofile {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: `limit` lives over the call.
+        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }).map_err(setup)?;
+    }
+    if let Some((uid, gid, groups)) = &plan.credentials {
+        become_user(*uid, *gid, groups).map_err(|errno| (SpawnStage::User, errno))?;
+    }
+    // After the change of user: the directory must be one that the app may enter.
+    // SAFETY: the text ends with NUL.
+    check(unsafe { libc::chdir(plan.cwd.as_ptr()) }).map_err(|errno| (SpawnStage::Directory, errno))
+}
+
+/// Ignored signals and the mask survive an exec; an app expects neither. (The Rust runtime ignores SIGPIPE.)
+fn default_signals() -> Result<(), i32> {
+    // The kernel's own form, all zero: the default action, no flags, an empty mask. The libraries' forms leave out the
+    // two signals that they use themselves, and a parent may have ignored just those.
+    let default = [0_u64; 8];
+    for signal in 1..=64_i32 {
+        // SAFETY: `default` is longer than the kernel's structure, and no handler of ours is installed by it. The
+        // refusal for SIGKILL and SIGSTOP doesn't matter.
+        unsafe {
+            let none = std::ptr::null_mut::<libc::c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
+        }
+    }
+    // SAFETY: the set is written by sigemptyset before it is read.
+    check(unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+    })
+}
+
+/// Puts 0, 1, 2, 3 … in place and closes everything else but the two pipes. The parent chose numbers above all
+/// targets, so no source is overwritten before it is copied.
+fn lay_out_descriptors(plan: &Plan<'_>) -> Result<(), i32> {
+    let first_free = plan.first_free();
+    let null;
+    let stdin = match plan.stdin {
+        Some(fd) => fd,
+        None => {
+            // SAFETY: the path ends with NUL.
+            null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+            check(null)?;
+            null
+        }
+    };
+    if plan.outputs_and_extras.iter().chain([&plan.go, &plan.report]).any(|fd| *fd < first_free) {
+        return Err(libc::EBADF);
+    }
+    for (fd, target) in std::iter::once(&stdin).chain(&plan.outputs_and_extras).zip(0..) {
+        // SAFETY: nothing in this process relies on what the target was: the runtime's 0, 1, 2 are ours to replace.
+        check(unsafe { libc::dup2(*fd, target) })?;
+    }
+    for fd in [plan.go, plan.report] {
+        // SAFETY: only the flag of a descriptor that we were given is set.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    let (low, high) = (plan.go.min(plan.report), plan.go.max(plan.report));
+    close_between(first_free, low - 1)?;
+    close_between(low + 1, high - 1)?;
+    close_between(high + 1, i32::MAX)
+}
+
+/// Closes the descriptors from `first` to `last`, both included.
+fn close_between(first: i32, last: i32) -> Result<(), i32> {
+    if first > last {
+        return Ok(());
+    }
+    let (first_number, last_number) = (first.cast_unsigned(), last.cast_unsigned());
+    // SAFETY: no object of this process owns a descriptor in the range.
+    match check(unsafe { libc::syscall(libc::SYS_close_range, first_number, last_number, 0) }) {
+        // Before Linux 5.9, or forbidden by a filter of system calls.
+        Err(libc::ENOSYS | libc::EPERM) => {}
+        other => return other,
+    }
+    let listed = std::fs::read_dir("/proc/self/fd").map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
+    let open: Vec<i32> = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
+        // SAFETY: as above. EBADF is the descriptor of the listing itself, closed by now.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
+fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<(), i32> {
+    // SAFETY: these only read and write ids of this process; `groups` is as long as it says.
+    unsafe {
+        // Who is that user already and may not choose groups has nothing to change.
+        if libc::geteuid() != 0 && libc::geteuid() == uid && libc::getegid() == gid {
+            return Ok(());
+        }
+        check(libc::setgroups(groups.len(), groups.as_ptr()))?;
+        check(libc::setresgid(gid, gid, gid))?;
+        check(libc::setresuid(uid, uid, uid))
+    }
+}
+
+/// Waits for the byte; `false` at end of file.
+fn told_to_go(fd: i32) -> bool {
+    let mut byte = 0_u8;
+    loop {
+        // SAFETY: one byte of room is given for one byte.
+        match unsafe { libc::read(fd, (&raw mut byte).cast(), 1) } {
+            1 => return true,
+            -1 if last_errno() == libc::EINTR => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Returns the error number when the program can't be executed.
+fn execute(plan: &Plan<'_>) -> i32 {
+    let env = pointers(plan.env.iter().copied());
+    let argv = pointers(plan.argv.iter().copied());
+    // SAFETY: both lists end with a null pointer and point to texts that end with NUL and outlive the call.
+    unsafe { libc::execve(plan.program.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    let errno = last_errno();
+    if errno != libc::ENOEXEC {
+        return errno;
+    }
+    // A text without a first line that names its interpreter is for the shell, as with execvp.
+    let shell = c"/bin/sh";
+    let argv = pointers([shell, plan.program].into_iter().chain(plan.argv.iter().skip(1).copied()));
+    // SAFETY: as above.
+    unsafe { libc::execve(shell.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    last_errno()
+}
+
+fn pointers<'a>(texts: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
+    texts.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
+}
+
+fn fail(report: i32, (stage, errno): Failure) -> c_int {
+    let message = encode_failure(stage, errno);
+    // SAFETY: the bytes live over the call. Nobody to read them is nobody to tell.
+    unsafe { libc::write(report, message.as_ptr().cast(), message.len()) };
+    FAILED
+}
+
+/// Leaves without running anything that the runtime registered.
+fn exit(code: c_int) -> ! {
+    // SAFETY: does not return and touches no memory.
+    unsafe { libc::_exit(code) }
+}
+
+const STAGES: [SpawnStage; 4] = [SpawnStage::Setup, SpawnStage::User, SpawnStage::Directory, SpawnStage::Exec];
+
+fn encode_failure(stage: SpawnStage, errno: i32) -> [u8; 5] {
+    let number = STAGES.iter().position(|known| *known == stage).and_then(|at| u8::try_from(at).ok());
+    let [a, b, c, d] = errno.to_ne_bytes();
+    [number.unwrap_or(0), a, b, c, d]
+}
+
+/// What a stub wrote on its report pipe, `None` for anything else.
+pub(crate) fn decode_failure(bytes: &[u8]) -> Option<(SpawnStage, i32)> {
+    let [stage, a, b, c, d] = *bytes else { return None };
+    Some((*STAGES.get(usize::from(stage))?, i32::from_ne_bytes([a, b, c, d])))
+}
+
+fn check<T: Into<i64>>(result: T) -> Result<(), i32> {
+    if result.into() < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_survives_the_pipe() {
+        for stage in STAGES {
+            assert_eq!(decode_failure(&encode_failure(stage, 13)), Some((stage, 13)));
+        }
+        assert_eq!(decode_failure(&[9, 0, 0, 0, 0]), None);
+        assert_eq!(decode_failure(&[1, 0, 0]), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Tests with real processes that are started through the exec stub. The stub is this binary itself, so `main` is
+//! ours: it is the stub when told so, else it runs the tests below, by name when names are given.
+
+mod spawn;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// A test and its name.
+type Test = (&'static str, fn());
+
+/// Lists functions of a module as tests.
+macro_rules! tests {
+    ($($module:ident :: $name:ident),* $(,)?) => { &[$((concat!(stringify!($module), "::", stringify!($name)), $module::$name)),*] };
+}
+
+const TESTS: &[Test] = tests![
+    spawn::a_program_gets_what_the_launch_says,
+    spawn::a_program_sees_only_the_declared_descriptors,
+    spawn::a_program_starts_with_default_signals_in_its_own_session,
+    spawn::a_prepared_process_has_its_final_identity_and_has_not_run,
+    spawn::a_start_that_is_called_off_never_runs,
+    spawn::a_missing_program_is_named,
+    spawn::a_directory_that_cannot_be_entered_is_named,
+    spawn::a_missing_interpreter_is_not_taken_for_a_missing_program,
+    spawn::a_script_without_first_line_runs_by_the_shell,
+    spawn::a_user_that_we_may_not_become_is_named,
+    spawn::another_user_is_become_with_its_groups,
+    spawn::the_original_limit_on_open_files_is_restored,
+    spawn::a_process_killed_before_its_start_is_no_started_program,
+    spawn::a_text_with_a_nul_is_refused_before_anything_starts,
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "exec-stub") {
+        baton_os::stub::main();
+    }
+    // What nextest and cargo ask of any test binary.
+    if arguments.iter().any(|argument| argument == "--list") {
+        if !arguments.iter().any(|argument| argument == "--ignored") {
+            TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
+    let mut failed = Vec::new();
+    for (name, test) in TESTS.iter().filter(|(name, _)| chosen(name)) {
+        let passed = catch_unwind(AssertUnwindSafe(test)).is_ok();
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        if !passed {
+            failed.push(*name);
+        }
+    }
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failed: {failed:?}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,266 @@
+//! What a program gets, and what is told when it can't run.
+
+use baton_core::world::{Exit, Signal, SpawnError, SpawnStage};
+use baton_os::process::Process;
+use baton_os::spawn::{Credentials, Launch, Prepared, Report, prepare};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A launch of `sh -c script` whose two outputs go to one pipe, and the pipe.
+fn shell(script: &str) -> (Launch, File) {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let launch = Launch {
+        program: "/bin/sh".into(),
+        argv: ["sh", "-c", script].map(Into::into).into(),
+        env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
+        cwd: "/".into(),
+        credentials: None,
+        stdin: None,
+        stderr: write.try_clone().unwrap(),
+        stdout: write,
+        extra_fds: Vec::new(),
+        oom_score_adj: None,
+        original_nofile: None,
+    };
+    (launch, File::from(read))
+}
+
+fn wait_readable(fd: impl AsFd) {
+    poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).unwrap();
+}
+
+fn outcome(report: &mut Report) -> Result<(), SpawnError> {
+    wait_readable(&*report);
+    report.read().expect("a readable report has an answer")
+}
+
+fn end_of(process: &Process) -> Exit {
+    wait_readable(process);
+    let exit = process.peek_exit().unwrap().expect("a readable pidfd has an exit");
+    process.reap().unwrap();
+    exit
+}
+
+/// Runs to the end: what it printed and how it ended.
+fn run((launch, mut output): (Launch, File)) -> (String, Exit) {
+    let (process, mut report) = prepare(&launch).unwrap().go().unwrap();
+    drop(launch);
+    outcome(&mut report).unwrap();
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    (text, end_of(&process))
+}
+
+/// The failure of a launch that can't work. The process is gone afterwards.
+fn failure(launch: &Launch) -> SpawnError {
+    let (process, mut report) = prepare(launch).unwrap().go().unwrap();
+    let error = outcome(&mut report).unwrap_err();
+    end_of(&process);
+    error
+}
+
+fn script(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+pub(crate) fn a_program_gets_what_the_launch_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let cwd = directory.path().canonicalize().unwrap();
+    let (mut launch, output) = shell("pwd; echo \"[$1]$2\"; env | sort; cat; echo error >&2; exit 3");
+    launch.argv.extend(["name", "", "two words"].map(Into::into));
+    launch.env.push(("GREETING".into(), "a=b c".into()));
+    launch.cwd.clone_from(&cwd);
+    let (stdin, mut writer) = pipe_with(PipeFlags::CLOEXEC).map(|(read, write)| (read, File::from(write))).unwrap();
+    launch.stdin = Some(stdin);
+    writer.write_all(b"from stdin\n").unwrap();
+    drop(writer);
+    launch.oom_score_adj = Some(7);
+    let (text, exit) = run((launch, output));
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("_=")).collect();
+    let path = format!("PATH={}", std::env::var("PATH").unwrap());
+    let pwd = format!("PWD={}", cwd.display());
+    let expected = [cwd.to_str().unwrap(), "[]two words", "GREETING=a=b c", &path, &pwd, "from stdin", "error"];
+    let lines: Vec<&str> =
+        lines.into_iter().filter(|line| !line.starts_with("OLDPWD=") && !line.starts_with("SHLVL=")).collect();
+    assert_eq!(lines, expected, "nothing of our own environment is there");
+    assert_eq!(exit, Exit::Code(3));
+}
+
+pub(crate) fn a_program_sees_only_the_declared_descriptors() {
+    // One that the parent forgot to protect must not reach the program either.
+    let (careless, _other_end) = pipe_with(PipeFlags::empty()).unwrap();
+    for count in [0, 3] {
+        let (mut launch, output) = shell("");
+        // The directory's own descriptor is the one that listdir opens: it is gone when it is looked up.
+        let code = "import os\nfor fd in sorted(map(int, os.listdir('/proc/self/fd'))):\n  try: print(fd, os.fstat(fd).st_ino)\n  except OSError: pass";
+        launch.program = "/usr/bin/env".into();
+        launch.argv = ["env", "python3", "-c", code].map(Into::into).into();
+        let extras: Vec<(OwnedFd, OwnedFd)> = (0..count).map(|_| pipe_with(PipeFlags::CLOEXEC).unwrap()).collect();
+        launch.extra_fds = extras.iter().map(|(read, _)| read.try_clone().unwrap()).collect();
+        let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
+        let null = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata("/dev/null").unwrap());
+        let mut expected = vec![null, inode(&launch.stdout), inode(&launch.stderr)];
+        expected.extend(extras.iter().map(|(read, _)| inode(read)));
+        let expected: String = expected.iter().zip(0..).map(|(inode, fd)| format!("{fd} {inode}\n")).collect();
+        assert_eq!(run((launch, output)), (expected, Exit::Code(0)));
+    }
+    drop(careless);
+}
+
+pub(crate) fn a_program_starts_with_default_signals_in_its_own_session() {
+    let (mut launch, output) = shell("");
+    let code = "import os; print(os.getsid(0) == os.getpid() == os.getpgrp())";
+    launch.program = "/usr/bin/env".into();
+    launch.argv = ["env", "python3", "-c", code].map(Into::into).into();
+    assert_eq!(run((launch, output)).0, "True\n");
+    // Python ignores SIGPIPE by itself; a shell tells what it was given.
+    let (text, _) = run(shell(
+        "while read name set; do case $name in SigBlk:|SigIgn:) echo $name $set; esac; done < /proc/$$/status",
+    ));
+    assert_eq!(text, "SigBlk: 0000000000000000\nSigIgn: 0000000000000000\n");
+}
+
+pub(crate) fn a_prepared_process_has_its_final_identity_and_has_not_run() {
+    let (launch, mut output) = shell("echo ran");
+    let Prepared { .. } = prepare(&launch).unwrap();
+    let prepared = prepare(&launch).unwrap();
+    let identity = prepared.process.identity().clone();
+    rustix::io::ioctl_fionbio(&output, true).unwrap();
+    assert_eq!(output.read(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    rustix::io::ioctl_fionbio(&output, false).unwrap();
+    let (process, mut report) = prepared.go().unwrap();
+    outcome(&mut report).unwrap();
+    assert_eq!(process.identity(), &identity);
+    drop(launch);
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert_eq!((text.as_str(), end_of(&process)), ("ran\n", Exit::Code(0)));
+}
+
+pub(crate) fn a_start_that_is_called_off_never_runs() {
+    let (launch, mut output) = shell("echo ran");
+    let process = prepare(&launch).unwrap().abort();
+    drop(launch);
+    assert_eq!(end_of(&process), Exit::Code(0));
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "");
+}
+
+pub(crate) fn a_missing_program_is_named() {
+    let (mut launch, _output) = shell("");
+    launch.program = "/w/missing".into();
+    let error = failure(&launch);
+    assert_eq!((error.stage, error.errno), (SpawnStage::Exec, libc::ENOENT));
+    assert_eq!(error.message, "/w/missing: no such file or directory");
+    launch.program = "/etc/passwd".into();
+    assert_eq!(failure(&launch).message, "/etc/passwd: permission denied");
+}
+
+pub(crate) fn a_directory_that_cannot_be_entered_is_named() {
+    let (mut launch, _output) = shell("");
+    launch.cwd = "/w/nowhere".into();
+    let error = failure(&launch);
+    assert_eq!((error.stage, error.errno), (SpawnStage::Directory, libc::ENOENT));
+    assert_eq!(error.message, "cannot enter directory /w/nowhere: no such file or directory");
+}
+
+pub(crate) fn a_missing_interpreter_is_not_taken_for_a_missing_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tool");
+    script(&path, "#!/w/no-interpreter\n");
+    let (mut launch, _output) = shell("");
+    launch.program.clone_from(&path);
+    let error = failure(&launch);
+    assert_eq!(error.stage, SpawnStage::Exec);
+    assert_eq!(error.message, format!("{}: the interpreter that it names does not exist", path.display()));
+}
+
+pub(crate) fn a_script_without_first_line_runs_by_the_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tool");
+    script(&path, "echo \"$1\"\n");
+    let (mut launch, output) = shell("");
+    launch.program.clone_from(&path);
+    launch.argv = ["tool", "argument"].map(Into::into).into();
+    assert_eq!(run((launch, output)), ("argument\n".into(), Exit::Code(0)));
+}
+
+fn nobody() -> Credentials {
+    Credentials { name: "nobody".into(), uid: 65_534, gid: 65_534, groups: vec![65_534, 4_242] }
+}
+
+/// Both need root for one half: only root may become another, only another may be refused.
+pub(crate) fn a_user_that_we_may_not_become_is_named() {
+    let (mut launch, mut output) = shell("");
+    if rustix::process::geteuid().is_root() {
+        // A stub of nobody's: this test once more, in a process that is nobody already.
+        launch.program = std::env::current_exe().unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        let program = copy.path().join("tests");
+        std::fs::copy(&launch.program, &program).unwrap();
+        script_mode(copy.path());
+        launch.program = program;
+        launch.argv = ["tests", "a_user_that_we_may_not_become"].map(Into::into).into();
+        launch.credentials = Some(nobody());
+        let (process, mut report) = prepare(&launch).unwrap().go().unwrap();
+        outcome(&mut report).unwrap();
+        drop(launch);
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        assert_eq!(end_of(&process), Exit::Code(0), "{text}");
+        return;
+    }
+    launch.credentials = Some(Credentials { name: "root".into(), uid: 0, gid: 0, groups: vec![0] });
+    let error = failure(&launch);
+    assert_eq!((error.stage, error.errno), (SpawnStage::User, libc::EPERM));
+    assert_eq!(error.message, "cannot become user root: operation not permitted");
+}
+
+fn script_mode(path: &Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+pub(crate) fn another_user_is_become_with_its_groups() {
+    let (mut launch, output) = shell("id -u; id -g; id -G");
+    if !rustix::process::geteuid().is_root() {
+        println!("(needs root: not run)");
+        return;
+    }
+    launch.credentials = Some(nobody());
+    assert_eq!(run((launch, output)).0, "65534\n65534\n65534 4242\n");
+}
+
+pub(crate) fn the_original_limit_on_open_files_is_restored() {
+    let (mut launch, output) = shell("ulimit -Sn; ulimit -Hn");
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    launch.original_nofile = Some((64, hard));
+    let hard = if hard == u64::MAX { "unlimited".into() } else { hard.to_string() };
+    assert_eq!(run((launch, output)).0, format!("64\n{hard}\n"));
+}
+
+pub(crate) fn a_process_killed_before_its_start_is_no_started_program() {
+    let (launch, _output) = shell("echo ran");
+    let prepared = prepare(&launch).unwrap();
+    assert!(prepared.process.signal(Signal::KILL).unwrap());
+    wait_readable(&prepared.process);
+    let (process, mut report) = prepared.go().unwrap();
+    assert_eq!(outcome(&mut report).unwrap_err().message, "/bin/sh: its process was ended before it could run");
+    assert_eq!(end_of(&process), Exit::Signal(Signal::KILL));
+}
+
+pub(crate) fn a_text_with_a_nul_is_refused_before_anything_starts() {
+    let (mut launch, _output) = shell("");
+    launch.env.push(("BAD".into(), "a\0b".into()));
+    let error = prepare(&launch).unwrap_err();
+    assert_eq!(
+        (error.stage, error.message.as_str()),
+        (SpawnStage::Prepare, "environment variable BAD holds a NUL byte")
+    );
+}
