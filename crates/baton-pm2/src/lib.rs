@@ -6,9 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod amp;
+pub mod client;
+pub mod commands;
+pub mod describe;
+pub mod dump;
 pub mod environment;
 pub mod inspect;
 pub mod mask;
+pub mod options;
+pub mod prepare;
 pub mod record;
 pub mod style;
 pub mod table;

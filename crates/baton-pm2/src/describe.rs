@@ -1,0 +1,170 @@
+//! One process in full, as `describe` prints it: PM2's rows in PM2's order, then ours.
+
+use crate::mask;
+use crate::record::{Host, exec_mode};
+use crate::style::{Colour, Style, width};
+use crate::table::{Grid, duration, online_uptime, status_style};
+use baton_core::spec::{AppSpec, Environment};
+use baton_core::units::WallTime;
+use baton_core::world::{Cause, InstanceView};
+use serde_json::Value;
+
+/// How to describe.
+#[derive(Clone, Copy)]
+pub struct DescribeOptions<'a> {
+    /// With or without colours.
+    pub colour: Colour,
+    /// What only the file system knows.
+    pub host: Host<'a>,
+    /// The environment to compare the app's with.
+    pub local: Option<&'a Environment>,
+    /// How the program was called: `pm2` or `baton`.
+    pub program: &'a str,
+}
+
+/// A key, its value and how that is painted.
+type Row = (&'static str, String, Option<Style>);
+
+/// The whole text, with a newline at its end. The view must be whole.
+pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
+    let title = format!(" Describing process with id {} - name {} ", view.id, view.name);
+    let mut text = options.colour.paint(Style::BoldInverse, &title);
+    text.push('\n');
+    let default = AppSpec::default();
+    let spec = view.spec.as_deref().unwrap_or(&default);
+    let mut rows = pm2_rows(view, spec, options);
+    rows.extend(our_rows(view, spec));
+    text.push_str(&two_columns(options.colour, rows));
+    if let Some(local) = options.local {
+        text.push_str(&heading(options.colour, " Divergent env variables from local env "));
+        text.push_str(&divergent(spec, local, options.colour));
+    }
+    let (program, name, id) = (options.program, &view.name, view.id);
+    text.push_str(&format!("\n Use `{program} logs {name} [--lines 1000]` to display logs\n"));
+    text.push_str(&format!(" Use `{program} env {id}` to display environment variables\n"));
+    text.push_str(&format!(" Use `{program} monit` to monitor CPU and Memory usage {name}\n"));
+    text
+}
+
+fn heading(colour: Colour, title: &str) -> String {
+    format!("{}\n", colour.paint(Style::BoldInverse, title))
+}
+
+fn pm2_rows(view: &InstanceView, spec: &AppSpec, options: &DescribeOptions<'_>) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut put = |key, value: String| rows.push((key, value, None));
+    let declared = |key: &str| spec.declared.get(key).filter(|value| !value.is_null());
+    let path = |path: &Option<String>| path.clone().unwrap_or_else(|| "/dev/null".into());
+    put("name", view.name.clone());
+    put("namespace", view.namespace.clone());
+    put("version", or_na((options.host.version)(&view.script)));
+    put("restarts", view.restarts.to_string());
+    if let Some(limit) = declared("max_memory_restart") {
+        put("max memory restart", plain(limit));
+    }
+    if let Some(pattern) = declared("cron_restart") {
+        put("cron restart", plain(pattern));
+    }
+    put("uptime", online_uptime(view));
+    if let Some(combined) = &view.files.combined {
+        put("entire log path", combined.clone());
+    }
+    put("script path", view.script.clone());
+    put("script args", or_na(joined(&spec.args)));
+    put("error log path", path(&view.files.error));
+    put("out log path", path(&view.files.out));
+    put("pid path", view.files.pid.clone());
+    put("interpreter", spec.interpreter.clone());
+    put("interpreter args", or_na(joined(&spec.node_args)));
+    put("script id", view.id.to_string());
+    put("exec cwd", spec.cwd.clone());
+    put("exec mode", exec_mode(view.mode).into());
+    // PM2 learns it from a module that it loads into each Node program; we load none.
+    put("node.js version", or_na(None));
+    put("node env", or_na(spec.env.get("NODE_ENV").or_else(|| spec.base_env.get("NODE_ENV")).cloned()));
+    put("watch & reload", if view.watching { "✔" } else { "✘" }.into());
+    put("unstable restarts", view.unstable.to_string());
+    put("created at", iso(view.created_at));
+    rows.insert(0, ("status", view.status.as_str().into(), Some(status_style(view.status))));
+    rows
+}
+
+/// What PM2 does not tell: why the app is in its state, how it last ended, and what of its definition waits.
+fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    // That the program runs is no cause: what led to its start is.
+    let telling = |cause: &Cause| !matches!(cause, Cause::Spawned | Cause::Stable);
+    let last = view.transitions.iter().rev().chain(&view.last).find(|transition| telling(&transition.cause));
+    if let Some(last) = last {
+        rows.push(("last cause", format!("{}: {}", last.to, last.cause), None));
+    }
+    match (view.deaths.last(), view.last_exit) {
+        (Some(death), _) => {
+            let text = format!("{} after {} at {}", death.exit, duration(death.uptime), iso(death.at));
+            rows.push(("last exit", text, None));
+        }
+        (None, Some(exit)) => rows.push(("last exit", exit.to_string(), None)),
+        (None, None) => {}
+    }
+    if let Some(pause) = view.starts_in {
+        rows.push(("next start", format!("in {} ms", pause.0), None));
+    }
+    if !spec.env_file.is_empty() {
+        rows.push(("env file", spec.env_file.join(", "), None));
+    }
+    if !spec.source.file.is_empty() {
+        rows.push(("process file", spec.source.file.clone(), None));
+    }
+    let later: Vec<String> = spec.declared.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
+    if !later.is_empty() {
+        rows.push(("not acted on yet", later.join(", "), Some(Style::Yellow)));
+    }
+    rows
+}
+
+/// Variables that have another value here than in the app, as the app has them.
+fn divergent(spec: &AppSpec, local: &Environment, colour: Colour) -> String {
+    let differs = |key: &String| {
+        let ours = spec.env.get(key).or_else(|| spec.base_env.get(key))?;
+        (local.get(key)? != ours).then(|| ours.clone())
+    };
+    let rows: Vec<(String, String)> = local.keys().filter_map(|key| Some((key.clone(), differs(key)?))).collect();
+    if rows.is_empty() {
+        return "\n".into();
+    }
+    let masked = rows.iter().map(|(key, value)| (key.as_str(), mask::value(key, value).to_owned(), None));
+    two_columns(colour, masked)
+}
+
+/// A box of keys and values, as wide as they are.
+fn two_columns<'a>(colour: Colour, rows: impl IntoIterator<Item = (&'a str, String, Option<Style>)>) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0) + 2;
+    let keys = widest(&mut rows.iter().map(|(key, _, _)| width(key)));
+    let values = widest(&mut rows.iter().map(|(_, value, _)| width(value)));
+    let widths = [keys, values];
+    let mut grid = Grid::new(colour, &widths);
+    for (key, value, style) in rows {
+        grid.row([(key.to_owned(), None), (value, style)].into_iter());
+    }
+    grid.finish()
+}
+
+fn or_na(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "N/A".into())
+}
+
+fn joined(words: &[String]) -> Option<String> {
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A moment as `2026-11-21T04:31:31.280Z`.
+pub fn iso(at: WallTime) -> String {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| at.0.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+}
