@@ -206,7 +206,7 @@ pub fn resetting(id: InstanceId) -> String {
 
 /// To whom a signal goes, in the words of `sendSignal`.
 pub fn signal_target(word: &str) -> String {
-    let noun = if word.parse::<u32>().is_ok() { "id" } else { "process name" };
+    let noun = if word.parse::<u32>().is_ok() { "process id" } else { "process name" };
     format!("{noun} {word}")
 }
 
