@@ -51,14 +51,18 @@ pub struct Pm2Client {
 }
 
 impl Pm2Client {
-    /// The version of the PM2 daemon that answers on this home, or `None` when there is none.
+    /// The version of the PM2 daemon that answers on this home, or `None` when there is none. One that hangs up is just
+    /// ending, and counts as none.
     ///
     /// # Errors
     /// When something accepts the connection and does not answer like PM2.
     pub fn detect(home: &Path) -> Result<Option<String>, Pm2Error> {
-        match Pm2Client::connect(home)? {
-            Some(mut client) => client.version().map(Some),
-            None => Ok(None),
+        let Some(mut client) = Pm2Client::connect(home)? else {
+            return Ok(None);
+        };
+        match client.version() {
+            Err(Pm2Error::Socket { error, .. }) if has_hung_up(&error) => Ok(None),
+            version => version.map(Some),
         }
     }
 
@@ -111,7 +115,8 @@ impl Pm2Client {
     }
 
     /// Ends all of its processes one after another, modules included, then the daemon, and waits until it has closed
-    /// its socket.
+    /// its socket. The last it does before it exits is to remove `pm2.pid`: who needs that to have happened waits for
+    /// the process that the file names.
     ///
     /// # Errors
     /// When a process can't be ended or the daemon does not answer; what was ended stays ended.
@@ -131,7 +136,7 @@ impl Pm2Client {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                Err(error) if has_hung_up(&error) => return Ok(()),
                 Err(error) => return Err(socket_error(&self.path, error)),
             }
         }
@@ -183,6 +188,11 @@ fn result(method: &str, body: &Value) -> Result<Value, Pm2Error> {
     }
     let arguments = body.get("args").and_then(Value::as_array).ok_or(Pm2Error::Answer)?;
     Ok(arguments.first().cloned().unwrap_or(Value::Null))
+}
+
+/// Whether the other side has closed the connection.
+fn has_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 fn socket_error(path: &Path, error: io::Error) -> Pm2Error {

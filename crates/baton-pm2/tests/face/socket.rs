@@ -126,6 +126,15 @@ fn nobody_there_is_no_error() {
 }
 
 #[test]
+fn a_daemon_that_hangs_up_is_none() {
+    let home = tempfile::tempdir().expect("a folder");
+    let listener = UnixListener::bind(home.path().join("rpc.sock")).expect("a socket");
+    let ending = thread::spawn(move || drop(listener.accept().expect("a client")));
+    assert!(Pm2Client::detect(home.path()).expect("a daemon that ends").is_none());
+    ending.join().expect("it ends");
+}
+
+#[test]
 fn a_daemon_is_known_by_its_version() {
     let home = tempfile::tempdir().expect("a folder");
     let pm2 = daemon(home.path(), |_, _| Some(json!({"args": ["7.0.4"]})));
