@@ -1,1 +1,3 @@
 //! Process files in every format, read into app specifications without Node.
+
+pub mod js;

@@ -1,0 +1,77 @@
+class EventEmitter {
+  #listeners(name) {
+    this._events ??= Object.create(null);
+    return (this._events[name] ??= []);
+  }
+  on(name, run) { return this.#add(name, run, false); }
+  prependListener(name, run) { return this.#add(name, run, true); }
+  #add(name, run, first) {
+    if (typeof run !== 'function') throw Object.assign(new TypeError('The "listener" argument must be of type function.'), { code: 'ERR_INVALID_ARG_TYPE' });
+    if (this._events?.newListener) this.emit('newListener', name, run.listener ?? run);
+    this.#listeners(name)[first ? 'unshift' : 'push'](run);
+    return this;
+  }
+  #onceWrapper(name, run) {
+    const wrapper = (...args) => {
+      this.off(name, wrapper);
+      return run.apply(this, args);
+    };
+    wrapper.listener = run;
+    return wrapper;
+  }
+  once(name, run) { return this.on(name, this.#onceWrapper(name, run)); }
+  prependOnceListener(name, run) { return this.prependListener(name, this.#onceWrapper(name, run)); }
+  off(name, run) {
+    const list = this.#listeners(name);
+    const at = list.findLastIndex((known) => known === run || known.listener === run);
+    if (at === -1) return this;
+    this._events[name] = list.toSpliced(at, 1);
+    if (this._events[name].length === 0) delete this._events[name];
+    if (this._events.removeListener) this.emit('removeListener', name, run);
+    return this;
+  }
+  emit(name, ...args) {
+    const list = this._events?.[name] ?? [];
+    if (list.length === 0) {
+      if (name !== 'error') return false;
+      if (args[0] instanceof Error) throw args[0];
+      throw Object.assign(new Error(`Unhandled error. (${String(args[0])})`), { code: 'ERR_UNHANDLED_ERROR', context: args[0] });
+    }
+    for (const run of [...list]) run.apply(this, args);
+    return true;
+  }
+  removeAllListeners(name) {
+    if (name === undefined) this._events = Object.create(null);
+    else if (this._events) delete this._events[name];
+    return this;
+  }
+  listeners(name) { return (this._events?.[name] ?? []).map((run) => run.listener ?? run); }
+  rawListeners(name) { return [...(this._events?.[name] ?? [])]; }
+  listenerCount(name) { return this._events?.[name]?.length ?? 0; }
+  eventNames() { return Reflect.ownKeys(this._events ?? {}).filter((name) => this._events[name].length > 0); }
+  setMaxListeners(count) { this._maxListeners = count; return this; }
+  getMaxListeners() { return this._maxListeners ?? 10; }
+}
+EventEmitter.prototype.addListener = EventEmitter.prototype.on;
+EventEmitter.prototype.removeListener = EventEmitter.prototype.off;
+
+// Older packages call the constructor as a function: `EventEmitter.call(this)`.
+const Callable = new Proxy(EventEmitter, {
+  apply: (target, self) => { if (self) self._events ??= Object.create(null); },
+});
+EventEmitter.prototype.constructor = Callable;
+Callable.EventEmitter = Callable;
+Callable.default = Callable;
+Callable.defaultMaxListeners = 10;
+Callable.errorMonitor = Symbol('events.errorMonitor');
+Callable.captureRejectionSymbol = Symbol.for('nodejs.rejection');
+Callable.once = (emitter, name) => new Promise((resolve, reject) => {
+  const failed = (error) => { emitter.off(name, arrived); reject(error); };
+  const arrived = (...args) => { emitter.off('error', failed); resolve(args); };
+  emitter.once(name, arrived);
+  if (name !== 'error') emitter.once('error', failed);
+});
+Callable.listenerCount = (emitter, name) => emitter.listenerCount(name);
+Callable.getEventListeners = (emitter, name) => emitter.listeners(name);
+Callable.setMaxListeners = () => {};
+module.exports = Callable;

@@ -1,0 +1,143 @@
+// Values as Node's console shows them: for people, so rare details (class decorations, column grouping) are left out.
+const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
+const CUSTOM = Symbol.for('nodejs.util.inspect.custom');
+
+function quote(text) {
+  const mark = !text.includes("'") ? "'" : !text.includes('"') ? '"' : !text.includes('`') ? '`' : "'";
+  const escapes = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f', '\v': '\\v', '\\': '\\\\', [mark]: `\\${mark}` };
+  return mark + text.replace(/[\x00-\x1f\x7f\\'"`]/g, (c) => escapes[c] ?? (/['"`]/.test(c) ? c : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`)) + mark;
+}
+
+const primitive = (value) => {
+  if (typeof value === 'string') return quote(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  return Object.is(value, -0) ? '-0' : String(value);
+};
+
+function nameOf(value) {
+  for (let at = value; at !== null; at = Object.getPrototypeOf(at)) {
+    const own = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
+    if (typeof own === 'function' && own.name !== '') return own.name;
+  }
+  return null;
+}
+
+function inspect(value, options, ...legacy) {
+  const given = options !== null && typeof options === 'object' ? options : { showHidden: options, depth: legacy[0] };
+  const limits = { depth: 2, breakLength: 80, compact: 3, maxArrayLength: 100, maxStringLength: 10000, sorted: false, getters: false, ...given };
+  if (given.depth === undefined) limits.depth = 2;
+  if (limits.depth === null) limits.depth = Infinity;
+  return show(value, limits, 0, []);
+}
+
+function show(value, limits, depth, above) {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return primitive(value);
+  if (typeof value[CUSTOM] === 'function' && value[CUSTOM] !== inspect) {
+    const shown = value[CUSTOM](limits.depth - depth, limits, inspect);
+    return typeof shown === 'string' ? shown : show(shown, limits, depth, above);
+  }
+  if (above.includes(value)) return '[Circular *1]';
+  const name = nameOf(value);
+  let head = name === null ? '[Object: null prototype] ' : name === 'Object' ? '' : `${name} `;
+  let [open, close] = ['{', '}'];
+  const skipped = new Set();
+  let leaf;
+  if (Array.isArray(value)) {
+    [open, close] = ['[', ']'];
+    head = name === 'Array' ? '' : `${name}(${value.length}) `;
+  } else if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
+    [open, close] = ['[', ']'];
+    if (name === 'Buffer') return `<Buffer${Array.from(value.subarray(0, 50), (byte) => ` ${byte.toString(16).padStart(2, '0')}`).join('')}${value.length > 50 ? ` ... ${value.length - 50} more bytes` : ''}>`;
+    head = `${name}(${value.length}) `;
+  } else if (typeof value === 'function') {
+    const isClass = /^class\b/.test(Function.prototype.toString.call(value));
+    leaf = isClass ? `[class ${value.name || '(anonymous)'}]` : `[${name ?? 'Function'}${value.name ? `: ${value.name}` : ' (anonymous)'}]`;
+    head = `${leaf} `;
+  } else if (value instanceof Error) {
+    const title = `${value.name}${value.message ? `: ${value.message}` : ''}`;
+    leaf = value.stack ? `${title}\n${value.stack}`.trimEnd() : `[${title}]`;
+    head = `${leaf} `;
+    ['stack', 'message', 'name'].forEach((key) => skipped.add(key));
+  } else if (value instanceof RegExp) leaf = String(value);
+  else if (value instanceof Date) leaf = Number.isNaN(+value) ? 'Invalid Date' : value.toISOString();
+  else if (value instanceof Map || value instanceof Set) head = `${name}(${value.size}) `;
+  else if (value instanceof Promise) head = 'Promise ';
+  else if ([String, Number, Boolean].some((Type) => value instanceof Type)) leaf = `[${name}: ${primitive(value.valueOf())}]`;
+  const keys = Reflect.ownKeys(value).filter((key) => {
+    if (skipped.has(key) || (typeof value === 'function' && ['prototype', 'length', 'name'].includes(key))) return false;
+    if (value instanceof String && /^\d+$/.test(String(key))) return false;
+    return limits.showHidden || Object.prototype.propertyIsEnumerable.call(value, key);
+  });
+  if (leaf !== undefined && keys.length === 0) return leaf;
+  if (depth > limits.depth) return Array.isArray(value) ? '[Array]' : `[${name ?? 'Object: null prototype'}]`;
+  if (limits.sorted) keys.sort();
+  const parts = entries(value, keys, limits, depth + 1, [...above, value]);
+  if (parts.length === 0) return `${head}${open}${close}`;
+  return layOut(parts, `${head}${open}`, close, limits, depth, Array.isArray(value) && parts.length > 6);
+}
+
+function entries(value, keys, limits, depth, above) {
+  const inner = (one) => show(one, limits, depth, above);
+  const parts = [];
+  const indexed = Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  if (indexed) {
+    const count = Math.min(value.length, limits.maxArrayLength ?? Infinity);
+    for (let at = 0; at < count; at++) {
+      let holes = 0;
+      while (at + holes < count && !(at + holes in value)) holes++;
+      if (holes) parts.push(`<${holes} empty item${holes > 1 ? 's' : ''}>`);
+      at += holes;
+      if (at < count) parts.push(inner(value[at]));
+    }
+    if (value.length > count) parts.push(`... ${value.length - count} more item${value.length - count > 1 ? 's' : ''}`);
+  }
+  if (value instanceof Map) for (const [name, one] of value) parts.push(`${inner(name)} => ${inner(one)}`);
+  if (value instanceof Set) for (const one of value) parts.push(inner(one));
+  for (const key of keys) {
+    if (indexed && /^\d+$/.test(String(key))) continue;
+    const label = typeof key === 'symbol' ? `[${String(key)}]` : IDENTIFIER.test(key) ? key : quote(key);
+    const own = Object.getOwnPropertyDescriptor(value, key);
+    const text = own.get ? (own.set ? '[Getter/Setter]' : '[Getter]') : own.set ? '[Setter]' : inner(own.value);
+    parts.push(`${label}: ${text}`);
+  }
+  return parts;
+}
+
+function layOut(parts, open, close, limits, depth, many) {
+  const length = parts.reduce((sum, part) => sum + part.length + 2, open.length);
+  const oneLine = !many && parts.every((part) => !part.includes('\n')) && length + depth * 2 <= Math.min(limits.breakLength, 76);
+  if (oneLine || limits.breakLength === Infinity) return `${open} ${parts.join(', ')} ${close}`;
+  const pad = '  '.repeat(depth + 1);
+  return `${open}\n${pad}${parts.join(`,\n${pad}`)}\n${pad.slice(2)}${close}`;
+}
+
+function formatWithOptions(options, ...args) {
+  let out = '';
+  if (typeof args[0] === 'string' && args.length > 1) {
+    let at = 1;
+    out = args[0].replace(/%[sdifjoOc%]/g, (mark) => {
+      if (mark === '%%') return '%';
+      if (at >= args.length) return mark;
+      const value = args[at++];
+      switch (mark[1]) {
+        case 's': return typeof value === 'string' ? value : typeof value === 'object' && value !== null ? inspect(value, { ...options, depth: 0 }) : primitive(value);
+        case 'd': return typeof value === 'bigint' ? `${value}n` : primitive(typeof value === 'object' ? NaN : Number(value));
+        case 'i': return typeof value === 'bigint' ? `${value}n` : primitive(typeof value === 'object' ? NaN : parseInt(value, 10));
+        case 'f': return primitive(typeof value === 'symbol' ? NaN : parseFloat(value));
+        case 'j': try { return JSON.stringify(value); } catch { return '[Circular]'; }
+        case 'c': return '';
+        default: return inspect(value, { ...options, depth: 4 });
+      }
+    });
+    args = args.slice(at);
+    if (args.length === 0) return out;
+    out += ' ';
+  }
+  return out + args.map((arg) => (typeof arg === 'string' ? arg : inspect(arg, options))).join(' ');
+}
+
+inspect.custom = CUSTOM;
+inspect.defaultOptions = { depth: 2 };
+inspect.colors = Object.create(null);
+inspect.styles = Object.create(null);
+module.exports = { inspect, formatWithOptions, format: (...args) => formatWithOptions({}, ...args), stripVTControlCharacters: (text) => String(text).replace(/\x1b\[[0-9;]*[A-Za-z]/g, '') };
