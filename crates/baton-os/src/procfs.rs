@@ -1,5 +1,6 @@
 //! Reading `/proc`, as bytes: names of programs may be anything.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -8,7 +9,7 @@ use std::io::{self, Read};
 pub(crate) struct Stat {
     /// Process id.
     pub(crate) pid: u32,
-    /// State letter.
+    /// State letter; see [`Stat::is_dead`].
     pub(crate) state: u8,
     /// Parent.
     pub(crate) ppid: u32,
@@ -18,8 +19,40 @@ pub(crate) struct Stat {
     pub(crate) session: u32,
     /// User and system time used, in clock ticks.
     pub(crate) ticks: u64,
+    /// Threads; a process lives while it has any but its first.
+    pub(crate) threads: u32,
     /// Start, in clock ticks since boot.
     pub(crate) start_time: u64,
+}
+
+impl Stat {
+    /// Whether only the exit status is left. The first thread of a process may end before the others: then its state
+    /// says zombie and the process lives.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
+    }
+}
+
+/// The numbers in `/proc` that are pids.
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::with_capacity(512);
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        pids.extend(name.to_str().and_then(|text| text.parse::<u32>().ok()));
+    }
+    Ok(pids)
+}
+
+/// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing.
+pub(crate) fn table() -> io::Result<BTreeMap<u32, Stat>> {
+    let mut buffer = Vec::with_capacity(1024);
+    let mut table = BTreeMap::new();
+    for pid in pids()? {
+        if let Some(stat) = stat(pid, &mut buffer)? {
+            table.insert(pid, stat);
+        }
+    }
+    Ok(table)
 }
 
 /// `/proc/<pid>/stat`, or `None` when there is no such process. `buffer` is reused between calls.
@@ -60,9 +93,10 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     // 7 tty … 13 cmajflt lie between; 14 and 15 are the times.
     let user: u64 = fields.nth(7)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
-    // 16 cutime … 21 itrealvalue; 22 is the start time.
-    let start_time = fields.nth(6)?.parse().ok()?;
-    Some(Stat { pid, state, ppid, pgrp, session, ticks: user + system, start_time })
+    // 16 cutime … 19 nice; 20 counts threads, 22 is the start time.
+    let threads = number(fields.nth(4)?)?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    Some(Stat { pid, state, ppid, pgrp, session, ticks: user + system, threads, start_time })
 }
 
 /// Ids of processes from outside our pid namespace read 0, and dead ones -1.
@@ -76,10 +110,13 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let line = b"42 (a) R 1 (b c)) S 7 40 39 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 1 0 987654 1 2\n";
+        let line = b"42 (a) R 1 (b c)) S 7 40 39 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 3 0 987654 1 2\n";
         let stat = parse_stat(line).unwrap();
-        let expected = Stat { pid: 42, state: b'S', ppid: 7, pgrp: 40, session: 39, ticks: 560, start_time: 987_654 };
+        let expected =
+            Stat { pid: 42, state: b'S', ppid: 7, pgrp: 40, session: 39, ticks: 560, threads: 3, start_time: 987_654 };
         assert_eq!(stat, expected);
+        assert!(!Stat { state: b'Z', ..stat }.is_dead(), "two threads live on");
+        assert!(Stat { state: b'Z', threads: 1, ..stat }.is_dead());
     }
 
     #[test]

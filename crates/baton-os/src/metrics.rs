@@ -1,0 +1,147 @@
+//! Memory and processor time of whole process trees.
+
+use crate::procfs::{self, Stat};
+use baton_core::units::{Bytes, InstanceId, Instant};
+use baton_core::world::Identity;
+use std::collections::{BTreeMap, HashMap};
+
+/// What the tree of one instance uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory of all its processes; pages that they share count for each.
+    pub memory: Bytes,
+    /// Processor time of all its living processes, in clock ticks.
+    pub cpu_ticks: u64,
+}
+
+/// The usage of each instance whose leader lives: the leader, its session and all descendants, from one pass over
+/// `/proc`. Instances whose leader is gone are left out, and all are when `/proc` can't be read.
+pub fn sample(leaders: &[(InstanceId, Identity)]) -> Vec<(InstanceId, Usage)> {
+    let Ok(table) = procfs::table() else {
+        return Vec::new();
+    };
+    let page = system(libc::_SC_PAGESIZE).unwrap_or(4096);
+    let mut buffer = Vec::new();
+    let mut usages = vec![None; leaders.len()];
+    for (stat, index) in attribute(&table, leaders) {
+        let usage: &mut Usage = usages[index].get_or_insert_default();
+        usage.cpu_ticks += stat.ticks;
+        // One that ended meanwhile uses nothing.
+        if procfs::read_into(&format!("/proc/{}/statm", stat.pid), &mut buffer).is_ok() {
+            usage.memory.0 += resident_pages(&buffer).unwrap_or(0) * page;
+        }
+    }
+    leaders.iter().zip(usages).filter_map(|((id, _), usage)| Some((*id, usage?))).collect()
+}
+
+/// The members of each tree, with the position of its leader.
+fn attribute<'a>(
+    table: &'a BTreeMap<u32, Stat>,
+    leaders: &[(InstanceId, Identity)],
+) -> impl Iterator<Item = (&'a Stat, usize)> {
+    let by_pid: HashMap<u32, usize> = leaders
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, leader))| table.get(&leader.pid).is_some_and(|stat| stat.start_time == leader.start_time))
+        .map(|(index, (_, leader))| (leader.pid, index))
+        .collect();
+    table.values().filter_map(move |stat| {
+        let mut at = stat;
+        // The chain of parents is as long as the table at most; it can't be a ring unless it changed under the reading.
+        for _ in 0..table.len() {
+            if let Some(index) = by_pid.get(&at.pid).or_else(|| by_pid.get(&at.session)) {
+                return Some((stat, *index));
+            }
+            at = table.get(&at.ppid)?;
+        }
+        None
+    })
+}
+
+/// The second number of `statm`.
+fn resident_pages(statm: &[u8]) -> Option<u64> {
+    std::str::from_utf8(statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// A number of the system that doesn't change while it runs.
+fn system(name: libc::c_int) -> Option<u64> {
+    // SAFETY: takes and returns numbers.
+    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|value| *value > 0)
+}
+
+/// Turns ticks into percent of one processor since the previous look.
+#[derive(Debug, Default)]
+pub struct Meter {
+    last: HashMap<InstanceId, (u64, Instant)>,
+}
+
+impl Meter {
+    /// Percent of one processor that the instance used since the previous look; 0 at the first, and when it has used
+    /// less than then, for then it is another life of it. More than 100 when several processors were busy.
+    pub fn look(&mut self, id: InstanceId, usage: &Usage, now: Instant) -> f64 {
+        let Some((ticks, at)) = self.last.insert(id, (usage.cpu_ticks, now)) else {
+            return 0.0;
+        };
+        let elapsed = (now - at).0;
+        if elapsed == 0 || usage.cpu_ticks < ticks {
+            return 0.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a percentage needs few digits")]
+        let (used, elapsed) = ((usage.cpu_ticks - ticks) as f64, elapsed as f64);
+        #[expect(clippy::cast_precision_loss, reason = "ticks a second are 100 or 1000")]
+        let ticks_a_second = system(libc::_SC_CLK_TCK).unwrap_or(100) as f64;
+        used / ticks_a_second * 1000.0 / elapsed * 100.0
+    }
+
+    /// Forgets an instance.
+    pub fn forget(&mut self, id: InstanceId) {
+        self.last.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Process;
+
+    fn stat(pid: u32, ppid: u32, session: u32) -> Stat {
+        let start_time = u64::from(pid) * 10;
+        Stat { pid, state: b'S', ppid, pgrp: session, session, ticks: 1, threads: 1, start_time }
+    }
+
+    fn leader(id: u32, pid: u32, start_time: u64) -> (InstanceId, Identity) {
+        (InstanceId(id), Identity { pid, start_time, boot_id: "boot".into() })
+    }
+
+    #[test]
+    fn a_tree_is_the_session_and_all_descendants() {
+        // 10 leads; 11 is its child, 12 left the session, 13 is a child of 12, 14 lost its parent, 20 leads another.
+        let all = [(1, 0, 1), (10, 1, 10), (11, 10, 10), (12, 11, 12), (13, 12, 12), (14, 1, 10), (20, 1, 20)];
+        let table = all.iter().map(|&(pid, ppid, session)| (pid, stat(pid, ppid, session))).collect();
+        let leaders = [leader(0, 20, 200), leader(1, 10, 100), leader(2, 1, 999)];
+        let members: Vec<(u32, usize)> = attribute(&table, &leaders).map(|(stat, index)| (stat.pid, index)).collect();
+        assert_eq!(members, [(10, 1), (11, 1), (12, 1), (13, 1), (14, 1), (20, 0)]);
+    }
+
+    #[test]
+    fn a_real_process_uses_memory_and_a_gone_one_is_left_out() {
+        let me = Process::identify(std::process::id()).unwrap().unwrap().identity().clone();
+        let gone = Identity { start_time: me.start_time + 1, ..me.clone() };
+        let usages = sample(&[(InstanceId(3), gone), (InstanceId(7), me)]);
+        assert_eq!(usages.len(), 1);
+        assert_eq!(usages[0].0, InstanceId(7));
+        assert!(usages[0].1.memory > Bytes(500_000), "{usages:?}");
+    }
+
+    #[test]
+    fn percent_is_of_one_processor_since_the_last_look() {
+        let mut meter = Meter::default();
+        let id = InstanceId(1);
+        let second = system(libc::_SC_CLK_TCK).unwrap();
+        let mut look = |ticks, at| meter.look(id, &Usage { memory: Bytes(0), cpu_ticks: ticks }, Instant(at));
+        assert!(look(5 * second, 1000).abs() < 1e-9, "nothing to compare with");
+        assert!((look(6 * second, 3000) - 50.0).abs() < 1e-9);
+        assert!((look(10 * second, 5000) - 200.0).abs() < 1e-9);
+        assert!(look(second, 6000).abs() < 1e-9, "another life");
+    }
+}

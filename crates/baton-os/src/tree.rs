@@ -1,0 +1,356 @@
+//! Whole process trees: signals to all of one, and the word that nothing of one is left.
+//!
+//! One thread serves all trees, so requests that come together share one look at the process table. It waits on the
+//! pidfds of what it found and on requests, never by time while something lives. A tree is gone when two looks in a
+//! row find nothing living of it: a process that was being started during the first is seen by the second.
+//!
+//! Reap a leader after [`TreeReport::Gone`]: while it is a zombie its number, and so its session's, is not another's.
+
+mod members;
+
+use crate::process::Process;
+use crate::procfs;
+use baton_core::units::{Incarnation, InstanceId};
+use baton_core::world::{Identity, Signal};
+use members::{Found, ProcSigns, Target};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+
+/// Names a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeKey {
+    /// The slot.
+    pub id: InstanceId,
+    /// The life.
+    pub incarnation: Incarnation,
+}
+
+/// By what the members of a tree are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belongings {
+    /// The first process, dead or alive. Its session and descendants are members; none started before it.
+    pub leader: Identity,
+    /// The value of `BATON_MARK` in the environment of members; empty for none.
+    pub mark: String,
+    /// FIFOs that members have open for writing.
+    pub fifos: Vec<PathBuf>,
+}
+
+/// What the sweeper has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeReport {
+    /// Nothing of the tree lives. Said once for the requests that were made before.
+    Gone(TreeKey),
+}
+
+/// The thread that knows trees. Dropping it ends the thread, with whatever it still waited for.
+#[derive(Debug)]
+pub struct Sweeper {
+    requests: Sender<Request>,
+    bell: Arc<OwnedFd>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Signal(Belongings, Signal),
+    Watch(TreeKey, Belongings, Aim),
+    Forget(TreeKey),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Aim {
+    /// To know when it is gone.
+    Await,
+    /// To end it.
+    Kill,
+}
+
+impl Sweeper {
+    /// Starts the thread. `report` runs on it and should only pass the word on. Fails without threads or descriptors.
+    pub fn start(report: impl Fn(TreeReport) + Send + 'static) -> io::Result<Sweeper> {
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let (requests, inbox) = channel();
+        let worker = Worker {
+            inbox,
+            bell: Arc::clone(&bell),
+            report: Box::new(report),
+            watches: BTreeMap::new(),
+            signals: Vec::new(),
+        };
+        std::thread::Builder::new().name("sweeper".into()).spawn(move || worker.run())?;
+        Ok(Sweeper { requests, bell })
+    }
+
+    /// Sends a signal to every process of a tree.
+    pub fn signal(&self, _key: TreeKey, belongings: Belongings, signal: Signal) {
+        self.ask(Request::Signal(belongings, signal));
+    }
+
+    /// Reports [`TreeReport::Gone`] once nothing of the tree lives.
+    pub fn await_gone(&self, key: TreeKey, belongings: Belongings) {
+        self.ask(Request::Watch(key, belongings, Aim::Await));
+    }
+
+    /// Sends SIGKILL to every process of a tree, until nothing of it lives; then reports [`TreeReport::Gone`]. One
+    /// report answers this and an [`Sweeper::await_gone`] before it. A process that can't be ended (sleeping in the
+    /// kernel, or another user's) is waited for.
+    pub fn kill(&self, key: TreeKey, belongings: Belongings) {
+        self.ask(Request::Watch(key, belongings, Aim::Kill));
+    }
+
+    /// Watches a tree no more.
+    pub fn forget(&self, key: TreeKey) {
+        self.ask(Request::Forget(key));
+    }
+
+    fn ask(&self, request: Request) {
+        // The thread ends only after this sender is dropped, or by a panic in `report`, which the daemon sees there.
+        if self.requests.send(request).is_ok() {
+            ring(&self.bell);
+        }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        let (closed, _) = channel();
+        self.requests = closed;
+        ring(&self.bell);
+    }
+}
+
+/// A full counter rings as well.
+fn ring(bell: &OwnedFd) {
+    let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+}
+
+/// How long to wait after the kernel refused to show processes or give descriptors, in nanoseconds.
+const AFTER_TROUBLE: i64 = 100_000_000;
+
+struct Worker {
+    inbox: Receiver<Request>,
+    bell: Arc<OwnedFd>,
+    report: Box<dyn Fn(TreeReport) + Send>,
+    watches: BTreeMap<TreeKey, Watch>,
+    signals: Vec<(Belongings, Signal)>,
+}
+
+struct Watch {
+    belongings: Belongings,
+    aim: Aim,
+    /// What lived at the last look and hasn't ended since.
+    living: Vec<Process>,
+    /// Looks in a row that found nothing.
+    empty: u32,
+    session_known: bool,
+    next: Next,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Look,
+    /// When everything in `living` has ended.
+    Wait,
+    /// Something lives that could not be followed.
+    Retry,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while self.take_requests() {
+            self.look();
+            self.wait();
+        }
+    }
+
+    /// `false` when nobody can ask any more.
+    fn take_requests(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Request::Signal(belongings, signal)) => self.signals.push((belongings, signal)),
+                Ok(Request::Forget(key)) => drop(self.watches.remove(&key)),
+                Ok(Request::Watch(key, belongings, aim)) => {
+                    let fresh = || Watch {
+                        belongings: belongings.clone(),
+                        aim,
+                        living: Vec::new(),
+                        empty: 0,
+                        session_known: false,
+                        next: Next::Look,
+                    };
+                    let watch = self.watches.entry(key).or_insert_with(fresh);
+                    watch.aim = watch.aim.max(aim);
+                    watch.next = Next::Look;
+                    watch.belongings = belongings;
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// One look at the process table for everything that needs one.
+    fn look(&mut self) {
+        let signals = std::mem::take(&mut self.signals);
+        let due = self.watches.iter_mut().filter(|(_, watch)| watch.next == Next::Look);
+        let mut due: Vec<(TreeKey, &mut Watch)> = due.map(|(key, watch)| (*key, watch)).collect();
+        if signals.is_empty() && due.is_empty() {
+            return;
+        }
+        let sought: Vec<(&Belongings, bool)> = (signals.iter().map(|(belongings, _)| (belongings, false)))
+            .chain(due.iter().map(|(_, watch)| (&watch.belongings, watch.session_known)))
+            .collect();
+        let Ok(mut found) = find(&sought) else {
+            // The leader at least is known without looking.
+            signals.iter().for_each(|(belongings, signal)| signal_leader(&belongings.leader, *signal));
+            due.iter_mut().for_each(|(_, watch)| watch.next = Next::Retry);
+            return;
+        };
+        let of_watches = found.split_off(signals.len());
+        for ((belongings, signal), found) in signals.iter().zip(found) {
+            signal_all(&belongings.leader, &found, *signal);
+        }
+        let mut gone = Vec::new();
+        for ((key, watch), found) in due.iter_mut().zip(of_watches) {
+            if watch.take(&found) == Outcome::Gone {
+                gone.push(*key);
+            }
+        }
+        for key in gone {
+            self.watches.remove(&key);
+            (self.report)(TreeReport::Gone(key));
+        }
+    }
+
+    /// Until a request comes, or everything known of some tree has ended.
+    fn wait(&mut self) {
+        let timeout = if self.watches.values().any(|watch| watch.next == Next::Look) {
+            Some(Timespec { tv_sec: 0, tv_nsec: 0 })
+        } else if self.watches.values().any(|watch| watch.next == Next::Retry) {
+            Some(Timespec { tv_sec: 0, tv_nsec: AFTER_TROUBLE })
+        } else {
+            None
+        };
+        let followed = self.watches.values().flat_map(|watch| &watch.living);
+        let bell = [self.bell.as_fd()].into_iter();
+        let mut fds: Vec<PollFd<'_>> =
+            bell.chain(followed.map(AsFd::as_fd)).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        // An interruption is a look too many.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let ended: Vec<bool> = fds.iter().skip(1).map(|fd| !fd.revents().is_empty()).collect();
+        drop(fds);
+        let mut ended = ended.into_iter();
+        for watch in self.watches.values_mut() {
+            watch.living.retain(|_| ended.next() != Some(true));
+            let trouble_is_over = watch.next == Next::Retry;
+            if trouble_is_over || watch.living.is_empty() {
+                watch.next = Next::Look;
+            }
+        }
+        // Empty it; what rang it is in the inbox.
+        let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Gone,
+    NotYet,
+}
+
+impl Watch {
+    /// Draws the conclusion from a look.
+    fn take(&mut self, found: &Found) -> Outcome {
+        self.session_known = found.session_known;
+        if found.living.is_empty() && self.living.is_empty() {
+            self.empty += 1;
+            return if self.empty >= 2 { Outcome::Gone } else { Outcome::NotYet };
+        }
+        self.empty = 0;
+        self.next = Next::Wait;
+        let mut fresh = Vec::new();
+        for (pid, start_time) in &found.living {
+            let known =
+                |process: &Process| (process.identity().pid, process.identity().start_time) == (*pid, *start_time);
+            if self.living.iter().any(known) {
+                continue;
+            }
+            match Process::identify(*pid) {
+                Ok(Some(process)) if process.identity().start_time == *start_time => fresh.push(process),
+                // It ended meanwhile.
+                Ok(_) => {}
+                Err(_) => self.next = Next::Retry,
+            }
+        }
+        if self.aim == Aim::Kill {
+            // Whoever may not be signalled is waited for.
+            for process in self.living.iter().chain(&fresh) {
+                let _ = process.signal(Signal::KILL);
+            }
+            // One of them may have started another after the look and before the signal.
+            if !fresh.is_empty() && self.next == Next::Wait {
+                self.next = Next::Look;
+            }
+        }
+        self.living.append(&mut fresh);
+        if self.living.is_empty() && self.next == Next::Wait {
+            self.next = Next::Look;
+        }
+        Outcome::NotYet
+    }
+}
+
+/// One look at the process table for all of these; the second of each pair is [`Target::session_known`]. Several may
+/// ask for the same tree.
+fn find(sought: &[(&Belongings, bool)]) -> io::Result<Vec<Found>> {
+    let mut trees: Vec<(&Belongings, bool)> = Vec::new();
+    let mut positions = Vec::with_capacity(sought.len());
+    let mut by_leader = HashMap::new();
+    for &(belongings, session_known) in sought {
+        let leader = (belongings.leader.pid, belongings.leader.start_time);
+        let position = *by_leader.entry(leader).or_insert_with(|| {
+            trees.push((belongings, false));
+            trees.len() - 1
+        });
+        trees[position].1 |= session_known;
+        positions.push(position);
+    }
+    let table = procfs::table()?;
+    let marks = trees.iter().enumerate().map(|(index, (tree, _))| (tree.mark.as_str(), index));
+    let fifos = trees.iter().enumerate().flat_map(|(index, (tree, _))| {
+        // A FIFO that is gone is nobody's any more.
+        let there = tree.fifos.iter().filter_map(|path| std::fs::metadata(path).ok());
+        there.map(move |metadata| ((metadata.dev(), metadata.ino()), index))
+    });
+    let mut signs = ProcSigns::new(marks, fifos);
+    let targets: Vec<Target<'_>> =
+        trees.iter().map(|&(tree, session_known)| Target { leader: &tree.leader, session_known }).collect();
+    let found = members::find(&table, &targets, std::process::id(), &mut signs);
+    Ok(positions.into_iter().map(|position| found[position].clone()).collect())
+}
+
+fn signal_all(leader: &Identity, found: &Found, signal: Signal) {
+    if found.living.is_empty() {
+        signal_leader(leader, signal);
+    }
+    for (pid, start_time) in &found.living {
+        // Whoever ended meanwhile, or may not be signalled, is left out.
+        if let Ok(Some(process)) = Process::identify(*pid)
+            && process.identity().start_time == *start_time
+        {
+            let _ = process.signal(signal);
+        }
+    }
+}
+
+fn signal_leader(leader: &Identity, signal: Signal) {
+    if let Ok(Some(process)) = Process::find(leader) {
+        let _ = process.signal(signal);
+    }
+}
