@@ -273,9 +273,9 @@ mod tests {
     fn neither_we_nor_the_guard_nor_the_first_process_nor_older_ones_belong() {
         let mut table = with(&[(100, 50, 100), (60, 1, 60), (110, 50, 110)]);
         assert_eq!(members(&table, false, &[(1, 0), (40, 0), (50, 0), (60, 0), (110, 0)]), [100]);
-        // Even when the app is the ancestor of the guard.
+        // Not even an app that is an ancestor of ours.
         table.get_mut(&40).unwrap().ppid = 100;
-        assert_eq!(members(&table, false, &[]), [100]);
+        assert_eq!(members(&table, false, &[]), [0; 0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! ours: it is the stub when told so, else it runs the tests below, by name when names are given.
 
 mod spawn;
+mod tree;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -29,6 +30,14 @@ const TESTS: &[Test] = tests![
     spawn::the_original_limit_on_open_files_is_restored,
     spawn::a_process_killed_before_its_start_is_no_started_program,
     spawn::a_text_with_a_nul_is_refused_before_anything_starts,
+    tree::a_daemonised_grandchild_that_ignores_sigterm_is_found_by_its_mark,
+    tree::a_daemonised_grandchild_without_environment_is_found_by_its_fifo,
+    tree::a_signal_reaches_the_leader_and_its_descendants,
+    tree::gone_is_said_when_the_last_member_has_ended,
+    tree::a_tree_that_never_was_is_gone,
+    tree::a_reader_of_the_output_is_no_member,
+    tree::a_stranger_with_the_leaders_pid_is_left_alone,
+    tree::a_hundred_trees_end_together,
 ];
 
 fn main() -> ExitCode {

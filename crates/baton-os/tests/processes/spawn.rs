@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A launch of `sh -c script` whose two outputs go to one pipe, and the pipe.
-fn shell(script: &str) -> (Launch, File) {
+pub(crate) fn shell(script: &str) -> (Launch, File) {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     let launch = Launch {
         program: "/bin/sh".into(),
@@ -30,16 +30,16 @@ fn shell(script: &str) -> (Launch, File) {
     (launch, File::from(read))
 }
 
-fn wait_readable(fd: impl AsFd) {
+pub(crate) fn wait_readable(fd: impl AsFd) {
     poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).unwrap();
 }
 
-fn outcome(report: &mut Report) -> Result<(), SpawnError> {
+pub(crate) fn outcome(report: &mut Report) -> Result<(), SpawnError> {
     wait_readable(&*report);
     report.read().expect("a readable report has an answer")
 }
 
-fn end_of(process: &Process) -> Exit {
+pub(crate) fn end_of(process: &Process) -> Exit {
     wait_readable(process);
     let exit = process.peek_exit().unwrap().expect("a readable pidfd has an exit");
     process.reap().unwrap();
