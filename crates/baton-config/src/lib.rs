@@ -1,3 +1,25 @@
 //! Process files in every format, read into app specifications without Node.
+//!
+//! * [`target`] says what a start target is.
+//! * [`normalise`] makes an [`AppSpec`](baton_core::spec::AppSpec) of the keys of one app, from a file or from a
+//!   command line. What a key is comes from the table `baton_core::spec::FIELDS`: to add one, add a row there.
+//! * [`js`] evaluates process files that are programs.
+//! * [`dotenv`] reads files of variables; the daemon does so at each start of an app.
 
+pub mod dotenv;
+mod env;
+pub mod error;
+pub mod interpreter;
 pub mod js;
+pub mod keys;
+pub mod kinds;
+pub mod normalise;
+mod options;
+pub mod paths;
+pub mod target;
+mod user;
+pub mod words;
+
+pub use error::{ConfigError, Place, Position, Warning};
+pub use js::Limits;
+pub use options::{CliOverrides, Context, LoadOptions, Loader};

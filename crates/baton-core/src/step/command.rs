@@ -6,7 +6,7 @@ use super::lifecycle::end;
 use super::pending::{Goal, Pending};
 use crate::proto::{Action, Command, Done, Outcome, Patch, Refusal, Reply, Saved, Wait, Wish};
 use crate::select::Selector;
-use crate::spec::AppSpec;
+use crate::spec::{AppSpec, Field};
 use crate::units::{Incarnation, InstanceId, Millis, Now, OpId};
 use crate::world::{Cause, Instance, InstanceFiles, State, Then, Verb, Wanted, World};
 use serde_json::Value;
@@ -277,6 +277,13 @@ fn apply(spec: &AppSpec, patch: &Patch) -> Result<AppSpec, Refusal> {
         return Err(Refusal::BadPatch("a definition is a map".into()));
     };
     for (key, value) in &patch.fields {
+        if Field::find(key).is_some_and(Field::is_later) {
+            if let Some(Value::Object(declared)) = whole.get_mut("declared") {
+                declared.insert(key.clone(), value.clone());
+                declared.retain(|_, value| !value.is_null());
+            }
+            continue;
+        }
         let value = if value.is_null() { defaults.get(key).cloned().unwrap_or(Value::Null) } else { value.clone() };
         whole.insert(key.clone(), value);
     }

@@ -1,0 +1,230 @@
+//! What can be wrong with a process file or a start target: what, where, and what to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// Where something was written: `FILE:LINE:COLUMN`, `FILE`, or the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file; `None` for the command line.
+    pub file: Option<PathBuf>,
+    /// The position in it, when it is known.
+    pub position: Option<Position>,
+}
+
+impl Place {
+    /// A place in a file whose position is not known.
+    pub fn file(path: &Path) -> Place {
+        Place { file: Some(path.to_owned()), position: None }
+    }
+
+    /// A place in a file.
+    pub fn at(path: &Path, line: usize, column: usize) -> Place {
+        Place { file: Some(path.to_owned()), position: Some(Position { line, column }) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            None => f.write_str("command line")?,
+            Some(file) => write!(f, "process file {}", file.display())?,
+        }
+        match self.position {
+            Some(Position { line, column }) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a process file or a start target was refused. Nothing has been changed.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// There is no such process file.
+    #[error("File {0} not found")]
+    FileNotFound(String),
+    /// The file exists but cannot be read.
+    #[error("process file {}: cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: std::io::Error,
+    },
+    /// The text is not what its format asks for.
+    #[error("{place}: {what}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What the parser found.
+        what: String,
+        /// The source line with a caret under the position.
+        excerpt: Option<String>,
+    },
+    /// The program in the file failed, took too long or too much memory, or exported something that is no data.
+    #[error("{place}: {what}")]
+    Evaluation {
+        /// Where.
+        place: Place,
+        /// What happened.
+        what: String,
+        /// The source line with a caret under the position.
+        excerpt: Option<String>,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// A format that this version cannot read.
+    #[error("process file {}: {what} are not available yet", path.display())]
+    NotAvailable {
+        /// The file.
+        path: PathBuf,
+        /// The kind of file.
+        what: &'static str,
+        /// What to use instead.
+        help: &'static str,
+    },
+    /// A file whose extension is no format of process files.
+    #[error("process file {}: {what}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be read.
+        what: String,
+        /// What to use instead.
+        help: &'static str,
+    },
+    /// The file holds something, but no list of apps.
+    #[error("{place}: {what}")]
+    Shape {
+        /// Where.
+        place: Place,
+        /// What was found.
+        what: String,
+    },
+    /// An app that does not say what to run.
+    #[error("{place}: {app} has no `script`")]
+    NoScript {
+        /// Where.
+        place: Place,
+        /// Which app.
+        app: String,
+    },
+    /// A value that does not fit its key.
+    #[error("{place}: {app}: `{key}: {value}` is not {expected}")]
+    Value {
+        /// Where.
+        place: Place,
+        /// Which app.
+        app: String,
+        /// The key as written.
+        key: String,
+        /// The value as JSON.
+        value: String,
+        /// What belongs there.
+        expected: String,
+        /// What to write.
+        help: String,
+    },
+    /// Two apps of one name that are not the same.
+    #[error("two apps are called `{name}` and differ in {fields}: {first} and {second}")]
+    Duplicate {
+        /// The name.
+        name: String,
+        /// The keys in which they differ.
+        fields: String,
+        /// Where the first is.
+        first: String,
+        /// Where the second is.
+        second: String,
+    },
+    /// The script of a command line is no file and no program on PATH.
+    #[error("Script not found: {}", .0.display())]
+    ScriptNotFound(PathBuf),
+    /// No interpreter for the script can be used.
+    #[error("{place}: {app}: {what}")]
+    Interpreter {
+        /// Where.
+        place: Place,
+        /// Which app.
+        app: String,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        help: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it, in one sentence without a full stop.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ConfigError::FileNotFound(_) => Some("check the path, or name a script to start".into()),
+            ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } => None,
+            ConfigError::Evaluation { help, .. } => help.clone(),
+            ConfigError::NotAvailable { help, .. }
+            | ConfigError::Format { help, .. }
+            | ConfigError::Interpreter { help, .. } => Some((*help).into()),
+            ConfigError::Shape { .. } => {
+                Some("export a list of apps, one app, or { apps: [ { script: \"app.js\" } ] }".into())
+            }
+            ConfigError::NoScript { .. } => Some("write what to run, such as script: \"app.js\"".into()),
+            ConfigError::Value { help, .. } => Some(help.clone()),
+            ConfigError::Duplicate { .. } => {
+                Some("give each app its own name; `instances` runs one app several times".into())
+            }
+            ConfigError::ScriptNotFound(_) => {
+                Some("name a file, a program on PATH, or a whole command line in quotes".into())
+            }
+        }
+    }
+
+    /// The source line with a caret under the position, where there is one.
+    pub fn excerpt(&self) -> Option<&str> {
+        match self {
+            ConfigError::Syntax { excerpt, .. } | ConfigError::Evaluation { excerpt, .. } => excerpt.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// The line of a text with a caret under the column. Tabs become spaces so that the caret stands right.
+pub fn excerpt(text: &str, position: Position) -> Option<String> {
+    let line = text.lines().nth(position.line.checked_sub(1)?)?;
+    let shown: String = line.chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
+    let number = position.line.to_string();
+    // A minified file is one long line: show the neighbourhood of the column.
+    let start = position.column.saturating_sub(1).saturating_sub(60);
+    let window: String = shown.chars().skip(start).take(120).collect();
+    let caret = " ".repeat(position.column.saturating_sub(1) - start);
+    Some(format!("{number} | {window}\n{} | {caret}^", " ".repeat(number.len())))
+}
+
+/// Something that is worth saying but stops nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The sentence, without a prefix and without a full stop.
+    pub message: String,
+}
+
+impl Warning {
+    /// A warning of this text.
+    pub fn new(message: impl Into<String>) -> Warning {
+        Warning { message: message.into() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

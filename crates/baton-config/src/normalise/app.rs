@@ -1,0 +1,167 @@
+//! An app with every default filled in.
+
+use super::program::{self, Program};
+use super::values::{self, Values};
+use crate::error::{ConfigError, Warning};
+use crate::options::Context;
+use crate::{env, keys, paths};
+use baton_core::spec::{AppSpec, Environment, Source};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// The date format that `time: true` stands for.
+const TIME_FORMAT: &str = "YYYY-MM-DDTHH:mm:ss";
+
+/// One app, normalised: key spellings, value kinds, defaults, paths, environments, program and interpreter.
+///
+/// # Errors
+/// When a value does not fit its key, there is no script, or its interpreter cannot be used.
+pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, Vec<Warning>), ConfigError> {
+    let mut values = values::read(&with_overrides(raw, context), context)?;
+    let options = context.options;
+    let cwd = directory(&mut values, context);
+    let program = program::program(&mut values, &cwd, context)?;
+    let variables = variables(&mut values, context);
+    let name = name(&values, &program, context);
+
+    // Before the fields are filled in: which of them were given decides.
+    let mode = mode(&values, &program);
+    let merge_logs = merge_logs(&values);
+    let base_env = base_env(&values, &cwd, context);
+    files(&mut values, &name, &cwd, context);
+
+    let namespace = options.overrides.namespace.as_deref().unwrap_or("default");
+    let fields = &mut values.fields;
+    fields.entry("namespace").or_insert_with(|| json!(namespace));
+    fields.entry("merge_logs").or_insert_with(|| json!(merge_logs));
+    if fields.get("time") == Some(&json!(true)) {
+        fields.insert("log_date_format", json!(TIME_FORMAT));
+    }
+    fields.insert("name", json!(name));
+    fields.insert("script", json!(program.script));
+    fields.insert("args", json!(program.args));
+    fields.insert("cwd", json!(paths::text(&cwd)));
+    fields.insert("interpreter", json!(program.interpreter));
+    fields.insert("node_args", json!(program.interpreter_args));
+    fields.insert("exec_mode", json!(mode));
+    fields.insert("env", json!(variables));
+
+    let place = values.place.clone();
+    let label = values.label.clone();
+    let map: Map<String, Value> = values.fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    // Each value has the kind of its row; what is left is a row whose kind and type disagree.
+    let mut spec: AppSpec = serde_json::from_value(Value::Object(map))
+        .map_err(|wrong| ConfigError::Shape { place, what: format!("{label}: {wrong}") })?;
+    spec.env_profiles = values.profiles;
+    spec.declared = values.declared;
+    spec.base_env = base_env;
+    spec.username = crate::user::name(&options.caller_env);
+    spec.source = Source { file: context.file.map(paths::text).unwrap_or_default(), index: context.index };
+    Ok((spec, values.warnings))
+}
+
+/// The app's own keys with those of the command line above them, whatever their spelling.
+fn with_overrides(raw: &Map<String, Value>, context: &Context<'_>) -> Map<String, Value> {
+    let mut all = raw.clone();
+    for (key, value) in &context.options.overrides.fields {
+        let row = keys::find(key).map(|(field, _)| field.name);
+        all.retain(|written, _| row.is_none() || keys::find(written).map(|(field, _)| field.name) != row);
+        all.insert(key.clone(), value.clone());
+    }
+    all
+}
+
+/// The working directory: relative to where the caller is, as in PM2.
+fn directory(values: &mut Values, context: &Context<'_>) -> PathBuf {
+    let here = &context.options.caller_cwd;
+    let Some(given) = values.text("cwd").map(str::to_owned) else { return here.clone() };
+    let cwd = paths::absolute(here, &given, &context.options.caller_env);
+    if !cwd.is_dir()
+        && let Some(beside) = context.file.and_then(Path::parent).map(|parent| parent.join(&given))
+        && beside.is_dir()
+    {
+        values.warn(format_args!(
+            "cwd {} does not exist, but {} does: a relative cwd starts from where baton is called, not from the process file",
+            cwd.display(),
+            crate::target::resolve(&beside, "").display()
+        ));
+    }
+    cwd
+}
+
+/// The app's variables with those of the chosen profile above them.
+fn variables(values: &mut Values, context: &Context<'_>) -> Environment {
+    let mut all = context.deploy_env.cloned().unwrap_or_default();
+    if let Some(Value::Object(own)) = values.fields.get("env") {
+        all.extend(env::variables(own));
+    }
+    if let Some(chosen) = &context.options.env_name {
+        match values.profiles.get(chosen) {
+            Some(profile) => all.extend(profile.clone()),
+            // PM2's own words.
+            None if context.file.is_some() => {
+                values.warnings.push(Warning::new(format!("Environment [{chosen}] is not defined in process file")));
+            }
+            None => {}
+        }
+    }
+    all
+}
+
+fn name(values: &Values, program: &Program, context: &Context<'_>) -> String {
+    let given = values.text("name").filter(|name| !name.is_empty());
+    let name = given.unwrap_or(&program.default_name);
+    match &context.options.env_name {
+        Some(chosen) if values.fields.get("append_env_to_name") == Some(&json!(true)) => format!("{name}-{chosen}"),
+        _ => name.into(),
+    }
+}
+
+/// PM2 takes a node program with a given number of instances as a cluster.
+fn mode(values: &Values, program: &Program) -> &'static str {
+    match values.text("exec_mode") {
+        Some("cluster_mode") => return "cluster_mode",
+        Some(_) => return "fork_mode",
+        None => {}
+    }
+    let several = values.fields.get("instances").and_then(Value::as_i64).is_some_and(|wished| wished >= -1);
+    let runs_node = program.interpreter.ends_with("node") || program.interpreter.ends_with("bun");
+    if several && runs_node { "cluster_mode" } else { "fork_mode" }
+}
+
+/// PM2 shares the log files of an app that is no cluster and has no number of instances, or 0.
+fn merge_logs(values: &Values) -> bool {
+    let wished = values.fields.get("instances").and_then(Value::as_i64).unwrap_or(0);
+    values.text("exec_mode") != Some("cluster_mode") && wished == 0
+}
+
+/// The caller's environment; PWD is the directory that the app is in.
+fn base_env(values: &Values, cwd: &Path, context: &Context<'_>) -> Environment {
+    let mut base = env::base(&context.options.caller_env, context.options.strip);
+    if values.fields.contains_key("cwd") {
+        base.insert("PWD".into(), paths::text(cwd));
+    }
+    base
+}
+
+/// Paths of logs, pid and variables, absolute.
+fn files(values: &mut Values, name: &str, cwd: &Path, context: &Context<'_>) {
+    let environment = &context.options.caller_env;
+    for key in ["out_file", "error_file", "log_file", "pid_file"] {
+        let path = match values.fields.get(key) {
+            Some(Value::String(given)) => paths::log(cwd, given, environment),
+            Some(Value::Bool(_)) => context.options.home.join("logs").join(format!("{}.log", paths::stem(name))),
+            _ => continue,
+        };
+        values.fields.insert(key, json!(paths::text(&path)));
+    }
+    let files: Vec<PathBuf> =
+        values.texts("env_file").iter().map(|given| paths::absolute(cwd, given, environment)).collect();
+    for missing in files.iter().filter(|file| !file.is_file()) {
+        values.warn(format_args!("env_file {} not found", missing.display()));
+    }
+    if !files.is_empty() {
+        let files: Vec<String> = files.iter().map(|file| paths::text(file)).collect();
+        values.fields.insert("env_file", json!(files));
+    }
+}

@@ -1,0 +1,110 @@
+//! The values of one app, checked and canonical.
+
+use crate::error::{ConfigError, Place, Warning};
+use crate::keys::{self, Given};
+use crate::options::Context;
+use crate::{env, kinds};
+use baton_core::spec::{Environment, Field};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The values of one app by canonical key.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    /// How messages call the app, such as ``app `api` ``.
+    pub(super) label: String,
+    /// Where the app is written.
+    pub(super) place: Place,
+    /// Keys that this version acts on.
+    pub(super) fields: BTreeMap<&'static str, Value>,
+    /// Keys that it only keeps.
+    pub(super) declared: BTreeMap<String, Value>,
+    /// The profiles `env_<name>`.
+    pub(super) profiles: BTreeMap<String, Environment>,
+    /// What is worth saying.
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Values {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.fields.get(key).and_then(Value::as_str)
+    }
+
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        let list = self.fields.get(key).and_then(Value::as_array);
+        list.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn warn(&mut self, message: impl std::fmt::Display) {
+        self.warnings.push(Warning::new(format!("{}: {message}", self.label)));
+    }
+}
+
+/// Sorts and checks the keys of an app.
+pub(super) fn read(raw: &Map<String, Value>, context: &Context<'_>) -> Result<Values, ConfigError> {
+    let label = label(raw, context);
+    let place = Place { file: context.file.map(Into::into), position: None };
+    let sorted = keys::sort(raw, &label);
+    let mut values = Values { label, place, warnings: sorted.warnings, ..Values::default() };
+    for (name, given) in sorted.fields {
+        let Some((field, _)) = keys::find(name) else { continue };
+        let Some(value) = check(field, &given, &values)? else { continue };
+        if field.is_later() {
+            values.declared.insert(name.into(), value);
+        } else {
+            values.fields.insert(name, value);
+        }
+    }
+    for (name, given) in sorted.profiles {
+        match &given.value {
+            Value::Object(map) => values.profiles.insert(name, env::variables(map)),
+            _ => return Err(misfit(&given, &values, "a map of variables", "write a map, such as { PORT: 8080 }")),
+        };
+    }
+    Ok(values)
+}
+
+/// How messages call the app: by its name, else its script, else its position.
+fn label(raw: &Map<String, Value>, context: &Context<'_>) -> String {
+    let text = |key: &str| {
+        let mut found =
+            raw.iter().filter(|(written, _)| keys::find(written).is_some_and(|(field, _)| field.name == key));
+        found.find_map(|(_, value)| value.as_str().map(str::to_owned).or_else(|| Some(value.as_number()?.to_string())))
+    };
+    match text("name").or_else(|| text("script")) {
+        Some(name) => format!("app `{name}`"),
+        None => format!("app {}", context.index + 1),
+    }
+}
+
+/// One value in its canonical form; `None` counts as not given.
+fn check(field: &Field, given: &Given, values: &Values) -> Result<Option<Value>, ConfigError> {
+    let value = &given.value;
+    match field.name {
+        // Whether it is `true` is settled when the name is known.
+        "log_file" if value.is_boolean() => return Ok(value.as_bool().filter(|on| *on).map(Value::Bool)),
+        // A list that is empty, as YAML and PHP programs write an empty map.
+        "env" if value.as_array().is_some_and(Vec::is_empty) => return Ok(None),
+        _ => {}
+    }
+    let canonical =
+        kinds::canonical(field.kind, value).map_err(|wrong| misfit(given, values, &wrong.expected, &wrong.help))?;
+    Ok(Some(match (field.name, canonical) {
+        // Every name contains the empty text.
+        ("filter_env", Value::Bool(true)) => json!([""]),
+        ("filter_env", Value::Bool(false)) => json!([]),
+        ("exec_mode", Value::String(mode)) if !mode.ends_with("_mode") => json!(format!("{mode}_mode")),
+        (_, canonical) => canonical,
+    }))
+}
+
+fn misfit(given: &Given, values: &Values, expected: &str, help: &str) -> ConfigError {
+    ConfigError::Value {
+        place: values.place.clone(),
+        app: values.label.clone(),
+        key: given.written.clone(),
+        value: kinds::show(&given.value),
+        expected: expected.into(),
+        help: help.into(),
+    }
+}

@@ -1,0 +1,70 @@
+//! What the caller tells the loader.
+
+use crate::js::Limits;
+use baton_core::spec::Environment;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Which JavaScript runs a process file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loader {
+    /// The engine in this program.
+    Embedded,
+    /// The `node` on PATH.
+    Node,
+    /// The engine in this program; `node` when something was missing that only Node has.
+    #[default]
+    Auto,
+}
+
+/// Options of the command line that act on the apps of a process file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CliOverrides {
+    /// Unit of the apps that name none (`--namespace`).
+    pub namespace: Option<String>,
+    /// Values that stand above those of every app (`--cwd`, `--uid`, `--gid`, `--watch`, `--ignore-watch` …), by key.
+    pub fields: Map<String, Value>,
+}
+
+/// What the caller tells the loader.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The caller's whole environment.
+    pub caller_env: Environment,
+    /// Keys that are taken out of it when the caller runs inside an app.
+    pub strip: &'static [&'static str],
+    /// The directory the caller is in: absolute.
+    pub caller_cwd: PathBuf,
+    /// The chosen profile (`--env`).
+    pub env_name: Option<String>,
+    /// Only these apps (`--only`); all when empty.
+    pub only: Vec<String>,
+    /// Options that act on every app.
+    pub overrides: CliOverrides,
+    /// Which JavaScript runs a process file.
+    pub loader: Loader,
+    /// Limits of that run.
+    pub limits: Limits,
+    /// Baton's home: default log files are named in its `logs`.
+    pub home: PathBuf,
+}
+
+/// Where one app comes from, beside the caller's options.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The caller's options.
+    pub options: &'a LoadOptions,
+    /// The process file; `None` for a command line.
+    pub file: Option<&'a Path>,
+    /// Position among the file's apps, from 0.
+    pub index: usize,
+    /// Variables of the file's `deploy.<profile>.env`, below those of the app.
+    pub deploy_env: Option<&'a Environment>,
+}
+
+impl<'a> Context<'a> {
+    /// An app that is given on the command line.
+    pub fn command_line(options: &'a LoadOptions) -> Context<'a> {
+        Context { options, file: None, index: 0, deploy_env: None }
+    }
+}
