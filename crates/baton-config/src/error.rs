@@ -47,6 +47,53 @@ impl fmt::Display for Place {
     }
 }
 
+/// A value that does not fit its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue {
+    /// Where.
+    pub place: Place,
+    /// Which app.
+    pub app: String,
+    /// The key as written.
+    pub key: String,
+    /// The value as JSON, shortened.
+    pub value: String,
+    /// What belongs there; reads after "is not".
+    pub expected: String,
+    /// What to write.
+    pub help: String,
+}
+
+/// A process file that is a program, and failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedEvaluation {
+    /// The process file.
+    pub file: PathBuf,
+    /// Where it failed: in that file or in one that it loads.
+    pub place: Option<Place>,
+    /// What happened.
+    pub what: String,
+    /// The source line with a caret under the position.
+    pub excerpt: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// What the file had printed until then, for the caller's stderr.
+    pub console: Vec<u8>,
+}
+
+impl FailedEvaluation {
+    fn message(&self) -> String {
+        let own = Place::file(&self.file);
+        match &self.place {
+            Some(place) if place.file.as_ref() == Some(&self.file) => format!("{place}: {}", self.what),
+            Some(Place { file: Some(file), position: Some(at) }) => {
+                format!("{own}: {}:{}:{}: {}", file.display(), at.line, at.column, self.what)
+            }
+            _ => format!("{own}: {}", self.what),
+        }
+    }
+}
+
 /// Why a process file or a start target was refused. Nothing has been changed.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -72,17 +119,8 @@ pub enum ConfigError {
         excerpt: Option<String>,
     },
     /// The program in the file failed, took too long or too much memory, or exported something that is no data.
-    #[error("{place}: {what}")]
-    Evaluation {
-        /// Where.
-        place: Place,
-        /// What happened.
-        what: String,
-        /// The source line with a caret under the position.
-        excerpt: Option<String>,
-        /// What to do about it.
-        help: Option<String>,
-    },
+    #[error("{}", .0.message())]
+    Evaluation(Box<FailedEvaluation>),
     /// A format that this version cannot read.
     #[error("process file {}: {what} are not available yet", path.display())]
     NotAvailable {
@@ -120,21 +158,8 @@ pub enum ConfigError {
         app: String,
     },
     /// A value that does not fit its key.
-    #[error("{place}: {app}: `{key}: {value}` is not {expected}")]
-    Value {
-        /// Where.
-        place: Place,
-        /// Which app.
-        app: String,
-        /// The key as written.
-        key: String,
-        /// The value as JSON.
-        value: String,
-        /// What belongs there.
-        expected: String,
-        /// What to write.
-        help: String,
-    },
+    #[error("{}: {}: `{}: {}` is not {}", .0.place, .0.app, .0.key, .0.value, .0.expected)]
+    Value(Box<BadValue>),
     /// Two apps of one name that are not the same.
     #[error("two apps are called `{name}` and differ in {fields}: {first} and {second}")]
     Duplicate {
@@ -170,7 +195,7 @@ impl ConfigError {
         match self {
             ConfigError::FileNotFound(_) => Some("check the path, or name a script to start".into()),
             ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } => None,
-            ConfigError::Evaluation { help, .. } => help.clone(),
+            ConfigError::Evaluation(failed) => failed.help.clone(),
             ConfigError::NotAvailable { help, .. }
             | ConfigError::Format { help, .. }
             | ConfigError::Interpreter { help, .. } => Some((*help).into()),
@@ -178,7 +203,7 @@ impl ConfigError {
                 Some("export a list of apps, one app, or { apps: [ { script: \"app.js\" } ] }".into())
             }
             ConfigError::NoScript { .. } => Some("write what to run, such as script: \"app.js\"".into()),
-            ConfigError::Value { help, .. } => Some(help.clone()),
+            ConfigError::Value(bad) => Some(bad.help.clone()),
             ConfigError::Duplicate { .. } => {
                 Some("give each app its own name; `instances` runs one app several times".into())
             }
@@ -191,8 +216,17 @@ impl ConfigError {
     /// The source line with a caret under the position, where there is one.
     pub fn excerpt(&self) -> Option<&str> {
         match self {
-            ConfigError::Syntax { excerpt, .. } | ConfigError::Evaluation { excerpt, .. } => excerpt.as_deref(),
+            ConfigError::Syntax { excerpt, .. } => excerpt.as_deref(),
+            ConfigError::Evaluation(failed) => failed.excerpt.as_deref(),
             _ => None,
+        }
+    }
+
+    /// What a failed file had printed, for the caller's stderr.
+    pub fn console(&self) -> &[u8] {
+        match self {
+            ConfigError::Evaluation(failed) => &failed.console,
+            _ => &[],
         }
     }
 }

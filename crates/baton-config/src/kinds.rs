@@ -174,7 +174,7 @@ fn scaled(number: f64, factor: u64) -> Option<u64> {
     #[expect(clippy::cast_precision_loss, reason = "a unit is far below 2^53")]
     let product = number * factor as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-    (product >= 0.0 && product < 9_007_199_254_740_992.0).then(|| product.round() as u64)
+    (0.0..9_007_199_254_740_992.0).contains(&product).then(|| product.round() as u64)
 }
 
 /// A list of texts, or one text as a list of one. Numbers and booleans in a list become text.

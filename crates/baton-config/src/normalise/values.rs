@@ -1,6 +1,6 @@
 //! The values of one app, checked and canonical.
 
-use crate::error::{ConfigError, Place, Warning};
+use crate::error::{BadValue, ConfigError, Place, Warning};
 use crate::keys::{self, Given};
 use crate::options::Context;
 use crate::{env, kinds};
@@ -99,12 +99,12 @@ fn check(field: &Field, given: &Given, values: &Values) -> Result<Option<Value>,
 }
 
 fn misfit(given: &Given, values: &Values, expected: &str, help: &str) -> ConfigError {
-    ConfigError::Value {
+    ConfigError::Value(Box::new(BadValue {
         place: values.place.clone(),
         app: values.label.clone(),
         key: given.written.clone(),
         value: kinds::show(&given.value),
         expected: expected.into(),
         help: help.into(),
-    }
+    }))
 }
