@@ -1,0 +1,182 @@
+//! A program that misbehaves on request, for the end-to-end tests.
+//!
+//! Its arguments are carried out one after another:
+//!
+//! * `out:TEXT`, `err:TEXT`: a line on standard output or error; `part:TEXT` the same without a newline
+//! * `bytes:HEX`: raw bytes on standard output
+//! * `spam:LINES[:LENGTH]`: numbered lines, each with a checksum of its own
+//! * `exit:CODE`, `abort`: ends
+//! * `wait`: lives until a signal ends it
+//! * `ignore:INT,TERM,…`: everything after this ignores these signals
+//! * `child:ACTIONS`, `session:ACTIONS`, `orphan:ACTIONS`: runs `ACTIONS` (separated by `+`) in a child; in a child with
+//!   a session of its own; in a grandchild with a session of its own whose parent is gone. Its pid is a line on
+//!   standard output: `child 123`
+//! * `touch:FILE`: makes a file; `once:FILE:ACTIONS` carries the actions out only if the file isn't there yet, and makes it
+//! * `listen:PORT`: answers every connection on 127.0.0.1 with its pid, for ever
+//! * `dump`: what the program sees of itself, as one line of JSON
+//! * `memory:MIB`: fills this much memory
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+
+fn main() -> ExitCode {
+    let actions: Vec<String> = std::env::args().skip(1).collect();
+    run(&actions)
+}
+
+fn run(actions: &[String]) -> ExitCode {
+    let mut kept = Vec::new();
+    for (at, action) in actions.iter().enumerate() {
+        let (verb, rest) = action.split_once(':').unwrap_or((action, ""));
+        match verb {
+            "out" => say(format!("{rest}\n").as_bytes()),
+            "err" => eprintln!("{rest}"),
+            "part" => say(rest.as_bytes()),
+            "bytes" => say(&hex(rest)),
+            "spam" => spam(rest),
+            "exit" => return ExitCode::from(rest.parse::<u8>().expect("exit:CODE")),
+            "abort" => std::process::abort(),
+            "wait" => wait(),
+            "ignore" => return ignore(rest, &actions[at + 1..]),
+            "child" => report(&mut this_program(&split(rest))),
+            "session" => report(Command::new("setsid").arg(exe()).args(split(rest))),
+            "orphan" => orphan(rest),
+            "touch" => std::fs::write(rest, "").expect("touch"),
+            "once" => {
+                let (file, then) = rest.split_once(':').expect("once:FILE:ACTIONS");
+                if std::fs::File::create_new(file).is_ok() {
+                    return run(&split(then));
+                }
+            }
+            "listen" => listen(rest.parse().expect("listen:PORT")),
+            "dump" => dump(),
+            "memory" => {
+                let size = rest.parse::<usize>().expect("memory:MIB") << 20;
+                kept.push(vec![1_u8; size]);
+            }
+            _ => {
+                eprintln!("testapp: unknown action {action}");
+                return ExitCode::from(64);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn exe() -> std::path::PathBuf {
+    std::env::current_exe().expect("own path")
+}
+
+fn split(actions: &str) -> Vec<String> {
+    actions.split('+').map(Into::into).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program under supervision may start what it likes")]
+fn this_program(actions: &[String]) -> Command {
+    let mut command = Command::new(exe());
+    command.args(actions);
+    command
+}
+
+fn say(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).expect("standard output");
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hex")).collect()
+}
+
+/// Lines `000000000042 <filler> <checksum>`: a missing, repeated or torn line shows.
+fn spam(rest: &str) {
+    let (lines, length) = rest.split_once(':').unwrap_or((rest, "60"));
+    let (lines, length): (u64, usize) = (lines.parse().expect("LINES"), length.parse().expect("LENGTH"));
+    let out = std::io::stdout().lock();
+    let mut out = std::io::BufWriter::with_capacity(4096, out);
+    for number in 0..lines {
+        let filler = "x".repeat(length);
+        let body = format!("{number:012} {filler}");
+        let sum = body.bytes().fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
+        writeln!(out, "{body} {sum:08x}").expect("standard output");
+    }
+    out.flush().expect("standard output");
+}
+
+fn wait() {
+    // A pipe whose write end is kept never yields: this blocks until a signal comes.
+    let (mut reader, writer) = std::io::pipe().expect("pipe");
+    let mut byte = [0];
+    let _ = reader.read(&mut byte);
+    drop(writer);
+}
+
+/// Ignored signals stay ignored over an exec: a shell sets them for us.
+#[expect(clippy::disallowed_methods, reason = "a program under supervision may start what it likes")]
+fn ignore(signals: &str, actions: &[String]) -> ExitCode {
+    let script = format!("trap '' {}; exec \"$@\"", signals.replace(',', " "));
+    let error = Command::new("sh").arg("-c").arg(script).arg("sh").arg(exe()).args(actions).exec();
+    eprintln!("testapp: {error}");
+    ExitCode::from(70)
+}
+
+fn report(command: &mut Command) {
+    let child = command.stdin(Stdio::null()).spawn().expect("child");
+    say(format!("child {}\n", child.id()).as_bytes());
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program under supervision may start what it likes")]
+fn orphan(actions: &str) {
+    let script = "setsid \"$@\" & echo child $!";
+    Command::new("sh").arg("-c").arg(script).arg("sh").arg(exe()).args(split(actions)).status().expect("shell");
+}
+
+fn listen(port: u16) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap_or_else(|error| {
+        eprintln!("testapp: port {port}: {error}");
+        std::process::exit(1);
+    });
+    say(format!("listening {}\n", listener.local_addr().expect("address").port()).as_bytes());
+    for mut stream in listener.incoming().flatten() {
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request);
+        let body = std::process::id().to_string();
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    }
+}
+
+fn dump() {
+    let mut descriptors: Vec<u32> = std::fs::read_dir("/proc/self/fd")
+        .expect("proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    descriptors.sort_unstable();
+    // The last one is the directory being read.
+    descriptors.pop();
+    let status = std::fs::read_to_string("/proc/self/status").expect("status");
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_once(':').map_or("", |(_, value)| value.trim()).to_owned()
+    };
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
+    let environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("stat");
+    let after: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let facts = serde_json::json!({
+        "pid": std::process::id(),
+        "args": std::env::args().collect::<Vec<_>>(),
+        "cwd": std::env::current_dir().expect("cwd"),
+        "descriptors": descriptors,
+        "blocked": field("SigBlk"),
+        "ignored": field("SigIgn"),
+        "umask": field("Umask"),
+        "uid": field("Uid"),
+        "session": after.get(3),
+        "open_files": files.split_whitespace().nth(3),
+        "stdin": std::fs::read_link("/proc/self/fd/0").expect("stdin"),
+        "env": environment,
+    });
+    say(format!("{facts}\n").as_bytes());
+}

@@ -1,0 +1,9 @@
+//! End-to-end tests: the real program, real processes, real signals.
+//!
+//! One binary, because a link for each file would cost more than the tests. Add a test beside the promise it proves.
+
+mod harness;
+
+mod programs;
+mod survival;
+mod verbs;

@@ -1,0 +1,274 @@
+//! The manager may die at any moment: processes are killed and their successors looked for.
+
+use crate::harness::{Baton, Watch, alive, ended, kill, testapp};
+use baton_core::world::{Exit, Status};
+use serde_json::json;
+use std::process::Stdio;
+
+fn spam_is_whole(log: &[u8], lines: u64) {
+    let text = std::str::from_utf8(log).expect("spam is text");
+    let mut expected = 0_u64;
+    for line in text.lines() {
+        let (body, sum) = line.rsplit_once(' ').unwrap_or_else(|| panic!("torn line {line:?}"));
+        let computed = body.bytes().fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
+        assert_eq!(format!("{computed:08x}"), sum, "torn line {line:?}");
+        assert_eq!(&body[..12], format!("{expected:012}"), "lost or repeated");
+        expected += 1;
+    }
+    assert_eq!(expected, lines);
+}
+
+#[test]
+fn a_killed_daemon_costs_nothing() {
+    let baton = Baton::new();
+    baton.start("a", &["wait"]);
+    baton.start("b", &["listen:0"]);
+    baton.run(["restart", "a"]).ok();
+    let port: u16 = {
+        let said = baton.wait_log("b-out.log", "listening ");
+        said.trim().rsplit(' ').next().expect("port").parse().expect("port")
+    };
+    let before = baton.jlist();
+    for _ in 0..5 {
+        let daemon = baton.daemon();
+        kill(daemon);
+        baton.connect_to_successor(daemon);
+        let after = baton.jlist();
+        for (old, new) in before.iter().zip(&after) {
+            for key in ["pid", "name", "pm_id"] {
+                assert_eq!(old[key], new[key]);
+            }
+            for key in ["restart_time", "pm_uptime", "created_at", "status", "unique_id"] {
+                assert_eq!(old["pm2_env"][key], new["pm2_env"][key], "{key}");
+            }
+        }
+        std::net::TcpStream::connect(("127.0.0.1", port)).expect("still served");
+    }
+    // The successor supervises: a crash is answered, a stop is a stop.
+    let first = baton.pid("a");
+    kill(first);
+    baton.wait_for("a new life", |list| {
+        list.iter().any(|view| view.name == "a" && view.status == Status::Online && view.pid != Some(first))
+    });
+    let (a, b) = (baton.pid("a"), baton.pid("b"));
+    baton.run(["stop", "all"]).ok();
+    assert!(!alive(a) && !alive(b));
+}
+
+#[test]
+fn output_is_exact_over_kills_of_the_daemon() {
+    for extra in [json!({}), json!({"log_date_format": "YYYY"})] {
+        let baton = Baton::new();
+        let lines = 200_000;
+        let mut app = json!({"name": "s", "script": testapp(), "args": [format!("spam:{lines}"), "wait"]});
+        app.as_object_mut().expect("map").extend(extra.as_object().expect("map").clone());
+        baton.file("ecosystem.config.json", json!([app]).to_string());
+        baton.run(["start", "ecosystem.config.json"]).ok();
+        for _ in 0..8 {
+            let daemon = baton.daemon();
+            kill(daemon);
+            baton.connect_to_successor(daemon);
+        }
+        let last = format!("{:012} ", lines - 1);
+        let path = baton.home().join("logs/s-out.log");
+        let content = wait_tail(&path, &last);
+        let stamped = app["log_date_format"].is_string();
+        let content = if stamped {
+            let text = String::from_utf8(content).expect("text");
+            text.lines().map(|line| format!("{}\n", &line[6..])).collect::<String>().into_bytes()
+        } else {
+            content
+        };
+        spam_is_whole(&content, lines);
+    }
+}
+
+/// Waits until the last line of a growing file holds a text, and gives the whole.
+fn wait_tail(path: &std::path::Path, text: &str) -> Vec<u8> {
+    let watch = Watch::on(path.parent().expect("folder"));
+    loop {
+        let content = std::fs::read(path).unwrap_or_default();
+        let tail = String::from_utf8_lossy(&content[content.len().saturating_sub(200)..]).into_owned();
+        if tail.ends_with('\n') && tail.lines().last().is_some_and(|line| line.contains(text)) {
+            return content;
+        }
+        watch.wait("the last line");
+    }
+}
+
+#[test]
+fn an_exit_while_no_daemon_runs_is_known_and_handled_once() {
+    let baton = Baton::new();
+    baton.start("a", &["out:last words", "wait"]);
+    baton.wait_log("a-out.log", "last words");
+    let (daemon, guard, app) = (baton.daemon(), baton.guard(), baton.pid("a"));
+    let stop = |pid: u32, signal| {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("pid");
+        rustix::process::kill_process(pid, signal).expect("signal");
+    };
+    // A guard that is held up can't start a daemon.
+    stop(guard, rustix::process::Signal::STOP);
+    kill(daemon);
+    stop(app, rustix::process::Signal::TERM);
+    stop(guard, rustix::process::Signal::CONT);
+    let mut successor = baton.connect_to_successor(daemon);
+    let list = successor.wait_for("the next life", |list| {
+        list.iter().any(|view| view.status == Status::Online && view.pid.is_some_and(|pid| pid != app))
+    });
+    assert_eq!(list[0].last_exit, Some(Exit::Signal(baton_core::world::Signal::TERM)));
+    assert_eq!(list[0].restarts, 1);
+}
+
+#[test]
+fn a_killed_guard_is_replaced_and_then_a_killed_daemon_too() {
+    let baton = Baton::new();
+    baton.start("a", &["wait"]);
+    let (app, daemon, guard) = (baton.pid("a"), baton.daemon(), baton.guard());
+    kill(guard);
+    baton.connect_to_successor(daemon);
+    assert_eq!(baton.pid("a"), app);
+    let (daemon, guard) = (baton.daemon(), baton.guard());
+    assert!(alive(guard));
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    assert_eq!(baton.pid("a"), app);
+    // It is still supervised.
+    kill(app);
+    baton.wait_for("a new life", |list| {
+        list.iter().any(|view| view.status == Status::Online && view.pid.is_some_and(|pid| pid != app))
+    });
+}
+
+#[test]
+fn when_both_die_the_apps_live_on_and_are_adopted_at_the_next_command() {
+    let baton = Baton::new();
+    baton.start("a", &["wait"]);
+    let (app, daemon, guard) = (baton.pid("a"), baton.daemon(), baton.guard());
+    kill(guard);
+    kill(daemon);
+    ended(guard);
+    ended(daemon);
+    // Whatever began to take over in between is let finish, then killed as well.
+    assert!(alive(app));
+    assert_eq!(baton.pid("a"), app);
+    assert_eq!(baton.entry("a")["pm2_env"]["restart_time"], 0);
+    baton.run(["stop", "a"]).ok();
+    assert!(!alive(app));
+}
+
+#[test]
+fn an_update_touches_no_app() {
+    let baton = Baton::new();
+    baton.start("a", &["wait"]);
+    let (app, daemon) = (baton.pid("a"), baton.daemon());
+    baton.run(["update"]).ok();
+    assert_ne!(baton.daemon(), daemon);
+    assert_eq!(baton.pid("a"), app);
+    assert_eq!(baton.entry("a")["pm2_env"]["restart_time"], 0);
+    let daemon = baton.daemon();
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    assert_eq!(baton.pid("a"), app);
+}
+
+/// The daemon is killed right before its k-th effect, for every k of a scenario; whatever was acknowledged holds, nothing
+/// runs twice and nothing is orphaned.
+#[test]
+fn every_crash_point_recovers() {
+    let mut last = 0;
+    for k in 1_u32.. {
+        let fired = crash_before_effect(k);
+        if !fired {
+            last = k;
+            break;
+        }
+    }
+    assert!(last > 20, "the scenario has only {last} effects: the fault was not injected");
+}
+
+fn crash_before_effect(k: u32) -> bool {
+    let baton = Baton::new();
+    let mark = baton.dir().join("fired");
+    let baton = baton.env("BATON_ABORT_AT_EFFECT", k.to_string()).env("BATON_ABORT_MARK", mark.to_str().expect("path"));
+    let app = testapp();
+    let path = app.to_str().expect("path");
+    let retried = |args: &[&str]| -> bool {
+        let run = baton.command(args).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("run");
+        run.success()
+    };
+    let a = retried(&["start", path, "--name", "a", "--", "wait"]);
+    let b = retried(&["start", path, "--name", "b", "--", "wait"]);
+    let stopped = retried(&["stop", "a"]);
+    let restarted = retried(&["restart", "b"]);
+    let deleted = retried(&["delete", "a"]);
+    let settled = baton.wait_for("rest", |list| {
+        list.iter().all(|view| matches!(view.status, Status::Online | Status::Stopped | Status::Errored))
+    });
+    let find = |name: &str| settled.iter().filter(|view| view.name == name).collect::<Vec<_>>();
+    if b {
+        assert_eq!(find("b").len(), 1, "k={k}: an acknowledged start was lost");
+        assert_eq!(find("b")[0].status, Status::Online, "k={k}");
+    }
+    if a && stopped && !deleted {
+        assert!(find("a").iter().all(|view| view.status == Status::Stopped), "k={k}: an acknowledged stop was undone");
+    }
+    if deleted {
+        assert!(find("a").is_empty(), "k={k}: an acknowledged delete was undone");
+    }
+    let _ = restarted;
+    // Every process of this home is one that the list knows.
+    let known: Vec<u32> = settled.iter().filter_map(|view| view.pid).collect();
+    for pid in of_home(&baton) {
+        assert!(known.contains(&pid), "k={k}: process {pid} is supervised by nobody; the list knows {known:?}");
+    }
+    mark.exists()
+}
+
+/// The helper programs that were started from this home.
+fn of_home(baton: &Baton) -> Vec<u32> {
+    let home = format!("PM2_HOME={}", baton.home().display());
+    let app = testapp();
+    std::fs::read_dir("/proc")
+        .expect("proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == app))
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+        })
+        .collect()
+}
+
+#[test]
+fn two_daemons_never_run_on_one_home() {
+    let baton = Baton::new();
+    let children: Vec<_> = (0..6)
+        .map(|_| baton.command(["jlist"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run"))
+        .collect();
+    for mut child in children {
+        assert!(child.wait().expect("run").success());
+    }
+    let daemon = baton.daemon();
+    let run = baton.run(["daemon", "--home", baton.home().to_str().expect("path")]);
+    assert!(!run.stderr.is_empty(), "{run}");
+    assert_eq!(baton.daemon(), daemon);
+}
+
+#[test]
+fn other_requests_are_answered_while_an_app_refuses_to_end() {
+    let baton = Baton::new();
+    let config = json!([{"name": "stubborn", "script": testapp(), "args": ["ignore:INT,TERM", "out:deaf", "wait"], "kill_timeout": "1h"}]);
+    baton.file("ecosystem.config.json", config.to_string());
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    baton.wait_log("stubborn-out.log", "deaf");
+    let mut stop = baton.command(["stop", "stubborn"]).stdout(Stdio::null()).spawn().expect("run");
+    baton.wait_status("stubborn", Status::Stopping);
+    baton.start("other", &["wait"]);
+    let first = baton.pid("other");
+    kill(first);
+    baton.wait_for("a new life", |list| {
+        list.iter().any(|view| view.name == "other" && view.status == Status::Online && view.pid != Some(first))
+    });
+    kill(baton.pid("stubborn"));
+    assert!(stop.wait().expect("stop").success());
+}
