@@ -5,5 +5,6 @@
 mod harness;
 
 mod programs;
+mod projects;
 mod survival;
 mod verbs;

@@ -119,7 +119,7 @@ fn node_programs_run_as_without_a_manager() {
 }
 
 /// Whether Node is here; where it must be, its absence is a failure.
-fn node() -> bool {
+pub fn node() -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("node").exists()));
     assert!(found || std::env::var_os("CI").is_none(), "this test needs Node, and CI must have it");
