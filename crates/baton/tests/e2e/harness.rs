@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home, a working directory and the program.
-pub struct Baton {
+pub(crate) struct Baton {
     home: TempDir,
     work: TempDir,
     called: PathBuf,
@@ -24,12 +24,12 @@ pub struct Baton {
 
 impl Baton {
     /// A fresh home; the program is called `baton`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::called("baton")
     }
 
     /// A fresh home; the program is called through a link of this name.
-    pub fn called(name: &str) -> Self {
+    pub(crate) fn called(name: &str) -> Self {
         let home = tempfile::Builder::new().prefix("bh").tempdir().expect("home");
         let work = tempfile::Builder::new().prefix("bw").tempdir().expect("work");
         let called = home.path().join(name);
@@ -38,23 +38,23 @@ impl Baton {
     }
 
     /// A variable for every run of the program.
-    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.insert(name.into(), value.into());
         self
     }
 
     /// The home.
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// The directory that the program is called in.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.work.path()
     }
 
     /// Writes a file below the working directory.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.dir().join(name);
         std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
         std::fs::write(&path, content).expect("file");
@@ -63,7 +63,7 @@ impl Baton {
 
     /// The command, ready to run.
     #[expect(clippy::disallowed_methods, reason = "the program under test is started as a user would")]
-    pub fn command<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(&self.called);
         command.args(args).current_dir(self.dir()).stdin(Stdio::null());
         for inherited in ["PM2_HOME", "BATON_HOME", "PM2_SILENT", "PM2_DISCRETE_MODE", "pm_id", "NO_COLOR"] {
@@ -75,12 +75,16 @@ impl Baton {
     }
 
     /// Runs the program to its end.
-    pub fn run<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
+    pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
         self.run_with_input(args, b"")
     }
 
     /// Runs the program to its end with this on its standard input.
-    pub fn run_with_input<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &[u8]) -> Run {
+    pub(crate) fn run_with_input<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &[u8],
+    ) -> Run {
         let mut command = self.command(args);
         let shown = format!("{command:?}");
         let mut child = command
@@ -100,7 +104,7 @@ impl Baton {
     }
 
     /// Starts the helper program with these actions under a name.
-    pub fn start(&self, name: &str, actions: &[&str]) -> Run {
+    pub(crate) fn start(&self, name: &str, actions: &[&str]) -> Run {
         let app = testapp();
         let mut args = vec!["start", app.to_str().expect("path"), "--name", name, "--"];
         args.extend(actions);
@@ -108,26 +112,26 @@ impl Baton {
     }
 
     /// `jlist`, read.
-    pub fn jlist(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn jlist(&self) -> Vec<serde_json::Value> {
         let run = self.run(["jlist"]).ok();
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
     }
 
     /// The entry of an app in `jlist`.
-    pub fn entry(&self, name: &str) -> serde_json::Value {
+    pub(crate) fn entry(&self, name: &str) -> serde_json::Value {
         let list = self.jlist();
         let found = list.iter().find(|entry| entry["name"] == name);
         found.unwrap_or_else(|| panic!("no app {name} in {list:?}")).clone()
     }
 
     /// The pid of an app.
-    pub fn pid(&self, name: &str) -> u32 {
+    pub(crate) fn pid(&self, name: &str) -> u32 {
         let pid = self.entry(name)["pid"].as_u64().expect("pid");
         u32::try_from(pid).expect("pid")
     }
 
     /// The daemon's pid.
-    pub fn daemon(&self) -> u32 {
+    pub(crate) fn daemon(&self) -> u32 {
         let greeting = self.connect().expect("daemon").ask(Request::Hello { protocol: baton_core::proto::PROTOCOL });
         match greeting {
             baton_core::proto::Reply::Hello(greeting) => greeting.pid,
@@ -136,7 +140,7 @@ impl Baton {
     }
 
     /// The guard's pid.
-    pub fn guard(&self) -> u32 {
+    pub(crate) fn guard(&self) -> u32 {
         let greeting = self.connect().expect("daemon").ask(Request::Hello { protocol: baton_core::proto::PROTOCOL });
         match greeting {
             baton_core::proto::Reply::Hello(greeting) => greeting.guard.expect("a guard"),
@@ -145,14 +149,14 @@ impl Baton {
     }
 
     /// A connection to the daemon, if one answers.
-    pub fn connect(&self) -> Option<Connection> {
+    pub(crate) fn connect(&self) -> Option<Connection> {
         let stream = UnixStream::connect(self.home().join("baton.sock")).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         Some(Connection { stream, next: 0 })
     }
 
     /// A connection to a daemon other than this one: waits until the socket is made anew.
-    pub fn connect_to_successor(&self, of: u32) -> Connection {
+    pub(crate) fn connect_to_successor(&self, of: u32) -> Connection {
         let watch = Watch::on(self.home());
         loop {
             if let Some(mut connection) = self.connect()
@@ -167,12 +171,12 @@ impl Baton {
     }
 
     /// Waits until the list is as wished.
-    pub fn wait_for(&self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
+    pub(crate) fn wait_for(&self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
         self.connect().expect("daemon").wait_for(what, wished)
     }
 
     /// Waits until an app has this status.
-    pub fn wait_status(&self, name: &str, status: Status) -> InstanceView {
+    pub(crate) fn wait_status(&self, name: &str, status: Status) -> InstanceView {
         let list = self.wait_for(&format!("{name} to be {status:?}"), |list| {
             list.iter().any(|view| view.name == name && view.status == status)
         });
@@ -180,12 +184,12 @@ impl Baton {
     }
 
     /// Waits until a file below the home holds a text, and gives its content.
-    pub fn wait_log(&self, file: &str, text: &str) -> String {
+    pub(crate) fn wait_log(&self, file: &str, text: &str) -> String {
         self.wait_file(&self.home().join("logs").join(file), text)
     }
 
     /// Waits until a file holds a text, and gives its content.
-    pub fn wait_file(&self, path: &Path, text: &str) -> String {
+    pub(crate) fn wait_file(&self, path: &Path, text: &str) -> String {
         let folder = path.parent().expect("folder");
         while !folder.exists() {
             Watch::on(folder.parent().expect("parent")).wait("a folder");
@@ -222,14 +226,14 @@ impl Drop for Baton {
 }
 
 /// The helper program.
-pub fn testapp() -> PathBuf {
+pub(crate) fn testapp() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_baton")).parent().expect("folder").join("examples/testapp");
     assert!(path.exists(), "the helper program is missing: cargo build --example testapp");
     path
 }
 
 /// Waits until a process is gone (or a zombie of someone else).
-pub fn ended(pid: u32) {
+pub(crate) fn ended(pid: u32) {
     let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return };
     let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
     let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
@@ -239,23 +243,23 @@ pub fn ended(pid: u32) {
 }
 
 /// Whether a process lives; a zombie does not.
-pub fn alive(pid: u32) -> bool {
+pub(crate) fn alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with(['Z', 'X'])))
 }
 
 /// Sends SIGKILL to one process by its id.
-pub fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("pid");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
 }
 
 /// Changes below a directory.
-pub struct Watch(std::os::fd::OwnedFd);
+pub(crate) struct Watch(std::os::fd::OwnedFd);
 
 impl Watch {
     /// Watches a directory from now on.
-    pub fn on(directory: &Path) -> Self {
+    pub(crate) fn on(directory: &Path) -> Self {
         use rustix::fs::inotify;
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC).expect("inotify");
         inotify::add_watch(&fd, directory, inotify::WatchFlags::ALL_EVENTS).expect("watch");
@@ -263,7 +267,7 @@ impl Watch {
     }
 
     /// Waits for the next change.
-    pub fn wait(&self, what: &str) {
+    pub(crate) fn wait(&self, what: &str) {
         let mut fds = [rustix::event::PollFd::new(&self.0, rustix::event::PollFlags::IN)];
         let patience = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
         let ready = rustix::event::poll(&mut fds, Some(&patience)).expect("poll");
@@ -274,14 +278,14 @@ impl Watch {
 }
 
 /// A client of the native socket.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: UnixStream,
     next: u64,
 }
 
 impl Connection {
     /// Asks and waits for the answer.
-    pub fn ask(&mut self, request: Request) -> baton_core::proto::Reply {
+    pub(crate) fn ask(&mut self, request: Request) -> baton_core::proto::Reply {
         self.try_ask(request).expect("an answer")
     }
 
@@ -308,7 +312,7 @@ impl Connection {
     }
 
     /// Waits until the list is as wished.
-    pub fn wait_for(&mut self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
+    pub(crate) fn wait_for(&mut self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
         let body = serde_json::to_vec(&ClientMessage { id: u64::MAX, request: Request::Subscribe }).expect("request");
         let length = u32::try_from(body.len()).expect("length").to_be_bytes();
         self.stream.write_all(&[&length[..], &body].concat()).expect("subscribe");
@@ -335,7 +339,7 @@ impl Connection {
 }
 
 /// One finished run.
-pub struct Run {
+pub(crate) struct Run {
     command: String,
     /// Standard output.
     pub stdout: String,
@@ -347,52 +351,41 @@ pub struct Run {
 impl Run {
     /// It exited with 0.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         self.code(0)
     }
 
     /// It exited with this code.
     #[track_caller]
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         self
     }
 
     /// Its standard output holds this text.
     #[track_caller]
-    pub fn stdout_has(self, text: &str) -> Self {
+    pub(crate) fn stdout_has(self, text: &str) -> Self {
         assert!(self.stdout.contains(text), "no {text:?} on standard output of {self}");
         self
     }
 
     /// Its standard error holds this text.
     #[track_caller]
-    pub fn stderr_has(self, text: &str) -> Self {
+    pub(crate) fn stderr_has(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "no {text:?} on standard error of {self}");
         self
     }
 
     /// Either stream holds this text.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stdout.contains(text) || self.stderr.contains(text), "no {text:?} in {self}");
-        self
-    }
-
-    /// Both streams are empty.
-    #[track_caller]
-    pub fn silent(self) -> Self {
-        assert!(self.stdout.is_empty() && self.stderr.is_empty(), "not silent: {self}");
         self
     }
 }
 
 impl std::fmt::Display for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} (exit {:?})\n---- stdout\n{}\n---- stderr\n{}",
-            self.command, self.code, self.stdout, self.stderr
-        )
+        write!(f, "{} (exit {:?})\n---- stdout\n{}\n---- stderr\n{}", self.command, self.code, self.stdout, self.stderr)
     }
 }

@@ -81,7 +81,8 @@ fn programs_of_every_kind_run() {
     let baton = Baton::new();
     baton.file("s.sh", "echo shell $1; exec sleep 1000\n");
     baton.file("p.py", "import sys, time\nprint('python', sys.argv[1], flush=True)\ntime.sleep(1000)\n");
-    let script = baton.file("bang", "#!/usr/bin/env python3\nimport time\nprint('shebang', flush=True)\ntime.sleep(1000)\n");
+    let script =
+        baton.file("bang", "#!/usr/bin/env python3\nimport time\nprint('shebang', flush=True)\ntime.sleep(1000)\n");
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("chmod");
     baton.run(["start", "s.sh", "--", "one"]).ok();
@@ -119,7 +120,7 @@ fn node_programs_run_as_without_a_manager() {
 }
 
 /// Whether Node is here; where it must be, its absence is a failure.
-pub fn node() -> bool {
+pub(crate) fn node() -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("node").exists()));
     assert!(found || std::env::var_os("CI").is_none(), "this test needs Node, and CI must have it");
@@ -140,7 +141,11 @@ fn a_missing_program_is_errored_and_the_others_start() {
     ]);
     baton.file("ecosystem.config.json", config.to_string());
     baton.run(["start", "ecosystem.config.json"]).code(1).says("no-such-program-anywhere");
-    for (name, reason) in [("absent", "no-such-program-anywhere"), ("nowhere", "no/such/folder"), ("bad-interpreter", "no-such-interpreter")] {
+    for (name, reason) in [
+        ("absent", "no-such-program-anywhere"),
+        ("nowhere", "no/such/folder"),
+        ("bad-interpreter", "no-such-interpreter"),
+    ] {
         assert_eq!(baton.entry(name)["pm2_env"]["status"], "errored", "{name}");
         baton.run(["describe", name]).ok().stdout_has(reason);
     }
@@ -163,7 +168,8 @@ fn a_killed_process_comes_back_with_its_cause_on_record() {
 #[test]
 fn a_crash_loop_ends_errored_after_max_restarts() {
     let baton = Baton::new();
-    let config = json!([{"name": "sick", "script": testapp(), "args": ["exit:7"], "max_restarts": 3, "restart_delay": 10}]);
+    let config =
+        json!([{"name": "sick", "script": testapp(), "args": ["exit:7"], "max_restarts": 3, "restart_delay": 10}]);
     baton.file("ecosystem.config.json", config.to_string());
     baton.run(["start", "ecosystem.config.json"]).ok();
     let view = baton.wait_status("sick", Status::Errored);
@@ -245,12 +251,6 @@ fn nothing_of_the_tree_survives_a_stop() {
 #[test]
 fn a_crashed_leader_takes_its_tree_along_before_the_next_life() {
     let baton = Baton::new();
-    let mark = baton.dir().join("crashed");
-    let crash = format!("once:{}:session:ignore:INT,TERM+wait", mark.display());
-    let config = json!([{"name": "tree", "script": testapp(), "kill_timeout": 200, "args": [
-        "orphan:ignore:INT,TERM+out:deep+wait", crash, "wait",
-    ]}]);
-    let _ = config;
     baton.start("tree", &["session:ignore:INT,TERM+wait", "orphan:ignore:INT,TERM+out:deep+wait", "wait"]);
     let said = baton.wait_log("tree-out.log", "deep");
     let old = children(&said);
@@ -269,7 +269,9 @@ fn a_crashed_leader_takes_its_tree_along_before_the_next_life() {
 fn treekill_off_leaves_the_children() {
     let baton = Baton::new();
     let app = testapp();
-    baton.run(["start", app.to_str().expect("path"), "--name", "t", "--no-treekill", "--", "session:wait", "wait"]).ok();
+    baton
+        .run(["start", app.to_str().expect("path"), "--name", "t", "--no-treekill", "--", "session:wait", "wait"])
+        .ok();
     let child = children(&baton.wait_log("t-out.log", "child "))[0];
     baton.run(["stop", "t"]).ok();
     assert!(alive(child));
@@ -312,7 +314,8 @@ fn log_files_follow_the_definition() {
     let combined = baton.dir().join("logs/both.log");
     baton.wait_file(&combined, "to out");
     baton.wait_file(&combined, "to err");
-    for id in [baton.jlist().iter().filter(|e| e["name"] == "two").map(|e| e["pm_id"].to_string()).collect::<Vec<_>>()] {
+    for id in [baton.jlist().iter().filter(|e| e["name"] == "two").map(|e| e["pm_id"].to_string()).collect::<Vec<_>>()]
+    {
         for id in id {
             baton.wait_file(&baton.dir().join(format!("two-{id}.log")), "mine");
         }

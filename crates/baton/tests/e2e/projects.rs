@@ -159,7 +159,11 @@ fn the_runbook_of_six_services() {
     baton.wait_file(&root.join("scripts/logs/scaffold-agent-error.log"), "writes warnings");
     baton.run(["logs", "agent-scaffold", "--err", "--lines", "100", "--nostream"]).ok().says("writes warnings");
 
-    baton.run(["describe", "orchestrator"]).ok().stdout_has("packages/orchestrator/dist/server.js").stdout_has("online");
+    baton
+        .run(["describe", "orchestrator"])
+        .ok()
+        .stdout_has("packages/orchestrator/dist/server.js")
+        .stdout_has("online");
     baton.run(["restart", "orchestrator"]).ok();
     assert_eq!(baton.entry("orchestrator")["pm2_env"]["restart_time"], 1);
     baton.run(["restart", file, "orchestrator"]).ok();

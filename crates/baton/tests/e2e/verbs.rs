@@ -15,7 +15,8 @@ fn ids(baton: &Baton) -> Vec<(u64, String, String)> {
 
 /// A process file with these apps, each of which waits for a signal.
 fn file_of(baton: &Baton, names: &[&str]) -> std::path::PathBuf {
-    let apps: Vec<Value> = names.iter().map(|name| json!({"name": name, "script": testapp(), "args": "wait"})).collect();
+    let apps: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "script": testapp(), "args": "wait"})).collect();
     baton.file("ecosystem.config.json", json!({ "apps": apps }).to_string())
 }
 
@@ -201,7 +202,10 @@ fn a_missing_file_among_targets_is_reported_and_the_others_start() {
 fn a_bare_start_takes_the_file_it_finds_and_says_which() {
     let baton = Baton::new();
     baton.run(["start"]).code(1).stderr_has("ecosystem.config.js");
-    baton.file("ecosystem.config.cjs", format!("module.exports = [{{name: 'a', script: {:?}, args: 'wait'}}]", testapp()));
+    baton.file(
+        "ecosystem.config.cjs",
+        format!("module.exports = [{{name: 'a', script: {:?}, args: 'wait'}}]", testapp()),
+    );
     baton.run(["start"]).ok().says("ecosystem.config.cjs");
     assert_eq!(baton.entry("a")["pm2_env"]["status"], "online");
 }
@@ -220,7 +224,7 @@ fn json_comes_on_standard_input() {
 fn delete_all_with_nothing_running_is_quiet_when_silent() {
     let baton = Baton::new();
     let run = baton.run(["delete", "all", "--silent"]);
-    assert!(run.stdout.is_empty() && run.stderr.is_empty(), "{run}");
+    assert!(run.stdout.is_empty() && run.stderr.is_empty(), "not silent: {run}");
 }
 
 #[test]
@@ -245,7 +249,8 @@ fn update_env_takes_the_callers_environment_and_forgets_what_is_gone() {
     baton.command(["restart", "e"]).env("FRESH", "1").status().expect("restart");
     assert!(!baton.wait_log("e-out.log", "}\n{").contains("FRESH"));
     baton.run(["flush", "e"]).ok();
-    let run = baton.command(["restart", "e", "--update-env"]).env("FRESH", "2").env("KEPT", "2").status().expect("restart");
+    let run =
+        baton.command(["restart", "e", "--update-env"]).env("FRESH", "2").env("KEPT", "2").status().expect("restart");
     assert!(run.success());
     let said = baton.wait_log("e-out.log", "\"FRESH\":\"2\"");
     assert!(said.contains("\"KEPT\":\"2\"") && !said.contains("\"OLD\""), "{said}");
@@ -449,10 +454,31 @@ fn called_as_pm2_it_is_pm2() {
         assert!(!entry[key].is_null(), "{key}");
     }
     for key in [
-        "name", "namespace", "args", "env", "autorestart", "treekill", "username", "pm_exec_path", "pm_cwd",
-        "exec_interpreter", "exec_mode", "instances", "pm_out_log_path", "pm_err_log_path", "pm_pid_path",
-        "NODE_APP_INSTANCE", "unique_id", "status", "pm_uptime", "created_at", "pm_id", "restart_time",
-        "unstable_restarts", "version", "axm_monitor",
+        "name",
+        "namespace",
+        "args",
+        "env",
+        "autorestart",
+        "treekill",
+        "username",
+        "pm_exec_path",
+        "pm_cwd",
+        "exec_interpreter",
+        "exec_mode",
+        "instances",
+        "pm_out_log_path",
+        "pm_err_log_path",
+        "pm_pid_path",
+        "NODE_APP_INSTANCE",
+        "unique_id",
+        "status",
+        "pm_uptime",
+        "created_at",
+        "pm_id",
+        "restart_time",
+        "unstable_restarts",
+        "version",
+        "axm_monitor",
     ] {
         assert!(!entry["pm2_env"][key].is_null(), "pm2_env.{key}");
     }

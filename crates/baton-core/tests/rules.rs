@@ -1,0 +1,231 @@
+//! The rules, one by one: what follows an exit, which slots a word means, which files a slot has, what a change needs.
+
+use baton_core::policy::after_exit;
+use baton_core::select::{SelectError, Selector};
+use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
+use baton_core::units::{InstanceId, Instant, Millis, WallTime};
+use baton_core::world::{Cause, Directories, Exit, Instance, InstanceFiles, Signal, Then, World};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const NOW: Instant = Instant(1_000_000);
+
+fn directories() -> Directories {
+    Directories { logs: "/h/logs".into(), pids: "/h/pids".into() }
+}
+
+fn instance(spec: AppSpec) -> Instance {
+    Instance::new(InstanceId(3), 0, Arc::new(spec), WallTime(0), &directories())
+}
+
+/// The pauses of an app that crashes at once, until it is given up or 40 are seen.
+fn pauses(spec: AppSpec, uptime: Millis) -> (Vec<u64>, bool) {
+    let mut instance = instance(spec);
+    let mut seen = Vec::new();
+    for _ in 0..40 {
+        let verdict = after_exit(&instance, Exit::Code(1), uptime, NOW);
+        instance.unstable = verdict.unstable;
+        instance.last_delay = verdict.last_delay;
+        match verdict.then {
+            Then::Respawn { at, delay, .. } => {
+                assert_eq!(at, NOW + delay);
+                seen.push(delay.0);
+            }
+            Then::GiveUp(Cause::CrashLoop(..)) => return (seen, true),
+            other => panic!("{other:?}"),
+        }
+    }
+    (seen, false)
+}
+
+#[test]
+fn a_crash_loop_is_given_up_at_the_sixteenth_unstable_exit() {
+    let (seen, given_up) = pauses(AppSpec::default(), Millis(10));
+    assert_eq!((seen.len(), given_up), (15, true));
+}
+
+#[test]
+fn max_restarts_is_a_number_of_unstable_exits_in_a_row() {
+    let (seen, given_up) = pauses(AppSpec { max_restarts: Some(3), ..AppSpec::default() }, Millis(999));
+    assert_eq!((seen.len(), given_up), (2, true));
+    let (seen, given_up) = pauses(AppSpec { max_restarts: Some(0), ..AppSpec::default() }, Millis(0));
+    assert_eq!((seen.len(), given_up), (0, true));
+    // A life of min_uptime is stable, and stable exits are not counted.
+    let (seen, given_up) = pauses(AppSpec { max_restarts: Some(3), ..AppSpec::default() }, Millis(1000));
+    assert_eq!((seen.len(), given_up), (40, false));
+}
+
+#[test]
+fn the_growing_series_is_pm2s_and_has_no_end_of_its_own() {
+    let spec = AppSpec { exp_backoff_restart_delay: Millis(100), ..AppSpec::default() };
+    let (seen, given_up) = pauses(spec.clone(), Millis(10));
+    assert!(!given_up);
+    assert_eq!(seen[..9], [100, 150, 225, 337, 505, 757, 1135, 1702, 2553]);
+    assert_eq!(seen.iter().max(), Some(&15_000));
+    // Half a minute of uptime begins it anew.
+    let mut healthy = instance(spec.clone());
+    healthy.last_delay = Millis(757);
+    assert_eq!(after_exit(&healthy, Exit::Code(1), Millis(30_001), NOW).last_delay, Millis(100));
+    assert_eq!(after_exit(&healthy, Exit::Code(1), Millis(30_000), NOW).last_delay, Millis(1135));
+    // The growing series wins over a fixed pause.
+    let (seen, _) = pauses(AppSpec { restart_delay: Millis(7), ..spec.clone() }, Millis(10));
+    assert_eq!(seen[0], 100);
+    let (seen, given_up) = pauses(AppSpec { max_restarts: Some(4), ..spec }, Millis(10));
+    assert_eq!((seen.len(), given_up), (3, true));
+}
+
+#[test]
+fn some_exits_are_the_end_of_the_work() {
+    let then = |spec: AppSpec, exit: Exit| after_exit(&instance(spec), exit, Millis(5), NOW).then;
+    let listed = AppSpec { stop_exit_codes: vec![0, 42], ..AppSpec::default() };
+    assert_eq!(then(listed.clone(), Exit::Code(42)), Then::Stop(Cause::Exited(Exit::Code(42))));
+    assert_eq!(then(listed.clone(), Exit::Code(0)), Then::Stop(Cause::Exited(Exit::Code(0))));
+    assert!(matches!(then(listed.clone(), Exit::Code(1)), Then::Respawn { .. }));
+    // A signal is no exit code, though PM2 records it as 0.
+    assert!(matches!(then(listed, Exit::Signal(Signal::KILL)), Then::Respawn { .. }));
+    let once = AppSpec { autorestart: false, restart_delay: Millis(1000), ..AppSpec::default() };
+    assert!(matches!(then(once, Exit::Unknown), Then::Stop(_)));
+}
+
+fn world() -> World {
+    let mut world = World::new(directories());
+    for (id, (name, unit, script)) in [
+        ("web", "front", "/w/web.js"),
+        ("web", "front", "/w/web.js"),
+        ("1", "back", "/w/one.js"),
+        ("db", "7", "/w/db.sh"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = InstanceId(u32::try_from(id).expect("small"));
+        let spec = AppSpec { name: name.into(), namespace: unit.into(), script: script.into(), ..AppSpec::default() };
+        world.instances.insert(id, Instance::new(id, 0, Arc::new(spec), WallTime(0), &directories()));
+    }
+    world
+}
+
+fn chosen(text: &str) -> Result<Vec<u32>, SelectError> {
+    Selector::new(text).resolve(&world()).map(|ids| ids.into_iter().map(|id| id.0).collect())
+}
+
+#[test]
+fn a_word_means_what_it_means_under_pm2() {
+    assert_eq!(chosen("all"), Ok(vec![0, 1, 2, 3]));
+    assert_eq!(chosen("web"), Ok(vec![0, 1]));
+    assert_eq!(chosen("front"), Ok(vec![0, 1]));
+    assert_eq!(chosen("1"), Ok(vec![2]), "a name before a number");
+    assert_eq!(chosen("7"), Ok(vec![3]), "a unit before a number");
+    assert_eq!(chosen("0"), Ok(vec![0]));
+    assert_eq!(chosen("/^w/"), Ok(vec![0, 1]));
+    assert_eq!(chosen("/[wd]b/"), Ok(vec![3]));
+    assert_eq!(chosen("99"), Err(SelectError::NoId("99".into())));
+    assert_eq!(chosen("nobody"), Err(SelectError::NoName("nobody".into())));
+    assert_eq!(chosen("/nobody/"), Err(SelectError::Nothing));
+    assert!(matches!(chosen("/(/"), Err(SelectError::BadPattern(..))));
+    let by_path = Selector { text: "db.sh".into(), path: Some("/w/db.sh".into()) };
+    assert_eq!(by_path.resolve(&world()), Ok(vec![InstanceId(3)]));
+    assert_eq!(Selector::new("all").resolve(&World::default()), Err(SelectError::Nothing));
+}
+
+#[test]
+fn files_are_named_as_pm2_names_them() {
+    let files = |spec: AppSpec| InstanceFiles::of(&spec, InstanceId(9), &directories());
+    let plain = files(AppSpec { name: "my_app é".into(), ..AppSpec::default() });
+    assert_eq!(plain.out.as_deref(), Some("/h/logs/my-app---out.log"));
+    assert_eq!(plain.error.as_deref(), Some("/h/logs/my-app---error.log"));
+    assert_eq!(plain.combined, None);
+    assert_eq!(files(AppSpec { name: "app-1".into(), ..AppSpec::default() }).pid, "/h/pids/app-9.pid");
+    let apart = files(AppSpec {
+        name: "a".into(),
+        merge_logs: false,
+        out_file: Some("/x/out-2.log".into()),
+        error_file: Some("/x/err.txt".into()),
+        log_file: Some("/x/all.log".into()),
+        ..AppSpec::default()
+    });
+    assert_eq!(apart.out.as_deref(), Some("/x/out-9.log"));
+    assert_eq!(apart.error.as_deref(), Some("/x/err.txt"));
+    assert_eq!(apart.combined.as_deref(), Some("/x/all-9.log"));
+    let none =
+        files(AppSpec { out_file: Some("/dev/null".into()), error_file: Some("NULL".into()), ..AppSpec::default() });
+    assert_eq!((none.out, none.error), (None, None));
+    assert_eq!(files(AppSpec { disable_logs: true, ..AppSpec::default() }).out, None);
+}
+
+#[test]
+fn instances_are_counted_as_pm2_counts_them() {
+    let counts: Vec<u32> = [4, 1, 0, -1, -3, -9].into_iter().map(|n| Instances(n).count(4)).collect();
+    assert_eq!(counts, [4, 1, 4, 3, 1, 1]);
+}
+
+#[test]
+fn a_change_is_named_with_what_it_needs() {
+    let now = AppSpec { name: "a".into(), ..AppSpec::default() };
+    let then = AppSpec {
+        kill_timeout: Millis(9),
+        instances: Instances(2),
+        args: vec!["x".into()],
+        username: "someone else".into(),
+        ..now.clone()
+    };
+    let changes: Vec<(String, ChangeClass)> =
+        now.changes(&then).into_iter().map(|change| (change.field, change.class)).collect();
+    assert_eq!(
+        changes,
+        [
+            ("args".into(), ChangeClass::Restart),
+            ("instances".into(), ChangeClass::Scale),
+            ("kill_timeout".into(), ChangeClass::Live),
+        ]
+    );
+    assert_ne!(now.hash(), then.hash());
+    let elsewhere = AppSpec { username: "x".into(), base_env: [("A".into(), "1".into())].into(), ..now.clone() };
+    assert_eq!(now.hash(), elsewhere.hash(), "where it was started is no part of the definition");
+}
+
+#[test]
+fn every_key_has_one_row() {
+    let mut seen = std::collections::BTreeSet::new();
+    for field in FIELDS.iter().chain(LATER) {
+        for key in std::iter::once(&field.name).chain(field.aliases) {
+            assert!(seen.insert(*key), "{key} stands twice");
+            assert_eq!(Field::find(key).map(|found| found.name), Some(field.name));
+        }
+        assert!(!field.doc.trim().is_empty(), "{} has no documentation", field.name);
+    }
+    let serde_json::Value::Object(map) = serde_json::to_value(AppSpec::default()).expect("json") else { panic!() };
+    let stored: Vec<&String> = map.keys().collect();
+    let rows: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+    assert_eq!(stored, rows, "a row is stored under its own name");
+}
+
+#[test]
+fn signals_go_by_name_and_number() {
+    assert_eq!(Signal::parse("SIGTERM"), Some(Signal::TERM));
+    assert_eq!(Signal::parse("int"), Some(Signal::INT));
+    assert_eq!(Signal::parse("9"), Some(Signal::KILL));
+    assert_eq!(Signal::parse("SIGNONSENSE"), None);
+    assert_eq!(Signal::parse("0"), None);
+    assert_eq!(Signal(15).to_string(), "SIGTERM");
+    assert_eq!(Exit::Signal(Signal(11)).to_string(), "was ended by SIGSEGV");
+}
+
+proptest! {
+    #[test]
+    fn a_definition_survives_its_way_over_the_wire(name in ".*", args in prop::collection::vec(".*", 0..4), n in -8i32..8) {
+        let spec = AppSpec { name, args, instances: Instances(n), ..AppSpec::default() };
+        let text = serde_json::to_string(&spec).expect("json");
+        let back: AppSpec = serde_json::from_str(&text).expect("own json");
+        prop_assert_eq!(back.hash(), spec.hash());
+        prop_assert_eq!(back, spec);
+    }
+
+    #[test]
+    fn a_pause_is_never_longer_than_the_longest(first in 1u64..20_000, last in 0u64..20_000, uptime in 0u64..60_000) {
+        let mut instance = instance(AppSpec { exp_backoff_restart_delay: Millis(first), ..AppSpec::default() });
+        instance.last_delay = Millis(last);
+        let delay = after_exit(&instance, Exit::Code(1), Millis(uptime), NOW).last_delay;
+        prop_assert!(delay == Millis(first) || (delay <= Millis(15_000) && delay >= Millis(last.min(15_000))));
+    }
+}
