@@ -41,7 +41,7 @@ fn run(actions: &[String]) -> ExitCode {
             "wait" => wait(),
             "ignore" => return ignore(rest, &actions[at + 1..]),
             "child" => report(&mut this_program(&split(rest))),
-            "session" => report(Command::new("setsid").arg(exe()).args(split(rest))),
+            "session" => report(&mut in_session(&split(rest))),
             "orphan" => orphan(rest),
             "touch" => std::fs::write(rest, "").expect("touch"),
             "once" => {
@@ -77,6 +77,13 @@ fn split(actions: &str) -> Vec<String> {
 fn this_program(actions: &[String]) -> Command {
     let mut command = Command::new(exe());
     command.args(actions);
+    command
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program under supervision may start what it likes")]
+fn in_session(actions: &[String]) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg(exe()).args(actions);
     command
 }
 
@@ -121,6 +128,7 @@ fn ignore(signals: &str, actions: &[String]) -> ExitCode {
     ExitCode::from(70)
 }
 
+#[expect(clippy::zombie_processes, reason = "what becomes of the child is the supervisor's business")]
 fn report(command: &mut Command) {
     let child = command.stdin(Stdio::null()).spawn().expect("child");
     say(format!("child {}\n", child.id()).as_bytes());
