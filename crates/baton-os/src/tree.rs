@@ -58,7 +58,7 @@ pub struct Sweeper {
 
 #[derive(Debug)]
 enum Request {
-    Signal(Belongings, Signal),
+    Signal(TreeKey, Belongings, Signal),
     Watch(TreeKey, Belongings, Aim),
     Forget(TreeKey),
 }
@@ -87,9 +87,9 @@ impl Sweeper {
         Ok(Sweeper { requests, bell })
     }
 
-    /// Sends a signal to every process of a tree.
-    pub fn signal(&self, _key: TreeKey, belongings: Belongings, signal: Signal) {
-        self.ask(Request::Signal(belongings, signal));
+    /// Sends a signal to every process of a tree. Those who end meanwhile, or are another user's, are left out.
+    pub fn signal(&self, key: TreeKey, belongings: Belongings, signal: Signal) {
+        self.ask(Request::Signal(key, belongings, signal));
     }
 
     /// Reports [`TreeReport::Gone`] once nothing of the tree lives.
@@ -138,7 +138,7 @@ struct Worker {
     bell: Arc<OwnedFd>,
     report: Box<dyn Fn(TreeReport) + Send>,
     watches: BTreeMap<TreeKey, Watch>,
-    signals: Vec<(Belongings, Signal)>,
+    signals: Vec<(TreeKey, Belongings, Signal)>,
 }
 
 struct Watch {
@@ -173,7 +173,7 @@ impl Worker {
     fn take_requests(&mut self) -> bool {
         loop {
             match self.inbox.try_recv() {
-                Ok(Request::Signal(belongings, signal)) => self.signals.push((belongings, signal)),
+                Ok(Request::Signal(key, belongings, signal)) => self.signals.push((key, belongings, signal)),
                 Ok(Request::Forget(key)) => drop(self.watches.remove(&key)),
                 Ok(Request::Watch(key, belongings, aim)) => {
                     let fresh = || Watch {
@@ -198,22 +198,26 @@ impl Worker {
     /// One look at the process table for everything that needs one.
     fn look(&mut self) {
         let signals = std::mem::take(&mut self.signals);
+        // What is known of a watched tree helps to find it for a signal, too.
+        let session_known = |key| self.watches.get(key).is_some_and(|watch| watch.session_known);
+        let known: Vec<bool> = signals.iter().map(|(key, ..)| session_known(key)).collect();
         let due = self.watches.iter_mut().filter(|(_, watch)| watch.next == Next::Look);
         let mut due: Vec<(TreeKey, &mut Watch)> = due.map(|(key, watch)| (*key, watch)).collect();
         if signals.is_empty() && due.is_empty() {
             return;
         }
-        let sought: Vec<(&Belongings, bool)> = (signals.iter().map(|(belongings, _)| (belongings, false)))
-            .chain(due.iter().map(|(_, watch)| (&watch.belongings, watch.session_known)))
-            .collect();
+        let sought: Vec<(&Belongings, bool)> =
+            (signals.iter().zip(known).map(|((_, belongings, _), known)| (belongings, known)))
+                .chain(due.iter().map(|(_, watch)| (&watch.belongings, watch.session_known)))
+                .collect();
         let Ok(mut found) = find(&sought) else {
             // The leader at least is known without looking.
-            signals.iter().for_each(|(belongings, signal)| signal_leader(&belongings.leader, *signal));
+            signals.iter().for_each(|(_, belongings, signal)| signal_leader(&belongings.leader, *signal));
             due.iter_mut().for_each(|(_, watch)| watch.next = Next::Retry);
             return;
         };
         let of_watches = found.split_off(signals.len());
-        for ((belongings, signal), found) in signals.iter().zip(found) {
+        for ((_, belongings, signal), found) in signals.iter().zip(found) {
             signal_all(&belongings.leader, &found, *signal);
         }
         let mut gone = Vec::new();
