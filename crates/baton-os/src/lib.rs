@@ -5,6 +5,8 @@ pub mod boot;
 pub mod clock;
 pub mod fifo;
 pub mod files;
+#[cfg(target_os = "linux")]
+pub mod guard;
 pub mod limits;
 pub mod metrics;
 pub mod process;

@@ -1,0 +1,47 @@
+//! The guard: the small process that makes the daemon mortal without harm.
+//!
+//! It is the daemon's parent and the subreaper of everything below. It holds descriptors by name, keeps the exits of
+//! inherited processes as zombies until a daemon has recorded them, and starts a dead daemon again. It knows nothing
+//! of apps and decides nothing, so that there is little in it that could fail.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `main` | the guard's loop |
+//! | `image` | starting the daemon, and becoming another executable in place |
+//! | `children` | finding the processes that ended, without consuming them |
+//! | `table` | name → descriptor, and its form in a memfd for a guard that becomes another image |
+//! | `wire` | the frames between guard and daemon |
+//! | `link` | the daemon's end of them |
+//! | `launch` | how a client starts the guard |
+//! | `raw` | system calls that need `unsafe` |
+//!
+//! Invariants:
+//! - The guard never waits for -1: only a pid that the daemon named, and the daemon itself, are consumed.
+//! - It never blocks on the daemon: with a full socket it stops reading, and what it has to tell is found again in
+//!   the kernel (a zombie stays a zombie) when there is room.
+//! - It allocates at start, and when it starts a daemon; not while it serves one.
+
+mod children;
+mod image;
+mod launch;
+pub mod link;
+mod main;
+mod raw;
+mod table;
+mod wire;
+
+pub use image::takeover;
+pub use launch::{Readiness, launch_guard};
+pub use main::main;
+
+/// The environment variable that tells the daemon which descriptor leads to its guard.
+pub const GUARD_FD: &str = "BATON_GUARD_FD";
+
+/// The environment variable that tells the first daemon which descriptor takes `ok` or an error text.
+pub const READY_FD: &str = "BATON_READY_FD";
+
+/// The environment variable with the limit of open files that apps are to get back, as `soft:hard`.
+pub const NOFILE: &str = "BATON_NOFILE";
+
+/// The environment variable with the OOM score adjustment that apps are to get back.
+pub const OOM_SCORE_ADJ: &str = "BATON_OOM_SCORE_ADJ";
