@@ -135,7 +135,8 @@ mod tests {
         std::fs::create_dir(&bin).expect("made");
         std::os::unix::fs::symlink("/bin/sh", bin.join("python3")).expect("linked");
         let environment: Environment = [("PATH".to_owned(), bin.to_string_lossy().into_owned())].into();
-        let table: &[(&str, &[u8], u32, &str, &[&str])] = &[
+        type Row = (&'static str, &'static [u8], u32, &'static str, &'static [&'static str]);
+        let table: &[Row] = &[
             ("a.js", b"", 0o644, "node", &[]),
             ("a.cjs", b"", 0o644, "node", &[]),
             ("a.mjs", b"", 0o755, "node", &[]),

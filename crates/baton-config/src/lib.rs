@@ -1,5 +1,6 @@
 //! Process files in every format, read into app specifications without Node.
 //!
+//! * [`load`] reads a whole process file: JSON in PM2's loose form, YAML, JavaScript.
 //! * [`target`] says what a start target is.
 //! * [`normalise`] makes an [`AppSpec`](baton_core::spec::AppSpec) of the keys of one app, from a file or from a
 //!   command line. What a key is comes from the table `baton_core::spec::FIELDS`: to add one, add a row there.
@@ -7,19 +8,25 @@
 //! * [`dotenv`] reads files of variables; the daemon does so at each start of an app.
 
 pub mod dotenv;
+pub mod duplicates;
 mod env;
 pub mod error;
 pub mod interpreter;
 pub mod js;
 pub mod keys;
 pub mod kinds;
+pub mod later;
+mod load;
 pub mod normalise;
 mod options;
 pub mod paths;
+mod position;
 pub mod target;
 mod user;
 pub mod words;
+mod yaml;
 
 pub use error::{ConfigError, Place, Position, Warning};
 pub use js::Limits;
+pub use load::{Loaded, load, load_stdin_json};
 pub use options::{CliOverrides, Context, LoadOptions, Loader};

@@ -1,0 +1,107 @@
+//! What an app asks for that this version only keeps.
+
+use crate::error::{Place, Warning};
+use crate::keys::truthy;
+use baton_core::spec::{AppSpec, ExecMode, LATER};
+use serde_json::Value;
+
+/// Keys whose value changes nothing that a user could see: settings of PM2's own parts.
+const HARMLESS: &[&str] = &[
+    "vizion",
+    "pmx",
+    "automation",
+    "source_map_support",
+    "disable_source_map_support",
+    "disable_trace",
+    "windowsHide",
+    "kill_retry_time",
+];
+/// Keys that only mean something beside another one.
+const TUNING: &[(&str, &str)] = &[
+    ("ignore_watch", "watch"),
+    ("watch_delay", "watch"),
+    ("watch_options", "watch"),
+    ("listen_timeout", "wait_ready"),
+];
+
+/// The keys of [`LATER`] that an app sets to something this version would have to do, and does not do.
+pub fn not_acted_on(app: &AppSpec) -> Vec<&'static str> {
+    let on = |key: &str| app.declared.get(key).is_some_and(asks);
+    LATER
+        .iter()
+        .map(|field| field.name)
+        .filter(|key| on(key) && !HARMLESS.contains(key))
+        .filter(|key| TUNING.iter().all(|(tuning, main)| tuning != key || on(main)))
+        .collect()
+}
+
+fn asks(value: &Value) -> bool {
+    let empty = match value {
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        // `cron_restart: "0"` switches it off.
+        Value::String(text) => text == "0",
+        _ => false,
+    };
+    truthy(value) && !empty
+}
+
+/// One warning for all keys of all apps that are only kept, and one for apps in cluster mode.
+pub(crate) fn warnings(apps: &[AppSpec], place: &Place) -> Vec<Warning> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    for app in apps {
+        for key in not_acted_on(app) {
+            match found.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, names)) => names.push(&app.name),
+                None => found.push((key, vec![&app.name])),
+            }
+        }
+    }
+    let listed: Vec<String> = found.iter().map(|(key, names)| format!("{key} ({})", names.join(", "))).collect();
+    let kept = (!listed.is_empty())
+        .then(|| Warning::new(format!("{place}: kept but not acted on by this version: {}", listed.join(", "))));
+    let clusters: Vec<&str> =
+        apps.iter().filter(|app| app.exec_mode == ExecMode::Cluster).map(|app| app.name.as_str()).collect();
+    let cluster = (!clusters.is_empty()).then(|| {
+        Warning::new(format!(
+            "{place}: cluster mode is not available yet: the instances of {} run as separate processes",
+            clusters.join(", ")
+        ))
+    });
+    kept.into_iter().chain(cluster).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn app(name: &str, declared: Value) -> AppSpec {
+        let declared = serde_json::from_value(declared).expect("a map");
+        AppSpec { name: name.into(), declared, ..AppSpec::default() }
+    }
+
+    #[test]
+    fn harmless_values_are_quiet_and_the_others_are_told_once() {
+        let quiet = app(
+            "quiet",
+            json!({"watch": false, "vizion": true, "pmx": "x", "automation": false, "source_map_support": true,
+                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "cron_restart": "0", "ignore_watch": ["a"],
+                   "watch_delay": 1000, "listen_timeout": 3000, "wait_ready": false, "post_update": []}),
+        );
+        assert_eq!(not_acted_on(&quiet), [""; 0]);
+        assert_eq!(warnings(&[quiet], &Place::default()), []);
+        let a = app("a", json!({"watch": ["src"], "ignore_watch": ["x"], "max_memory_restart": 1}));
+        let b = AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"watch": true, "wait_ready": true})) };
+        let told: Vec<String> =
+            warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
+        assert_eq!(
+            told,
+            [
+                "process file f.js: kept but not acted on by this version: watch (a, b), ignore_watch (a), \
+                 max_memory_restart (a), wait_ready (b)",
+                "process file f.js: cluster mode is not available yet: the instances of b run as separate processes",
+            ]
+        );
+    }
+}

@@ -1,0 +1,264 @@
+//! A whole process file: read, evaluated, its apps normalised and compared.
+
+use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
+use crate::js::{self, JsError, JsOptions, Source, exports};
+use crate::options::{Context, LoadOptions};
+use crate::position::{Document, Format};
+use crate::{duplicates, env, later, normalise, target, yaml};
+use baton_core::spec::{AppSpec, Environment};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// The apps of a process file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// In the order of the file; those of `only`, where that is given.
+    pub apps: Vec<AppSpec>,
+    /// What is worth saying, each once.
+    pub warnings: Vec<Warning>,
+    /// Every file that was read, the process file first.
+    pub inputs: Vec<PathBuf>,
+    /// Names of `only` that the file does not have.
+    pub unknown_only: Vec<String>,
+    /// What the file printed, for the caller's stderr.
+    pub console: Vec<u8>,
+}
+
+/// What was read of a file before its apps are looked at.
+#[derive(Debug)]
+struct Export {
+    root: Value,
+    inputs: Vec<PathBuf>,
+    console: Vec<u8>,
+    /// The text and its format, where the format tells positions.
+    text: Option<(Format, String)>,
+    notes: Vec<Warning>,
+}
+
+/// Reads a process file of any format; a directory stands for its `ecosystem.config.*`. A relative path starts from the
+/// caller's directory. The file is evaluated in this process, within the limits of the options.
+///
+/// # Errors
+/// When the file is missing or unreadable, its format unknown or its syntax wrong, when it fails or exceeds a limit, when
+/// it holds no apps, and when an app is wrong: see [`ConfigError`].
+pub fn load(file: &Path, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let mut path = target::resolve(&options.caller_cwd, file);
+    if path.is_dir() {
+        path = target::find_default(&path).unwrap_or_else(|| path.join("ecosystem.config.js"));
+    }
+    if !path.exists() {
+        return Err(ConfigError::FileNotFound(file.display().to_string()));
+    }
+    let export = export(&path, options)?;
+    finish(&path, export, options)
+}
+
+/// Reads a JSON text that came through standard input, in PM2's loose form.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_stdin_json(text: &str, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let path = Path::new("stdin");
+    let mut loaded = finish(path, json(path, text.to_owned(), options)?, options)?;
+    loaded.inputs.clear();
+    for app in &mut loaded.apps {
+        app.source.file.clear();
+    }
+    Ok(loaded)
+}
+
+fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
+    let later = |what, help| Err(ConfigError::NotAvailable { path: path.into(), what, help });
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match &*extension {
+        "json" => json(path, read(path)?, options),
+        "yaml" | "yml" => {
+            let text = read(path)?;
+            let root = yaml::read(path, &text)?;
+            Ok(Export { text: Some((Format::Yaml, text)), ..Export::of(path, root) })
+        }
+        "js" | "cjs" | "mjs" => evaluate(path, Source::File, options),
+        "ts" | "mts" | "cts" | "tsx" => {
+            later("process files in TypeScript", "write it in JavaScript, or compile it to .js or .cjs")
+        }
+        "toml" => later("process files in TOML", "write it in YAML, JSON or JavaScript"),
+        "edn" | "clj" | "cljs" | "cljc" => {
+            later("process files in Clojure", "compile it to .cjs, or write it in YAML, JSON or JavaScript")
+        }
+        "coffee" => Err(ConfigError::Format {
+            path: path.into(),
+            what: "CoffeeScript is not read".into(),
+            help: "compile it with `coffee -c` and name the .js file",
+        }),
+        // `ecosystem` and other names that say nothing: PM2's loose JSON.
+        "" => json(path, read(path)?, options),
+        other => Err(ConfigError::Format {
+            path: path.into(),
+            what: format!("`.{other}` is no format of process files"),
+            help: "name it .js, .cjs, .mjs, .json or .yaml",
+        }),
+    }
+}
+
+impl Export {
+    fn of(path: &Path, root: Value) -> Export {
+        Export { root, inputs: vec![path.into()], console: Vec::new(), text: None, notes: Vec::new() }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |reason| ConfigError::Unreadable { path: path.into(), reason };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is not UTF-8 text")))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Strict JSON first, as it is fast and knows positions; else PM2's loose form, which is a JavaScript expression.
+fn json(path: &Path, text: String, options: &LoadOptions) -> Result<Export, ConfigError> {
+    match serde_json::from_str(&text) {
+        Ok(root) => Ok(Export { text: Some((Format::Json, text)), ..Export::of(path, root) }),
+        Err(_) => evaluate(path, Source::Expression(text), options),
+    }
+}
+
+fn evaluate(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, ConfigError> {
+    let js_options = JsOptions {
+        env: options.caller_env.clone(),
+        cwd: options.caller_cwd.clone(),
+        argv: Vec::new(),
+        limits: options.limits,
+    };
+    let done = js::evaluate(path, source, &js_options).map_err(|failed| failure(path, failed))?;
+    Ok(Export { root: done.value, inputs: done.inputs, console: done.console, text: None, notes: Vec::new() })
+}
+
+fn failure(path: &Path, failed: JsError) -> ConfigError {
+    let kind = &failed.kind;
+    let place = kind.place().map(|at| Place::at(&at.file, at.line as usize, at.column as usize));
+    let what = kind.to_string();
+    // The position stands in front already.
+    let prefix = kind.place().map(|at| format!("{at}: ")).unwrap_or_default();
+    let what = what.strip_prefix(&prefix).unwrap_or(&what).to_owned();
+    ConfigError::Evaluation(Box::new(FailedEvaluation {
+        file: path.into(),
+        place,
+        what,
+        excerpt: kind.excerpt().map(str::to_owned),
+        help: kind.help(),
+        console: failed.console,
+    }))
+}
+
+/// Apps of an export: found, normalised, chosen, compared.
+fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let place = Place::file(path);
+    let root = &export.root;
+    let raw = exports::apps(root.clone())
+        .map_err(|wrong| ConfigError::Shape { place: place.clone(), what: wrong.to_string() })?;
+    let document = export.text.as_ref().map(|(format, text)| Document { format: *format, text, root });
+    let locate = |index: usize, key: Option<&str>| document?.locate(raw.get(index)?, index, key);
+
+    let mut warnings = export.notes;
+    if beside_apps(root, "static").is_some() {
+        warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
+    }
+    let deploy_env = deploy_environment(root, options);
+    let mut chosen = Choice::new(&options.only);
+    let mut apps = Vec::with_capacity(raw.len());
+    for (index, app) in raw.iter().enumerate() {
+        let context = Context { options, file: Some(path), index, deploy_env: deploy_env.as_ref() };
+        let (spec, told) =
+            normalise::app(app, &context).map_err(|wrong| placed(wrong, index, app, options, &locate))?;
+        if chosen.takes(app, &spec) {
+            warnings.extend(told);
+            apps.push(spec);
+        }
+    }
+    let place_of = |app: &AppSpec| Place { position: locate(app.source.index, None), ..place.clone() };
+    let (apps, told) = duplicates::merge(apps, place_of)?;
+    warnings.extend(told);
+    warnings.extend(later::warnings(&apps, &place));
+    let mut each_once: Vec<Warning> = Vec::with_capacity(warnings.len());
+    for warning in warnings {
+        if !each_once.contains(&warning) {
+            each_once.push(warning);
+        }
+    }
+    Ok(Loaded {
+        apps,
+        warnings: each_once,
+        inputs: export.inputs,
+        unknown_only: chosen.unknown(),
+        console: export.console,
+    })
+}
+
+/// Adds the position of the key that an error is about.
+fn placed(
+    wrong: ConfigError,
+    index: usize,
+    app: &Map<String, Value>,
+    options: &LoadOptions,
+    locate: &impl Fn(usize, Option<&str>) -> Option<Position>,
+) -> ConfigError {
+    match wrong {
+        ConfigError::Value(mut bad) => {
+            // A value of the command line stands nowhere in the file.
+            if options.overrides.fields.contains_key(&bad.key) {
+                bad.place = Place::default();
+            } else {
+                bad.place.position = locate(index, Some(&bad.key));
+            }
+            ConfigError::Value(bad)
+        }
+        ConfigError::NoScript { mut place, app } => {
+            place.position = locate(index, None);
+            ConfigError::NoScript { place, app }
+        }
+        ConfigError::Interpreter { mut place, app: label, what, help } => {
+            let key = ["exec_interpreter", "interpreter", "script"].into_iter().find(|key| app.contains_key(*key));
+            place.position = locate(index, key);
+            ConfigError::Interpreter { place, app: label, what, help }
+        }
+        other => other,
+    }
+}
+
+/// A member that stands beside the apps, at the top or under `default` or `pm2`.
+fn beside_apps<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
+    [Some(root), root.get("default"), root.get("pm2")].into_iter().flatten().find_map(|level| level.get(key))
+}
+
+/// The variables of `deploy.<profile>.env`, which PM2 puts below those of each app.
+fn deploy_environment(root: &Value, options: &LoadOptions) -> Option<Environment> {
+    let chosen = options.env_name.as_ref()?;
+    let variables = beside_apps(root, "deploy")?.get(chosen)?.get("env")?;
+    variables.as_object().map(env::variables)
+}
+
+/// The apps that `only` names.
+struct Choice<'o> {
+    wanted: &'o [String],
+    seen: Vec<bool>,
+}
+
+impl<'o> Choice<'o> {
+    fn new(wanted: &'o [String]) -> Choice<'o> {
+        Choice { wanted, seen: vec![false; wanted.len()] }
+    }
+
+    /// Whether the app is wanted, by the name in the file or by its whole name.
+    fn takes(&mut self, raw: &Map<String, Value>, spec: &AppSpec) -> bool {
+        let written = raw.get("name").and_then(Value::as_str);
+        let at = self.wanted.iter().position(|name| *name == spec.name || written == Some(name));
+        if let Some(at) = at {
+            self.seen[at] = true;
+        }
+        self.wanted.is_empty() || at.is_some()
+    }
+
+    fn unknown(self) -> Vec<String> {
+        self.wanted.iter().zip(self.seen).filter(|(_, seen)| !seen).map(|(name, _)| name.clone()).collect()
+    }
+}
