@@ -4,6 +4,7 @@
 pub mod boot;
 pub mod clock;
 pub mod fifo;
+pub mod interrupt;
 pub mod files;
 #[cfg(target_os = "linux")]
 pub mod guard;

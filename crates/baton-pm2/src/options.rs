@@ -110,7 +110,7 @@ pub const OPTIONS: &[CliOption] = &[
     option("event-loop-inspector", None, Takes::Nothing, Some("event_loop_inspector"), Availability::Never(CLOUD)),
     option("deep-monitoring", None, Takes::Nothing, Some("deep_monitoring"), Availability::Never(CLOUD)),
     option("sort", None, Takes::One, None, Availability::Now),
-    option("attach", None, Takes::Nothing, None, Availability::Later),
+    option("attach", None, Takes::Nothing, None, Availability::Now),
 ];
 
 /// The option of this long name, with or without its dashes.

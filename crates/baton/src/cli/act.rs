@@ -1,0 +1,93 @@
+//! Doing something with slots that exist: what `start`, `stop`, `restart`, `delete` and `reset` share.
+
+use super::failure::Failure;
+use super::session::{Session, command, list};
+use crate::client::Client;
+use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait};
+use baton_core::select::Selector;
+use baton_core::units::InstanceId;
+use baton_pm2::text::{self, ActionName};
+use indexmap::IndexMap;
+
+/// Says what is about to be done with which slots.
+pub(crate) fn announce(action: Action, word: &str, slots: &[InstanceId], session: &Session) {
+    let name = match action {
+        Action::Start | Action::Restart => ActionName::Restart,
+        Action::Stop => ActionName::Stop,
+        Action::Delete => ActionName::Delete,
+        // Its lines are of its own form.
+        Action::Reset => return,
+    };
+    session.say(&text::applying(name, word, slots));
+}
+
+/// Which slots are meant.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    /// Words of the command line; PM2 tells what each of them means.
+    pub(crate) words: Vec<Selector>,
+    /// Apps of process files.
+    pub(crate) apps: Vec<Selector>,
+}
+
+/// Does one thing with slots. A word that names nothing refuses all: nothing is changed.
+///
+/// # Errors
+/// When a word names nothing or the daemon refuses.
+pub(crate) fn on_slots(
+    action: Action,
+    targets: Targets,
+    patch: Patch,
+    wait: Wait,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Vec<Outcome>, Failure> {
+    let mut announced = Vec::new();
+    for word in &targets.words {
+        let what = List { targets: vec![word.clone()], ..List::default() };
+        let ids = list(client, what)?.instances.iter().map(|view| view.id).collect::<Vec<_>>();
+        announced.push((&word.text, ids));
+    }
+    for (word, slots) in announced {
+        announce(action, word, &slots, session);
+    }
+    let targets = targets.apps.into_iter().chain(targets.words).collect();
+    let outcomes = command(client, Command::Act { action, targets, patch, wait })?;
+    tell(&outcomes, session);
+    Ok(outcomes)
+}
+
+/// Tells what became of each slot: present ones by number, new ones by app, and failures with their reason.
+pub(crate) fn tell(outcomes: &[Outcome], session: &Session) {
+    let mut launched: IndexMap<&str, usize> = IndexMap::new();
+    for outcome in outcomes {
+        match &outcome.done {
+            Done::Launched => *launched.entry(&outcome.name).or_default() += 1,
+            Done::Restarted | Done::Stopped | Done::Deleted => session.say(&text::acted(&outcome.name, outcome.id)),
+            Done::Reset => session.say(&text::resetting(outcome.id)),
+            Done::Failed(_) => {}
+        }
+    }
+    for (name, count) in launched {
+        session.say(&text::launched(name, count));
+    }
+    tell_failures(outcomes, session);
+}
+
+/// Tells which slots failed, and why.
+pub(crate) fn tell_failures(outcomes: &[Outcome], session: &Session) {
+    for outcome in outcomes {
+        if let Done::Failed(why) = &outcome.done {
+            session.error(&format!("App [{}]({}): {why}", outcome.name, outcome.id));
+        }
+    }
+}
+
+/// Success when no slot failed; what failed was told.
+///
+/// # Errors
+/// When one did.
+pub(crate) fn success(outcomes: &[Outcome]) -> Result<(), Failure> {
+    let failed = outcomes.iter().any(|outcome| matches!(outcome.done, Done::Failed(_)));
+    if failed { Err(Failure::Told) } else { Ok(()) }
+}

@@ -1,0 +1,271 @@
+//! Apps as process files, standard input and the command line describe them: reading, defining and ending them.
+
+use super::act::{self, Targets};
+use super::failure::Failure;
+use super::options::AppOptions;
+use super::session::{Session, command, list};
+use super::target::{self, Meant};
+use crate::client::Client;
+use baton_config::{CliOverrides, Context, Limits, LoadOptions, Loader, normalise};
+use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait, Wish};
+use baton_core::spec::AppSpec;
+use baton_core::units::InstanceId;
+use baton_pm2::text;
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::thread;
+
+/// Options that say which part of a process file is meant and how it is read.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FileOptions {
+    /// Take this file as a process file, whatever its name is.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Vec<String>,
+    /// Only these apps of a process file (`a,b` or `"a b"`).
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) only: Vec<String>,
+    /// The environment of a process file to use: `env_<NAME>` above `env`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// What evaluates a JavaScript process file.
+    #[arg(long, value_enum, default_value = "auto")]
+    loader: LoaderName,
+}
+
+/// What evaluates a JavaScript process file.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LoaderName {
+    /// The engine in this program.
+    Embedded,
+    /// The `node` on PATH.
+    Node,
+    /// The engine in this program; `node` when something was missing that only Node has.
+    #[default]
+    Auto,
+}
+
+/// What a process file says.
+pub(crate) struct Loaded {
+    apps: Vec<AppSpec>,
+}
+
+/// What was started by one command line.
+#[derive(Debug, Default)]
+pub(crate) struct Started {
+    /// What became of each slot.
+    outcomes: Vec<Outcome>,
+    /// Whether a part of the command line came to nothing (told already).
+    failed: bool,
+}
+
+impl Started {
+    /// Takes in what became of slots.
+    pub(crate) fn add(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes.extend(outcomes);
+    }
+
+    /// Tells a failure and remembers it for the exit code.
+    pub(crate) fn fail(&mut self, failure: &Failure, session: &Session) {
+        failure.tell(session);
+        self.failed = true;
+    }
+
+    /// Whether an app was touched.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.outcomes.iter().any(|outcome| outcome.name == name)
+    }
+
+    /// Shows the table, and follows the logs of what was started when that was asked for.
+    ///
+    /// # Errors
+    /// When anything failed (told already).
+    pub(crate) fn finish(self, attach: bool, client: &mut Client, session: &Session) -> Result<(), Failure> {
+        if self.failed && self.outcomes.is_empty() {
+            return Err(Failure::Told);
+        }
+        session.table(client)?;
+        act::success(&self.outcomes)?;
+        if self.failed {
+            return Err(Failure::Told);
+        }
+        if attach {
+            let slots = self.outcomes.into_iter().filter(|outcome| outcome.done != Done::Deleted);
+            return super::logs::attach(slots.map(|outcome| outcome.id).collect(), client, session);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the apps of a process file or of standard input. Nothing is asked of the daemon.
+///
+/// # Errors
+/// When it is missing, wrong, or evaluates to something else than apps.
+pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session: &Session) -> Result<Loaded, Failure> {
+    let mut options = load_options(session)?;
+    options.env_name = file.env.clone();
+    options.only = file.only.iter().flat_map(|names| words(names)).collect();
+    options.loader = match file.loader {
+        LoaderName::Embedded => Loader::Embedded,
+        LoaderName::Node => Loader::Node,
+        LoaderName::Auto => Loader::Auto,
+    };
+    options.overrides = overrides(app, session);
+    let loaded = match source {
+        Meant::File(path) => baton_config::load(path, &options)?,
+        Meant::Stdin => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(Failure::system("standard input"))?;
+            baton_config::load_stdin_json(&text, &options)?
+        }
+        Meant::Slots(selector) => return Err(Failure::Usage(format!("{} is no process file", selector.text))),
+    };
+    for warning in &loaded.warnings {
+        session.warn(&warning.to_string());
+    }
+    for name in &loaded.unknown_only {
+        session.warn(&format!("--only: there is no app {name} in the process file"));
+    }
+    Ok(Loaded { apps: loaded.apps })
+}
+
+/// The names in `a,b` or `a b`.
+fn words(names: &str) -> Vec<String> {
+    names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// What options of the command line mean to every app of a process file.
+fn overrides(app: &AppOptions, session: &Session) -> CliOverrides {
+    let mut fields = app.for_new_app();
+    if fields.remove("name").is_some() {
+        session.warn("--name has no effect on the apps of a process file");
+    }
+    let namespace = fields.remove("namespace").and_then(|value| value.as_str().map(str::to_owned));
+    CliOverrides { namespace, fields }
+}
+
+fn load_options(session: &Session) -> Result<LoadOptions, Failure> {
+    Ok(LoadOptions {
+        caller_env: session.environment(),
+        caller_cwd: session.directory()?,
+        home: session.home.root().to_owned(),
+        limits: Limits::default(),
+        ..LoadOptions::default()
+    })
+}
+
+/// How many instances a definition means on this machine: the affinity and the CPU quota count.
+fn wish(spec: AppSpec) -> Wish {
+    let processors = thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
+    Wish { count: spec.instances.count(processors), spec }
+}
+
+/// Makes the apps of a process file run as it says, and tells so in PM2's lines.
+///
+/// # Errors
+/// When the daemon refuses.
+pub(crate) fn define(
+    loaded: Loaded,
+    wait: Wait,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Vec<Outcome>, Failure> {
+    let present = list(client, List::default())?.instances;
+    let (mut fresh, mut known): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for spec in &loaded.apps {
+        let names = if present.iter().any(|view| view.name == spec.name) { &mut known } else { &mut fresh };
+        names.push(&spec.name);
+    }
+    for name in known {
+        let ids: Vec<InstanceId> = present.iter().filter(|view| view.name == name).map(|view| view.id).collect();
+        act::announce(Action::Restart, name, &ids, session);
+    }
+    if !fresh.is_empty() {
+        session.caution(&text::not_running(&fresh));
+    }
+    let apps = loaded.apps.into_iter().map(wish).collect();
+    let outcomes = command(client, Command::Define { apps, wait })?;
+    act::tell(&outcomes, session);
+    Ok(outcomes)
+}
+
+/// The app that a script, a program or a command line means, with the options of the command line.
+///
+/// # Errors
+/// When there is no such program or an option does not fit.
+pub(crate) fn script(text: &str, app: &AppOptions, args: &[String], session: &Session) -> Result<Wish, Failure> {
+    let options = load_options(session)?;
+    let mut raw = app.for_new_app();
+    if !args.is_empty() {
+        raw.insert("args".into(), args.iter().map(|word| Value::from(word.as_str())).collect());
+    }
+    let (spec, warnings) = normalise::script(text, &raw, &Context::command_line(&options))?;
+    for warning in &warnings {
+        session.warn(&warning.to_string());
+    }
+    Ok(wish(spec))
+}
+
+/// The normalised keys that options change in a present definition.
+///
+/// # Errors
+/// When a value does not fit its key.
+pub(crate) fn patch_fields(raw: &Map<String, Value>, session: &Session) -> Result<BTreeMap<String, Value>, Failure> {
+    if raw.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let options = load_options(session)?;
+    Ok(normalise::patch(raw, &Context::command_line(&options))?)
+}
+
+/// Stops or deletes slots and the apps of process files. Apps of a file that are not in the list are passed over.
+///
+/// # Errors
+/// When a file can't be read, a word names nothing, or the daemon refuses.
+pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session: &Session) -> Result<(), Failure> {
+    let directory = session.directory()?;
+    let mut meant: Vec<Meant> = words.iter().map(|text| target::meant(text, &directory)).collect();
+    meant.extend(file.config.iter().map(|path| Meant::File(baton_config::target::resolve(&directory, path))));
+    let mut selectors = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut any_file = false;
+    for meant in meant {
+        match meant {
+            Meant::Slots(selector) => selectors.push(selector),
+            source => {
+                any_file = true;
+                names
+                    .extend(load(&source, file, &AppOptions::default(), session)?.apps.into_iter().map(|app| app.name));
+            }
+        }
+    }
+    if !any_file && (file.env.is_some() || !file.only.is_empty()) {
+        session.warn("--env and --only have no effect without a process file");
+    }
+    let mut client = session.client()?;
+    let mut targets = Targets { words: selectors, ..Targets::default() };
+    if any_file {
+        let listing = list(&mut client, List::default())?;
+        targets.apps = target::of_apps(&names, &listing.instances);
+        // A name of the file that was also given as a word is told and done once.
+        targets.words.retain(|word| !targets.apps.iter().any(|app| app.text == word.text));
+    }
+    if targets.words.is_empty() && targets.apps.is_empty() {
+        return session.table(&mut client);
+    }
+    let outcomes = act::on_slots(action, targets, Patch::default(), Wait::Spawned, &mut client, session)?;
+    session.table(&mut client)?;
+    act::success(&outcomes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_takes_commas_and_blanks() {
+        assert_eq!(words("a,b c"), ["a", "b", "c"]);
+        assert_eq!(words(", a"), ["a"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! `kill`: end every app, the daemon and its guard.
+
+use super::act;
+use super::common::Common;
+use super::failure::Failure;
+use super::session::{Session, command, list, unexpected};
+use crate::client::Client;
+use baton_core::proto::{Action, Command, Greeting, List, PROTOCOL, Reply, Request};
+use baton_os::process::Process;
+use baton_pm2::text;
+use clap::Parser;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+/// End every app and the daemon.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Runs the verb.
+pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
+    let mut client = match session.present_client()? {
+        Some(client) => client,
+        // A daemon that was killed together with its guard may have left apps, and knows them from its state.
+        None if session.home.state().exists() => session.client()?,
+        None => {
+            session.warn(text::NO_PROCESS);
+            session.say(text::DAEMON_STOPPED);
+            return Ok(());
+        }
+    };
+    let greeting = greet(&mut client)?;
+    let instances = list(&mut client, List::default())?.instances;
+    if instances.is_empty() {
+        session.warn(text::NO_PROCESS);
+    } else {
+        let ids: Vec<_> = instances.iter().map(|view| view.id).collect();
+        act::announce(Action::Delete, "all", &ids, session);
+    }
+    let ends = Ends::of(&greeting)?;
+    let outcomes = command(&mut client, Command::Kill)?;
+    act::tell(&outcomes, session);
+    session.say(text::ALL_STOPPED);
+    ends.wait()?;
+    session.say(text::DAEMON_STOPPED);
+    act::success(&outcomes)
+}
+
+/// Who the daemon is.
+///
+/// # Errors
+/// When it does not answer.
+pub(crate) fn greet(client: &mut Client) -> Result<Greeting, Failure> {
+    match client.call(Request::Hello { protocol: PROTOCOL })? {
+        Reply::Hello(greeting) => Ok(greeting),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// The end of a daemon, and of its guard.
+pub(crate) struct Ends(Vec<Process>);
+
+impl Ends {
+    /// Both processes, held before they are told to end: a pid alone could be another's by then.
+    pub(crate) fn of(greeting: &Greeting) -> Result<Ends, Failure> {
+        Ends::find([Some(greeting.pid), greeting.guard].into_iter().flatten())
+    }
+
+    /// The daemon alone.
+    pub(crate) fn of_daemon(greeting: &Greeting) -> Result<Ends, Failure> {
+        Ends::find(std::iter::once(greeting.pid))
+    }
+
+    fn find(pids: impl Iterator<Item = u32>) -> Result<Ends, Failure> {
+        let processes: Result<Vec<Option<Process>>, _> = pids.map(Process::identify).collect();
+        let processes = processes.map_err(Failure::system("looking for the daemon's process"))?;
+        Ok(Ends(processes.into_iter().flatten().collect()))
+    }
+
+    /// Waits until they have ended.
+    pub(crate) fn wait(&self) -> Result<(), Failure> {
+        for process in &self.0 {
+            loop {
+                match poll(&mut [PollFd::new(process, PollFlags::IN)], None) {
+                    Ok(_) => break,
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(Failure::system("waiting for the daemon's end")(error.into())),
+                }
+            }
+        }
+        Ok(())
+    }
+}

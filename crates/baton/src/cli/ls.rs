@@ -1,0 +1,74 @@
+//! `list`: the process table.
+
+use super::common::Common;
+use super::failure::Failure;
+use super::jlist;
+use super::session::{Session, list};
+use crate::client::Client;
+use baton_core::proto::{Change, List};
+use baton_os::clock;
+use baton_pm2::describe::iso;
+use baton_pm2::table::{self, Sort};
+use clap::Parser;
+
+/// Show the process table.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Show every app as lines of `key : value`.
+    #[arg(short, long)]
+    mini_list: bool,
+    /// Show it as JSON, as `jlist` does.
+    #[arg(long, conflicts_with_all = ["mini_list", "watch"])]
+    json: bool,
+    /// Show it again at every change, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
+    /// Order of the rows: name, namespace, pid, id, cpu, memory, uptime, status or restarts, and `:asc` or `:desc`.
+    #[arg(long, value_name = "FIELD[:asc|desc]", value_parser = sort)]
+    sort: Option<Sort>,
+    /// Words that PM2 passes over.
+    #[arg(hide = true)]
+    ignored: Vec<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+fn sort(text: &str) -> Result<Sort, String> {
+    Sort::parse(text).ok_or_else(|| "write a column of the table, such as memory:desc".into())
+}
+
+/// Runs the verb.
+pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    if args.json {
+        session.data(jlist::json(session)?.as_bytes());
+        session.data(b"\n");
+        return Ok(());
+    }
+    let mut client = session.client()?;
+    if !args.watch {
+        return show(&args, &mut client, session);
+    }
+    let updates = Client::connect_or_start(&session.home)?.subscribe()?;
+    for update in updates {
+        if matches!(update?.change, Change::Ending) {
+            return Ok(());
+        }
+        if session.on_terminal() {
+            session.data(b"\x1b[2J\x1b[H");
+        }
+        show(&args, &mut client, session)?;
+        session.line(&format!("Last refresh:  {}", iso(clock::now().wall)));
+    }
+    Ok(())
+}
+
+fn show(args: &Args, client: &mut Client, session: &Session) -> Result<(), Failure> {
+    let listing = list(client, List { metrics: true, ..List::default() })?;
+    let options = session.table_options(args.sort.unwrap_or_default());
+    let render = if args.mini_list { table::mini_list } else { table::list };
+    session.line(render(&listing.instances, &options).trim_end());
+    for notice in &listing.notices {
+        session.warn(notice);
+    }
+    Ok(())
+}

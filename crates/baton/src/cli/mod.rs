@@ -1,0 +1,162 @@
+//! The command line: one file a verb, each with its options, its work and its rendering.
+//!
+//! To add a verb, write `cli/<verb>.rs` with `Args` and `run`, and add a row to the table below; to refuse one, add it
+//! to `absent.rs`. Every verb is a client of the daemon: nothing here decides what happens to an app.
+
+mod absent;
+mod act;
+mod apps;
+mod cleardump;
+mod common;
+mod daemon_update;
+mod delete;
+mod describe;
+mod env;
+mod failure;
+mod flush;
+mod help;
+mod id;
+mod jlist;
+mod kill;
+mod logs;
+mod ls;
+mod options;
+mod pid;
+mod ping;
+mod prettylist;
+mod reload_logs;
+mod reset;
+mod restart;
+mod resurrect;
+mod save;
+mod send_signal;
+mod session;
+mod slist;
+mod start;
+mod start_or_restart;
+mod stop;
+mod take_over;
+mod target;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod version;
+mod words;
+
+use clap::{CommandFactory, Parser};
+use failure::Failure;
+use session::{CalledAs, Session};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use words::Line;
+
+macro_rules! verbs {
+    ($( $variant:ident => $module:ident, $($name:literal)|+; )+) => {
+        /// Every verb of this version.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Verb { $( $variant ),+ }
+
+        impl Verb {
+            /// All of them, in the order of the help page.
+            pub(crate) const ALL: &[Verb] = &[ $( Verb::$variant ),+ ];
+
+            /// The words that mean it; the first is its name.
+            pub(crate) fn names(self) -> &'static [&'static str] {
+                match self { $( Verb::$variant => &[$($name),+] ),+ }
+            }
+
+            /// Its options and help.
+            pub(crate) fn command(self) -> clap::Command {
+                match self { $( Verb::$variant => $module::Args::command() ),+ }.name(self.names()[0])
+            }
+
+            fn run(self, words: &[String], session: &mut Session) -> Result<(), Failure> {
+                match self { $( Verb::$variant => {
+                    let args: $module::Args = parsed(self, words, session)?;
+                    session.adopt(&args.common);
+                    $module::run(args, session)
+                } ),+ }
+            }
+        }
+    };
+}
+
+verbs! {
+    Start => start, "start";
+    Stop => stop, "stop";
+    Restart => restart, "restart";
+    Delete => delete, "delete" | "del";
+    StartOrRestart => start_or_restart, "startOrRestart";
+    List => ls, "list" | "ls" | "l" | "ps" | "status";
+    Describe => describe, "describe" | "show" | "info" | "desc";
+    Logs => logs, "logs" | "log";
+    Flush => flush, "flush";
+    ReloadLogs => reload_logs, "reloadLogs";
+    Reset => reset, "reset";
+    Env => env, "env";
+    Id => id, "id";
+    Pid => pid, "pid";
+    JsonList => jlist, "jlist";
+    PrettyList => prettylist, "prettylist";
+    System => slist, "slist" | "sysinfos";
+    SendSignal => send_signal, "sendSignal";
+    Save => save, "save" | "dump";
+    Resurrect => resurrect, "resurrect";
+    ClearDump => cleardump, "cleardump";
+    Ping => ping, "ping";
+    Kill => kill, "kill";
+    Update => daemon_update, "update" | "updatePM2";
+    Help => help, "help";
+    Version => version, "version";
+}
+
+impl Verb {
+    /// The verb that a word means.
+    pub(crate) fn find(word: &str) -> Option<Verb> {
+        Verb::ALL.iter().copied().find(|verb| verb.names().contains(&word))
+    }
+}
+
+/// Carries out a command line. The first word is the path that the program was called by.
+pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
+    let called = words.next().map_or(CalledAs::Baton, |path| called_as(&path));
+    let mut session = Session::new(called);
+    match dispatch(words, &mut session) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell(&session);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn called_as(path: &OsString) -> CalledAs {
+    let name = Path::new(path).file_name();
+    if name.is_some_and(|name| name == "pm2") { CalledAs::Pm2 } else { CalledAs::Baton }
+}
+
+fn dispatch(words: impl Iterator<Item = OsString>, session: &mut Session) -> Result<(), Failure> {
+    match words::read(words)? {
+        Line::Verb(verb, words) => verb.run(&words, session),
+        Line::Version => {
+            version::tell(session);
+            Ok(())
+        }
+        Line::Help(word) => help::tell(word.as_deref(), session),
+        Line::Empty => {
+            session.data(usage::short(session.called).as_bytes());
+            Err(Failure::Told)
+        }
+        Line::Unknown(word) => absent::answer(&word, session),
+    }
+}
+
+/// The options of a verb, or what is wrong with them in PM2's words.
+fn parsed<Args: Parser>(verb: Verb, words: &[String], session: &Session) -> Result<Args, Failure> {
+    let command = verb.command().no_binary_name(true).disable_help_flag(true).disable_version_flag(true);
+    command
+        .try_get_matches_from(words)
+        .and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
+        .map_err(|error| usage::refusal(&error, verb, session))
+}

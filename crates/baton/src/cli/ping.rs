@@ -1,0 +1,26 @@
+//! `ping`: whether the daemon answers.
+
+use super::common::Common;
+use super::failure::Failure;
+use super::session::{Session, unexpected};
+use baton_core::proto::{PROTOCOL, Reply, Request};
+use baton_pm2::text;
+use clap::Parser;
+
+/// Show whether the daemon answers, starting it if it does not run.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Runs the verb.
+pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
+    match session.client()?.call(Request::Hello { protocol: PROTOCOL })? {
+        Reply::Hello(_) => {
+            session.line(&text::pong());
+            Ok(())
+        }
+        other => Err(unexpected(other)),
+    }
+}

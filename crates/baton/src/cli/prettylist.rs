@@ -1,0 +1,26 @@
+//! `prettylist`: the process list in the notation of Node.
+
+use super::common::Common;
+use super::failure::Failure;
+use super::session::{Session, list, package_version};
+use baton_core::proto::List;
+use baton_pm2::inspect;
+use baton_pm2::record::{self, Host};
+use clap::Parser;
+
+/// Show the process list in the notation of Node.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Runs the verb.
+pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
+    let mut client = session.quiet_client()?;
+    let listing = list(&mut client, List { whole: true, metrics: true, ..List::default() })?;
+    let home = session.home.root().to_string_lossy();
+    let value = record::list(&listing.instances, Host { home: &home, version: &package_version });
+    session.data(format!("{}\n", inspect::render(&value)).as_bytes());
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! What one invocation knows about its surroundings: the home, how it was called, and where and how to write.
+
+use super::common::Common;
+use super::failure::Failure;
+use crate::client::Client;
+use crate::home::Home;
+use baton_core::proto::{Command, List, Listing, Outcome, Reply, Request};
+use baton_core::spec::Environment;
+use baton_pm2::style::Colour;
+use baton_pm2::table::{self, Sort, TableOptions, UNKNOWN_WIDTH};
+use baton_pm2::{environment, text, version};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+/// How the program was called: PM2's name changes the home and a few habits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CalledAs {
+    /// By its own name.
+    Baton,
+    /// Through a link named `pm2`.
+    Pm2,
+}
+
+impl CalledAs {
+    /// The name to show in help and hints.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            CalledAs::Baton => "baton",
+            CalledAs::Pm2 => "pm2",
+        }
+    }
+}
+
+/// One invocation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Where everything lives.
+    pub(crate) home: Home,
+    /// By which name the program was called.
+    pub(crate) called: CalledAs,
+    /// Say nothing but what was asked as data.
+    pub(crate) silent: bool,
+    /// Whether to colour standard output.
+    pub(crate) colour: Colour,
+    /// Import the apps of a PM2 daemon that holds the home.
+    pub(crate) take_over: bool,
+}
+
+impl Session {
+    /// Reads the surroundings.
+    pub(crate) fn new(called: CalledAs) -> Session {
+        let silent = std::env::var_os("PM2_SILENT").is_some_and(|value| !value.is_empty());
+        Session { home: Home::find(called == CalledAs::Pm2), called, silent, colour: wants_colour(), take_over: false }
+    }
+
+    /// Takes over the options that every verb has.
+    pub(crate) fn adopt(&mut self, common: &Common) {
+        self.silent |= common.silent;
+        if common.no_color {
+            self.colour = Colour::Off;
+        }
+        self.take_over = common.take_over;
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) fn on_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// Columns of the terminal.
+    pub(crate) fn width(&self) -> usize {
+        rustix::termios::tcgetwinsize(std::io::stdout())
+            .ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0)
+            .unwrap_or(UNKNOWN_WIDTH)
+    }
+
+    /// A line on standard output, not under `--silent`.
+    pub(crate) fn line(&self, text: &str) {
+        if !self.silent {
+            write_out(format!("{text}\n").as_bytes());
+        }
+    }
+
+    /// A `[PM2] ` line on standard output.
+    pub(crate) fn say(&self, text: &str) {
+        self.line(&text::prefixed(self.colour, text::PREFIX, text));
+    }
+
+    /// A `[PM2][INFO] ` line on standard output.
+    pub(crate) fn inform(&self, text: &str) {
+        self.line(&text::prefixed(self.colour, text::PREFIX_INFO, text));
+    }
+
+    /// A `[PM2][WARN] ` line on standard output, where PM2 writes what it does about a surprise.
+    pub(crate) fn caution(&self, text: &str) {
+        self.line(&text::prefixed(self.colour, text::PREFIX_WARN, text));
+    }
+
+    /// A line on standard error, not under `--silent`.
+    pub(crate) fn complain(&self, text: &str) {
+        if !self.silent {
+            // A closed standard error is no reason to stop.
+            let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+        }
+    }
+
+    /// A `[PM2][WARN] ` line on standard error.
+    pub(crate) fn warn(&self, text: &str) {
+        self.complain(&text::prefixed(self.colour, text::PREFIX_WARN, text));
+    }
+
+    /// A `[PM2][ERROR] ` line on standard error.
+    pub(crate) fn error(&self, text: &str) {
+        self.complain(&text::prefixed(self.colour, text::PREFIX_ERROR, text));
+    }
+
+    /// Data that was asked for: written even under `--silent`.
+    pub(crate) fn data(&self, bytes: &[u8]) {
+        write_out(bytes);
+    }
+
+    /// A connection to the daemon, which is started when it does not run; PM2's two lines tell so.
+    ///
+    /// # Errors
+    /// When a PM2 daemon holds the home, or the daemon can't be started.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        self.connect(|text| self.say(text))
+    }
+
+    /// As [`Session::client`], for verbs whose standard output is read by programs: the lines go to standard error.
+    pub(crate) fn quiet_client(&self) -> Result<Client, Failure> {
+        self.connect(|text| self.complain(&text::prefixed(self.colour, text::PREFIX, text)))
+    }
+
+    fn connect(&self, tell: impl Fn(&str)) -> Result<Client, Failure> {
+        if let Some(client) = self.present_client()? {
+            return Ok(client);
+        }
+        let imported = super::take_over::check(self)?;
+        let discrete = std::env::var_os("PM2_DISCRETE_MODE").is_some();
+        if !discrete {
+            tell(&text::spawning_daemon(&self.home.root().to_string_lossy()));
+        }
+        let mut client = Client::connect_or_start(&self.home)?;
+        if !discrete {
+            tell(text::DAEMONIZED);
+        }
+        if let Some(imported) = imported {
+            imported.restore(self, &mut client)?;
+        }
+        Ok(client)
+    }
+
+    /// A connection to the daemon, when one runs.
+    ///
+    /// # Errors
+    /// When the home can't be used.
+    pub(crate) fn present_client(&self) -> Result<Option<Client>, Failure> {
+        Client::connect(&self.home).map_err(Failure::system(format!("{}", self.home.socket().display())))
+    }
+
+    /// The environment that apps inherit from this shell. Inside an app of ours, what we put there ourselves is left
+    /// out. Variables that are not UTF-8 can't be kept in the list and are left out too.
+    pub(crate) fn environment(&self) -> Environment {
+        let shell = std::env::vars_os();
+        environment::inherited(
+            shell.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+        )
+    }
+
+    /// The directory that the program was called in.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
+        std::env::current_dir().map_err(Failure::system("the working directory"))
+    }
+
+    /// The process table, as it follows most verbs.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(crate) fn table(&self, client: &mut Client) -> Result<(), Failure> {
+        if self.silent {
+            return Ok(());
+        }
+        let listing = list(client, List { metrics: true, ..List::default() })?;
+        self.line(table::list(&listing.instances, &self.table_options(Sort::default())).trim_end());
+        for notice in &listing.notices {
+            self.warn(notice);
+        }
+        Ok(())
+    }
+
+    /// How the table is to look.
+    pub(crate) fn table_options(&self, sort: Sort) -> TableOptions<'static> {
+        TableOptions { width: self.width(), colour: self.colour, sort, version: &package_version }
+    }
+}
+
+/// Version of the package that a script belongs to.
+pub(crate) fn package_version(script: &str) -> Option<String> {
+    version::nearest(script, |path| std::fs::read_to_string(path).ok())
+}
+
+/// Asks for the list.
+///
+/// # Errors
+/// When a target names nothing or the daemon does not answer.
+pub(crate) fn list(client: &mut Client, what: List) -> Result<Listing, Failure> {
+    match client.call(Request::List(what))? {
+        Reply::List(listing) => Ok(*listing),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Has a command carried out.
+///
+/// # Errors
+/// When it is refused or the daemon does not answer. A slot that failed is told in its outcome.
+pub(crate) fn command(client: &mut Client, command: Command) -> Result<Vec<Outcome>, Failure> {
+    match client.call(Request::Command(command))? {
+        Reply::Outcomes(outcomes) => Ok(outcomes),
+        // Kill has nothing to tell about single slots.
+        Reply::Done => Ok(Vec::new()),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// The failure for a reply that does not belong to the request: a refusal is told as it is.
+pub(crate) fn unexpected(reply: Reply) -> Failure {
+    match reply {
+        Reply::Refused(refusal) => Failure::Refused(refusal),
+        other => {
+            let mut text = format!("{other:?}");
+            text.truncate(text.char_indices().nth(80).map_or(text.len(), |(at, _)| at));
+            Failure::Usage(format!("the daemon answered something else: {text}"))
+        }
+    }
+}
+
+/// Colour when standard output is a terminal, unless the user said otherwise.
+fn wants_colour() -> Colour {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let wanted = match set("FORCE_COLOR") {
+        Some(force) => force != "0" && force != "false",
+        None => {
+            set("NO_COLOR").is_none()
+                && set("TERM").is_none_or(|term| term != "dumb")
+                && std::io::stdout().is_terminal()
+        }
+    };
+    if wanted { Colour::On } else { Colour::Off }
+}
+
+/// Writes to standard output. A reader that went away (`start … | grep -q '\[PM2\]'`) must not end a verb in the midst
+/// of its work, so the error is dropped: there is nobody left to tell.
+fn write_out(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}

@@ -1,0 +1,320 @@
+//! `start`: run a script, a program, a command line, or the apps of a process file; or start present apps again.
+
+use super::act::{self, Targets};
+use super::apps::{self, FileOptions, Loaded, Started};
+use super::common::Common;
+use super::failure::Failure;
+use super::options::AppOptions;
+use super::session::{Session, command, list};
+use super::target;
+use crate::client::Client;
+use baton_config::target::{Target, classify, find_default};
+use baton_core::proto::{Action, Command, List, Outcome, Patch, Wait};
+use baton_core::select::Selector;
+use baton_core::spec::ExecMode;
+use baton_core::units::Millis;
+use baton_core::world::InstanceView;
+use baton_pm2::commands::Availability;
+use baton_pm2::{record, text};
+use clap::{Args as ClapArgs, Parser};
+use serde_json::Value;
+use std::path::Path;
+
+/// How long `--wait` waits when it does not say (ms).
+#[cfg(test)]
+const DEFAULT_WAIT: Millis = Millis(30_000);
+
+/// Run a script, a program, a command line in quotes, or the apps of a process file.
+///
+/// A name or number of the list starts that app again. Without a target, ecosystem.config.* of the directory is
+/// taken.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Scripts, programs, command lines, process files, names, numbers, or `-` for JSON on standard input.
+    #[arg(value_name = "script|file|name|id|-")]
+    targets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    file: FileOptions,
+    #[command(flatten)]
+    start: StartOptions,
+    /// Start a second copy of a script that runs already.
+    #[arg(short, long)]
+    force: bool,
+    #[command(flatten)]
+    app: AppOptions,
+    /// Arguments of the app, as they are. Without a target in front, the first is the program.
+    #[arg(last = true)]
+    app_args: Vec<String>,
+}
+
+/// Options of `start`, `restart` and `startOrRestart` that are no keys of an app.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct StartOptions {
+    /// Give present apps the environment of this shell; variables that are gone go away.
+    #[arg(short = 'a', long)]
+    pub(crate) update_env: bool,
+    /// Wait until the apps are ready (until then: up for min_uptime); fail when one is not within this time (such as
+    /// `10s`, default 30 s).
+    #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
+    wait: Option<String>,
+    /// Follow the logs of the started apps.
+    #[arg(long)]
+    pub(crate) attach: bool,
+    #[command(flatten)]
+    images: ImageOptions,
+}
+
+/// PM2's options for building container images. They are known, so that each can say why it is not here.
+#[derive(Clone, Debug, ClapArgs)]
+struct ImageOptions {
+    #[arg(long, hide = true)]
+    fresh: bool,
+    #[arg(long, hide = true)]
+    daemon: bool,
+    #[arg(long, hide = true)]
+    container: bool,
+    #[arg(long, hide = true)]
+    dist: bool,
+    #[arg(long, hide = true, num_args = 0..=1)]
+    image_name: Option<Option<String>>,
+    #[arg(long, hide = true, num_args = 0..=1)]
+    node_version: Option<Option<String>>,
+    #[arg(long, hide = true)]
+    dockerdaemon: bool,
+}
+
+impl StartOptions {
+    /// Refuses the options of PM2 that baton does without.
+    ///
+    /// # Errors
+    /// For the first of them.
+    pub(crate) fn refuse_absent(&self) -> Result<(), Failure> {
+        let images = &self.images;
+        let given = [
+            ("--fresh", images.fresh),
+            ("--daemon", images.daemon),
+            ("--container", images.container),
+            ("--dist", images.dist),
+            ("--image-name", images.image_name.is_some()),
+            ("--node-version", images.node_version.is_some()),
+            ("--dockerdaemon", images.dockerdaemon),
+        ];
+        let why = Availability::Never("baton builds no container images; run it inside the image that you build");
+        match given.iter().find(|(_, given)| *given).and_then(|(name, _)| why.refusal(name)) {
+            Some(text) => Err(Failure::Unavailable(text)),
+            None => Ok(()),
+        }
+    }
+
+    /// Until when to wait.
+    ///
+    /// # Errors
+    /// When the time is none.
+    pub(crate) fn wait(&self) -> Result<Wait, Failure> {
+        let Some(text) = &self.wait else { return Ok(Wait::Spawned) };
+        duration(text)
+            .map(|timeout| Wait::Ready { timeout })
+            .ok_or_else(|| Failure::Usage(format!("--wait={text}: write a time such as 10s or 500ms")))
+    }
+}
+
+/// A time in milliseconds, or with `ms`, `s`, `m` or `h` behind it.
+fn duration(text: &str) -> Option<Millis> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).map(Millis)
+}
+
+/// One thing that `start` was asked to do.
+enum Job {
+    /// Make the apps of a process file run.
+    Define(Loaded),
+    /// Start a script, a program or a command line as it stands.
+    Launch(String),
+    /// A bare word: a present app, or else a program.
+    Word(String),
+}
+
+/// Runs the verb.
+pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
+    args.start.refuse_absent()?;
+    args.app.refuse_absent()?;
+    let wait = args.start.wait()?;
+    let directory = session.directory()?;
+    if args.targets.is_empty() && args.file.config.is_empty() {
+        if args.app_args.is_empty() {
+            args.targets.push(default_file(&directory, session)?);
+        } else {
+            args.targets.push(args.app_args.remove(0));
+        }
+    }
+    let mut started = Started::default();
+    let mut jobs = Vec::new();
+    for job in read_files(&args, &directory, session) {
+        match job {
+            Ok(job) => jobs.push(job),
+            Err(failure) => started.fail(&failure, session),
+        }
+    }
+    if jobs.is_empty() {
+        return Err(Failure::Told);
+    }
+    let mut client = session.client()?;
+    for job in jobs {
+        match carry_out(job, &args, wait, &directory, &started, &mut client, session) {
+            Ok(outcomes) => started.add(outcomes),
+            Err(failure) => started.fail(&failure, session),
+        }
+    }
+    started.finish(args.start.attach, &mut client, session)
+}
+
+/// The process file of the directory, said aloud.
+fn default_file(directory: &Path, session: &Session) -> Result<String, Failure> {
+    let Some(path) = find_default(directory) else {
+        return Err(Failure::Usage("File ecosystem.config.js not found".into()));
+    };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    session.say(&format!("Using {name}"));
+    Ok(name)
+}
+
+/// What each target asks for. Process files are evaluated here, before the daemon is asked for anything.
+fn read_files<'a>(
+    args: &'a Args,
+    directory: &'a Path,
+    session: &'a Session,
+) -> impl Iterator<Item = Result<Job, Failure>> + 'a {
+    let load = move |meant| apps::load(&meant, &args.file, &args.app, session).map(Job::Define);
+    let forced = args
+        .file
+        .config
+        .iter()
+        .map(move |path| load(target::Meant::File(baton_config::target::resolve(directory, path))));
+    let named = args.targets.iter().map(move |text| match text.as_str() {
+        "-" => load(target::Meant::Stdin),
+        text => match classify(text, directory, false) {
+            Target::ProcessFile(path) => load(target::Meant::File(path)),
+            Target::CommandLine(_) | Target::Program(_) => Ok(Job::Launch(text.into())),
+            Target::Word(word) => Ok(Job::Word(word)),
+        },
+    });
+    forced.chain(named)
+}
+
+fn carry_out(
+    job: Job,
+    args: &Args,
+    wait: Wait,
+    directory: &Path,
+    started: &Started,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Vec<Outcome>, Failure> {
+    match job {
+        Job::Define(loaded) => apps::define(loaded, wait, client, session),
+        Job::Launch(text) => launch(&text, args, wait, client, session),
+        // It stood in a process file of the same command line and was just started with it.
+        Job::Word(word) if started.has(&word) => Ok(Vec::new()),
+        Job::Word(word) => match present(&word, directory, client)? {
+            Some(selector) => {
+                let patch = patch(&args.app, &args.app_args, args.start.update_env, session)?;
+                let targets = Targets { words: vec![selector], ..Targets::default() };
+                let outcomes = act::on_slots(Action::Start, targets, patch, wait, client, session)?;
+                if act::success(&outcomes).is_ok() {
+                    session.say(text::STARTED);
+                }
+                Ok(outcomes)
+            }
+            None => launch(&word, args, wait, client, session),
+        },
+    }
+}
+
+/// The selector for a word that names something present: an app, a unit, `all`, or a number.
+fn present(word: &str, directory: &Path, client: &mut Client) -> Result<Option<Selector>, Failure> {
+    let known = |instances: &[InstanceView]| {
+        word == "all"
+            || instances.iter().any(|view| view.name == word || view.namespace == word)
+            // A number is never a program: an unknown one is told by the daemon.
+            || word.parse::<u32>().is_ok()
+    };
+    let instances = list(client, List::default())?.instances;
+    Ok(known(&instances).then(|| target::selector(word, directory)))
+}
+
+fn launch(
+    text: &str,
+    args: &Args,
+    wait: Wait,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Vec<Outcome>, Failure> {
+    let wish = apps::script(text, &args.app, &args.app_args, session)?;
+    if wish.spec.exec_mode == ExecMode::Cluster {
+        return Err(Failure::Unavailable("cluster mode is not available yet: add -x for independent processes".into()));
+    }
+    if args.file.env.is_some() {
+        session.warn("--env has no effect without a process file");
+    }
+    let wished = wish.spec.instances.0.max(0);
+    session.say(&text::starting(&wish.spec.script, record::exec_mode(wish.spec.exec_mode), wished));
+    let outcomes = command(client, Command::Launch { app: Box::new(wish), force: args.force, wait })?;
+    act::tell_failures(&outcomes, session);
+    if act::success(&outcomes).is_ok() {
+        session.say(text::DONE);
+    }
+    Ok(outcomes)
+}
+
+/// What options given with present apps change in their stored definitions.
+///
+/// # Errors
+/// When a value does not fit its key.
+pub(crate) fn patch(
+    app: &AppOptions,
+    app_args: &[String],
+    update_env: bool,
+    session: &Session,
+) -> Result<Patch, Failure> {
+    let mut raw = app.given.clone();
+    if !app_args.is_empty() {
+        raw.insert("args".into(), app_args.iter().map(|word| Value::from(word.as_str())).collect());
+    }
+    Ok(Patch { fields: apps::patch_fields(&raw, session)?, base_env: update_env.then(|| session.environment()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("1500"), Some(Millis(1500)));
+        assert_eq!(duration("10s"), Some(Millis(10_000)));
+        assert_eq!(duration("2m"), Some(Millis(120_000)));
+        assert_eq!(duration("s"), None);
+        assert_eq!(duration("10 s"), None);
+    }
+
+    #[test]
+    fn wait_is_off_unless_asked_and_has_a_default() {
+        let wait = |words: &[&str]| {
+            let command = <Args as clap::CommandFactory>::command().no_binary_name(true);
+            let matches = command.try_get_matches_from(words).unwrap();
+            <Args as clap::FromArgMatches>::from_arg_matches(&matches).unwrap().start.wait().unwrap()
+        };
+        assert_eq!(wait(&["a.js"]), Wait::Spawned);
+        assert_eq!(wait(&["--wait", "a.js"]), Wait::Ready { timeout: DEFAULT_WAIT });
+        assert_eq!(wait(&["a.js", "--wait=2s"]), Wait::Ready { timeout: Millis(2000) });
+    }
+}
