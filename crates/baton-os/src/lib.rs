@@ -4,11 +4,13 @@
 pub mod boot;
 pub mod clock;
 pub mod fifo;
-pub mod interrupt;
 pub mod files;
 #[cfg(target_os = "linux")]
 pub mod guard;
+pub mod interrupt;
 pub mod limits;
+#[cfg(target_os = "linux")]
+pub mod logs;
 pub mod metrics;
 pub mod process;
 mod procfs;

@@ -1,0 +1,30 @@
+//! The log thread: all apps' output from their FIFOs to their log files, without losing, repeating or tearing a byte when
+//! the daemon is killed.
+//!
+//! * [`LogThread`] (`thread.rs`): the loop, its commands and reports.
+//! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share.
+//! * `raw.rs`: bytes as they are to one file, by `splice`.
+//! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
+//! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
+//!
+//! Back-pressure is the rule: while a file can't be written its streams are not read and their apps wait. Apps whose logs
+//! go elsewhere are not held up.
+//!
+//! `batch_pipe` and `descriptors` return `io::Result`, because duplicating a descriptor can fail.
+
+mod batch;
+mod date;
+mod format;
+mod pump;
+mod raw;
+mod route;
+mod sink;
+mod slot;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+pub use date::{DateFormat, iso};
+pub use route::{Channel, Format, LogOptions, LogReport, Route, Stream, StreamKey};
+pub use thread::LogThread;

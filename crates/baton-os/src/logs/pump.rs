@@ -1,0 +1,176 @@
+//! One stream that is being collected: its state between two looks at it.
+
+use super::format::Style;
+use super::route::{Route, StreamKey};
+use super::slot::Record;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A stamped line that goes on is written out after its stream was quiet for this long: a prompt should be seen.
+const QUIET: Duration = Duration::from_millis(100);
+/// A JSON line waits longer, because only whole lines make whole records.
+const QUIET_JSON: Duration = Duration::from_secs(5);
+/// Except when so much of it has come that the FIFO might be full of it.
+const LONG_TAIL: usize = 4096;
+/// First and longest pause between two attempts to write to a file in trouble.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// How a stream's bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Spliced into the file.
+    Raw,
+    /// In batches through the private pipe.
+    Batch,
+}
+
+/// What was found after moving bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing that a new event wouldn't announce.
+    Nothing,
+    /// Perhaps more: look again at once.
+    More,
+    /// An unfinished line of this many bytes.
+    Tail(usize),
+    /// Nothing, and nobody has the FIFO open for writing.
+    Closed,
+}
+
+/// A file that could not be opened or written.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) path: PathBuf,
+    pub(super) error: std::io::Error,
+}
+
+/// The stream's state.
+#[derive(Debug)]
+pub(super) struct Pump {
+    pub(super) key: StreamKey,
+    pub(super) reader: OwnedFd,
+    /// None, one or two different files.
+    pub(super) targets: Vec<PathBuf>,
+    pub(super) style: Style,
+    pub(super) way: Way,
+    /// Bytes may be there.
+    pub(super) ready: bool,
+    /// The unfinished line in the FIFO, and since when it has not grown.
+    pub(super) tail: Option<(usize, Instant)>,
+    /// In trouble: when to try again, and the pause after that.
+    pub(super) retry: Option<(Instant, Duration)>,
+    /// The process is gone: take what is left, until then.
+    pub(super) drain: Option<Instant>,
+    /// At the deadline: how much may still be taken of a FIFO that somebody goes on writing to.
+    allowance: Option<u64>,
+    /// A batch that has to be repeated exactly.
+    pub(super) redo: Option<Redo>,
+}
+
+/// A batch that was begun and not completed.
+#[derive(Debug)]
+pub(super) struct Redo {
+    pub(super) record: Record,
+    /// How much a file without offsets (a FIFO, a device) has taken of it.
+    pub(super) sent: [usize; 2],
+}
+
+impl Pump {
+    pub(super) fn new(key: StreamKey, reader: OwnedFd, route: Route) -> Pump {
+        let mut targets: Vec<PathBuf> = route.file.into_iter().collect();
+        targets.extend(
+            route.combined.into_iter().filter(|combined| targets.first() != Some(combined)).collect::<Vec<_>>(),
+        );
+        let style = Style::new(&route.format, key.channel);
+        let raw = matches!(style, Style::Plain) && targets.len() < 2 && !route.format.copy;
+        let way = if raw { Way::Raw } else { Way::Batch };
+        Pump {
+            key,
+            reader,
+            targets,
+            style,
+            way,
+            ready: true,
+            tail: None,
+            retry: None,
+            drain: None,
+            allowance: None,
+            redo: None,
+        }
+    }
+
+    pub(super) fn writes_to(&self, path: &Path) -> bool {
+        self.targets.iter().any(|target| target == path)
+    }
+
+    /// When the unfinished line is to be written out.
+    fn tail_due(&self) -> Option<Instant> {
+        let (length, since) = self.tail?;
+        let patience = match self.style {
+            Style::Json { .. } if length < LONG_TAIL => QUIET_JSON,
+            _ => QUIET,
+        };
+        Some(since + patience)
+    }
+
+    /// Whether the unfinished line has waited long enough.
+    pub(super) fn tail_is_due(&self, now: Instant) -> bool {
+        self.tail_due().is_some_and(|due| due <= now)
+    }
+
+    /// Whether there is something to do at `now`.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        if let Some((at, _)) = self.retry {
+            return at <= now || self.drain_is_over(now);
+        }
+        self.ready || self.tail_is_due(now) || self.drain_is_over(now)
+    }
+
+    /// The next time at which there is something to do without any event.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let own = match self.retry {
+            Some((at, _)) => Some(at),
+            None => self.tail_due(),
+        };
+        own.into_iter().chain(self.drain).min()
+    }
+
+    pub(super) fn drain_is_over(&self, now: Instant) -> bool {
+        self.drain.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether nothing of the stream remains to be waited for, after a look that gave `moved` bytes.
+    pub(super) fn is_drained(&mut self, moved: usize, left: Left, now: Instant) -> bool {
+        if self.drain.is_none() || left == Left::Closed {
+            return self.drain.is_some();
+        }
+        if !self.drain_is_over(now) {
+            return false;
+        }
+        // What was there at the deadline is still the app's; what comes later is somebody else's.
+        let allowance = self.allowance.unwrap_or_else(|| rustix::io::ioctl_fionread(&self.reader).unwrap_or(0));
+        self.allowance = Some(allowance.saturating_sub(moved as u64));
+        moved == 0 || left == Left::Nothing || allowance == 0
+    }
+
+    /// Takes note of what a look has left.
+    pub(super) fn settle(&mut self, left: Left, now: Instant) {
+        self.retry = None;
+        self.ready = left == Left::More;
+        self.tail = match left {
+            Left::Tail(length) => match self.tail {
+                Some((known, since)) if known == length => Some((known, since)),
+                _ => Some((length, now)),
+            },
+            _ => None,
+        };
+    }
+
+    /// Takes note of a failure: the next attempt is made later and later.
+    pub(super) fn pause(&mut self, now: Instant) {
+        let pause = self.retry.map_or(RETRY_FIRST, |(_, pause)| (pause * 2).min(RETRY_LONGEST));
+        self.retry = Some((now + pause, pause));
+    }
+}

@@ -1,0 +1,60 @@
+//! The raw way: `splice` from the FIFO to the file. The bytes leave the one and enter the other in the same kernel call, so
+//! a SIGKILL at any instant neither loses nor repeats any.
+
+use super::pump::Left;
+use super::sink::Sink;
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// More than any pipe holds, so that a short result says that the FIFO is empty.
+const ALL: usize = 1 << 20;
+/// After this much the FIFO is worth another look before a rest.
+pub(super) const MUCH: usize = 48 * 1024;
+
+/// What a look came to.
+#[derive(Debug)]
+pub(super) enum Moved {
+    /// So many bytes were moved.
+    Bytes(usize, Left),
+    /// This file can't be spliced to: a device, a terminal, some network and FUSE file systems.
+    NotHere,
+}
+
+/// Moves what is in the FIFO to the end of the file, or to nowhere.
+///
+/// # Errors
+/// The file can't be written; the bytes are still in the FIFO.
+pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File) -> io::Result<Moved> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    let moved = match sink {
+        // The offset is the size of this moment: a user's `: > file` leaves no hole.
+        Some(sink) if sink.regular => splice(reader, None, &sink.file, Some(&mut sink.size()?), ALL, flags),
+        Some(_) => return Ok(Moved::NotHere),
+        None => splice(reader, None, nowhere, None, ALL, flags),
+    };
+    match moved {
+        Ok(0) => Ok(Moved::Bytes(0, Left::Closed)),
+        Ok(count) => Ok(Moved::Bytes(count, if count >= MUCH { Left::More } else { Left::Nothing })),
+        Err(Errno::AGAIN) => Ok(Moved::Bytes(0, Left::Nothing)),
+        Err(Errno::INTR) => Ok(Moved::Bytes(0, Left::More)),
+        Err(Errno::INVAL) => Ok(Moved::NotHere),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Empties a pipe.
+///
+/// # Errors
+/// It can't be read.
+pub(super) fn drop_all(reader: &OwnedFd, nowhere: &File) -> io::Result<()> {
+    loop {
+        match splice(reader, None, nowhere, None, ALL, SpliceFlags::NONBLOCK) {
+            Ok(0) | Err(Errno::AGAIN) => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+}

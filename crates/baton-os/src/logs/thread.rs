@@ -1,0 +1,461 @@
+//! The log thread: epoll over all FIFOs and one eventfd for commands.
+//!
+//! FIFOs are watched edge-triggered, so that bytes which are left there on purpose (an unfinished line, a full disk) cause
+//! no wake-up. After moving little the thread rests up to 2 ms: small writes are then collected many at a time. With
+//! nothing to wait for but events there is no timer and no wake-up.
+
+use super::batch::{Batch, Reason, private_pipe};
+use super::pump::{Left, Pump, Trouble, Way};
+use super::raw::{self, Moved};
+use super::route::{LogOptions, LogReport, Stream, StreamKey};
+use super::sink::Sinks;
+use baton_core::units::{Incarnation, InstanceId};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The longest rest. os-notes measured a tenth of the CPU for small writes with it.
+const LONGEST_REST: Duration = Duration::from_millis(2);
+/// Below this a rest costs more than it saves.
+const SHORTEST_REST: Duration = Duration::from_micros(60);
+/// A rest should end with the FIFO between an eighth and half full.
+const FEW_BYTES: usize = 8 * 1024;
+const MANY_BYTES: usize = 32 * 1024;
+/// How long other batches wait for the stream of a begun one to be attached.
+const CLAIM: Duration = Duration::from_secs(1);
+
+const COMMANDS: u64 = 0;
+
+enum Command {
+    Attach(Stream),
+    Drain(InstanceId, Incarnation, Duration),
+    ReopenAll,
+    Flush(Vec<PathBuf>, Box<dyn FnOnce() + Send>),
+    Descriptors(Sender<io::Result<Vec<(String, OwnedFd)>>>),
+    Stop,
+}
+
+/// The thread that copies all apps' output to their log files.
+#[derive(Debug)]
+pub struct LogThread {
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+    batch: (OwnedFd, OwnedFd),
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LogThread {
+    /// Starts the thread. A batch that a predecessor had committed is completed before this returns; one that it had
+    /// only begun is repeated when its stream is attached.
+    ///
+    /// # Errors
+    /// The slot file can't be opened, or the system has no descriptors or threads left.
+    pub fn start(options: LogOptions, report: impl Fn(LogReport) + Send + 'static) -> io::Result<LogThread> {
+        let pipe = match options.batch {
+            Some(pipe) => pipe,
+            None => private_pipe()?,
+        };
+        let batch = Batch::open(&options.slot, (pipe.0.try_clone()?, pipe.1.try_clone()?))?;
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &*wake, epoll::EventData::new_u64(COMMANDS), epoll::EventFlags::IN)?;
+        let (commands, receiver) = channel();
+        let worker = Worker {
+            epoll,
+            wake: Arc::clone(&wake),
+            commands: receiver,
+            claim_until: batch.begun.is_some().then(|| Instant::now() + CLAIM),
+            batch,
+            pumps: BTreeMap::new(),
+            next: COMMANDS + 1,
+            sinks: Sinks::default(),
+            troubled: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            nowhere: File::options().write(true).open("/dev/null")?,
+            rest: LONGEST_REST,
+            report: Box::new(report),
+        };
+        let thread = std::thread::Builder::new().name("baton-logs".into()).spawn(move || worker.run())?;
+        Ok(LogThread { commands, wake, batch: pipe, thread: Some(thread) })
+    }
+
+    /// Duplicates of the batch pipe (read end, write end), for the guard to hold as `batch:r` and `batch:w`.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn batch_pipe(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        Ok((self.batch.0.try_clone()?, self.batch.1.try_clone()?))
+    }
+
+    /// Collects a stream from now on. Its files are opened at once, so that they exist; a key that is known already is
+    /// replaced, which is how a route is changed.
+    pub fn attach(&self, stream: Stream) {
+        self.send(Command::Attach(stream));
+    }
+
+    /// The process of this life is gone: writes what its streams still have, then reports [`LogReport::Drained`] once. A
+    /// stream that some other process keeps open is given up `deadline_ms` milliseconds from now.
+    pub fn drain(&self, id: InstanceId, incarnation: Incarnation, deadline_ms: u64) {
+        self.send(Command::Drain(id, incarnation, Duration::from_millis(deadline_ms)));
+    }
+
+    /// Closes all files and opens them again by name: for a rotation by someone else.
+    pub fn reopen_all(&self) {
+        self.send(Command::ReopenAll);
+    }
+
+    /// Empties these files, whether or not a stream writes to them, then calls `then` on the log thread. A failure is
+    /// reported as trouble of the path.
+    pub fn flush(&self, paths: Vec<PathBuf>, then: impl FnOnce() + Send + 'static) {
+        self.send(Command::Flush(paths, Box::new(then)));
+    }
+
+    /// Duplicates of everything that must survive this process, under the guard's names: the read ends of all streams
+    /// and the batch pipe.
+    ///
+    /// # Errors
+    /// No descriptors are left, or the thread has ended.
+    pub fn descriptors(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let (sender, receiver) = channel();
+        self.send(Command::Descriptors(sender));
+        let mut all = receiver.recv().map_err(|_| io::Error::other("the log thread has ended"))??;
+        let (reader, writer) = self.batch_pipe()?;
+        all.push(("batch:r".into(), reader));
+        all.push(("batch:w".into(), writer));
+        Ok(all)
+    }
+
+    /// Ends the thread after the batch under way. What the FIFOs hold stays there.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+
+    fn send(&self, command: Command) {
+        // The receiver is gone only when the thread is, and then nothing can be done for a stream any more.
+        let _ = self.commands.send(command);
+        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for LogThread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+struct Worker {
+    epoll: OwnedFd,
+    wake: Arc<OwnedFd>,
+    commands: Receiver<Command>,
+    batch: Batch,
+    claim_until: Option<Instant>,
+    pumps: BTreeMap<u64, Pump>,
+    next: u64,
+    sinks: Sinks,
+    troubled: BTreeSet<PathBuf>,
+    draining: BTreeSet<(InstanceId, Incarnation)>,
+    nowhere: File,
+    rest: Duration,
+    report: Box<dyn Fn(LogReport) + Send>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            let wait = self.wait_for(Instant::now());
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                // The descriptor is ours and open: nothing else can be wrong with it.
+                Err(_) => return,
+            }
+            for event in &events {
+                match event.data.u64() {
+                    COMMANDS => {}
+                    token => {
+                        if let Some(pump) = self.pumps.get_mut(&token) {
+                            pump.ready = true;
+                        }
+                    }
+                }
+            }
+            if self.take_commands() {
+                return;
+            }
+            let most = self.pass();
+            self.report_drained();
+            self.take_a_rest(most);
+        }
+    }
+
+    /// How long epoll may wait: for ever when only an event can give work.
+    fn wait_for(&self, now: Instant) -> Option<Timespec> {
+        let mut deadline: Option<Instant> = None;
+        for pump in self.pumps.values() {
+            let due = match self.claim_until.filter(|_| self.waits_for_claim(pump, now)) {
+                Some(until) => Some(until),
+                None if pump.is_due(now) => Some(now),
+                None => pump.deadline(),
+            };
+            deadline = deadline.into_iter().chain(due).min();
+        }
+        deadline.map(|at| timespec(at.saturating_duration_since(now)))
+    }
+
+    /// Whether a begun batch of another stream has to be settled before this one writes.
+    fn waits_for_claim(&self, pump: &Pump, now: Instant) -> bool {
+        let Some(record) = &self.batch.begun else { return false };
+        let concerned = pump.way == Way::Batch || record.targets.iter().any(|target| pump.writes_to(&target.path));
+        concerned && pump.key != record.key && self.claim_until.is_some_and(|until| now < until)
+    }
+
+    /// Returns whether the thread shall end.
+    fn take_commands(&mut self) -> bool {
+        let mut count = [0u8; 8];
+        // Nothing to read means nobody has sent anything.
+        let _ = rustix::io::read(&*self.wake, &mut count);
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Attach(stream) => self.attach(stream),
+                Command::Drain(id, incarnation, patience) => {
+                    let deadline = Instant::now() + patience;
+                    for pump in self.pumps.values_mut().filter(|pump| belongs(&pump.key, id, incarnation)) {
+                        pump.drain = Some(deadline);
+                        pump.ready = true;
+                    }
+                    self.draining.insert((id, incarnation));
+                }
+                Command::ReopenAll => {
+                    self.sinks.keep(|_| false);
+                    self.open_files();
+                    self.try_again();
+                }
+                Command::Flush(paths, then) => {
+                    for path in paths {
+                        if let Err(error) = self.sinks.truncate(&path) {
+                            (self.report)(LogReport::Trouble { path, message: error.to_string() });
+                        }
+                    }
+                    self.try_again();
+                    then();
+                }
+                Command::Descriptors(reply) => {
+                    let all = self.pumps.values().map(|pump| Ok((pump.key.guard_name(), pump.reader.try_clone()?)));
+                    // Nobody waits any more: nothing to do.
+                    let _ = reply.send(all.collect());
+                }
+                Command::Stop => return true,
+            }
+        }
+        false
+    }
+
+    fn attach(&mut self, stream: Stream) {
+        let old: Vec<u64> =
+            self.pumps.iter().filter(|(_, pump)| pump.key == stream.key).map(|(token, _)| *token).collect();
+        for token in old {
+            self.remove(token);
+        }
+        let mut pump = Pump::new(stream.key, stream.reader, stream.route);
+        let token = self.next;
+        self.next += 1;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        if let Err(error) = epoll::add(&self.epoll, &pump.reader, epoll::EventData::new_u64(token), flags) {
+            let path = pump.targets.first().cloned().unwrap_or_default();
+            (self.report)(LogReport::Trouble { path, message: error.to_string() });
+            return;
+        }
+        let carries = self.batch.slot.carries(&pump.key);
+        let now = Instant::now();
+        for (index, path) in pump.targets.clone().into_iter().enumerate() {
+            match self.sinks.get(&path, now) {
+                Ok(sink) if carries[index].0 != 0 && pump.style.has_stamps() => {
+                    sink.open_line = Some((pump.key, index));
+                }
+                Ok(_) => {}
+                Err(error) => self.trouble(&mut pump, Trouble { path, error }),
+            }
+        }
+        self.pumps.insert(token, pump);
+    }
+
+    fn open_files(&mut self) {
+        let now = Instant::now();
+        for pump in self.pumps.values() {
+            for path in &pump.targets {
+                // A failure is reported by the first write, which also waits and tries again.
+                let _ = self.sinks.get(path, now);
+            }
+        }
+    }
+
+    fn try_again(&mut self) {
+        let now = Instant::now();
+        for pump in self.pumps.values_mut() {
+            if let Some((at, _)) = &mut pump.retry {
+                *at = now;
+            }
+        }
+    }
+
+    /// Looks once at every stream that has something to do. Returns the most bytes that one of them gave.
+    fn pass(&mut self) -> usize {
+        let now = Instant::now();
+        let due: Vec<u64> = self.pumps.iter().filter(|(_, pump)| pump.is_due(now)).map(|(token, _)| *token).collect();
+        let mut most = 0;
+        for token in due {
+            let Some(mut pump) = self.pumps.remove(&token) else { continue };
+            if self.waits_for_claim(&pump, now) {
+                self.pumps.insert(token, pump);
+                continue;
+            }
+            let keep = match self.look(&mut pump, now) {
+                Ok((moved, left)) => {
+                    most = most.max(moved);
+                    self.recovered(&pump);
+                    pump.settle(left, now);
+                    !pump.is_drained(moved, left, now)
+                }
+                Err(trouble) => {
+                    self.trouble(&mut pump, trouble);
+                    !pump.drain_is_over(now)
+                }
+            };
+            self.pumps.insert(token, pump);
+            if !keep {
+                self.finish(token);
+            }
+        }
+        most
+    }
+
+    fn look(&mut self, pump: &mut Pump, now: Instant) -> Result<(usize, Left), Trouble> {
+        if pump.retry.is_some() {
+            for path in &pump.targets {
+                // Whatever is at the path now may be better.
+                self.sinks.close(path);
+            }
+        }
+        if pump.way == Way::Raw {
+            if self.batch.begun.as_ref().is_some_and(|record| record.targets.iter().any(|t| pump.writes_to(&t.path))) {
+                self.batch.undo_begun(&mut self.sinks);
+            }
+            let path = pump.targets.first();
+            let sink = match path {
+                Some(path) => Some(&*self.sinks.get(path, now).map_err(|error| Trouble { path: path.clone(), error })?),
+                None => None,
+            };
+            match raw::pump(&pump.reader, sink, &self.nowhere) {
+                // The hang-up may have been announced together with these bytes: a drain has to look once more.
+                Ok(Moved::Bytes(count, Left::Nothing)) if count > 0 && pump.drain.is_some() => {
+                    return Ok((count, Left::More));
+                }
+                Ok(Moved::Bytes(count, left)) => return Ok((count, left)),
+                Ok(Moved::NotHere) => pump.way = Way::Batch,
+                Err(error) => return Err(Trouble { path: path.cloned().unwrap_or_default(), error }),
+            }
+        }
+        let reason = match pump.drain {
+            Some(deadline) => Reason::Drain { over: deadline <= now },
+            None if pump.tail_is_due(now) => Reason::Quiet,
+            None => Reason::Bytes,
+        };
+        self.batch.pump(pump, &mut self.sinks, reason, now, crate::clock::now().wall)
+    }
+
+    fn trouble(&mut self, pump: &mut Pump, trouble: Trouble) {
+        pump.pause(Instant::now());
+        pump.ready = false;
+        if self.troubled.insert(trouble.path.clone()) {
+            (self.report)(LogReport::Trouble { path: trouble.path, message: trouble.error.to_string() });
+        }
+    }
+
+    fn recovered(&mut self, pump: &Pump) {
+        if pump.retry.is_some() {
+            for path in &pump.targets {
+                if self.troubled.remove(path) {
+                    (self.report)(LogReport::Recovered { path: path.clone() });
+                }
+            }
+        }
+    }
+
+    /// The stream has ended: nothing of it is open any more.
+    fn finish(&mut self, token: u64) {
+        if let Some(key) = self.remove(token) {
+            // Only a stale entry in the slot would remain.
+            let _ = self.batch.slot.forget(&key);
+        }
+    }
+
+    fn remove(&mut self, token: u64) -> Option<StreamKey> {
+        let pump = self.pumps.remove(&token)?;
+        // The guard has the same FIFO open, so closing ours wouldn't end the watch.
+        let _ = epoll::delete(&self.epoll, &pump.reader);
+        let pumps = &self.pumps;
+        self.sinks.keep(|path| pumps.values().any(|pump| pump.writes_to(path)));
+        self.troubled.retain(|path| pumps.values().any(|pump| pump.writes_to(path)));
+        Some(pump.key)
+    }
+
+    fn report_drained(&mut self) {
+        let pumps = &self.pumps;
+        let report = &self.report;
+        self.draining.retain(|(id, incarnation)| {
+            let open = pumps.values().any(|pump| belongs(&pump.key, *id, *incarnation));
+            if !open {
+                report(LogReport::Drained { id: *id, incarnation: *incarnation });
+            }
+            open
+        });
+    }
+
+    /// Lets small writes gather, unless a command comes. The length follows the flow: long enough that a look is worth
+    /// it, short enough that no FIFO fills up meanwhile.
+    fn take_a_rest(&mut self, most: usize) {
+        if most == 0 {
+            return;
+        }
+        if most >= MANY_BYTES {
+            self.rest /= 2;
+        } else if most < FEW_BYTES {
+            self.rest = (self.rest * 2).clamp(SHORTEST_REST, LONGEST_REST);
+        }
+        let work = self.pumps.values().any(|pump| pump.ready && pump.retry.is_none());
+        if self.rest < SHORTEST_REST || work || !self.draining.is_empty() {
+            return;
+        }
+        let mut fds = [PollFd::new(&*self.wake, PollFlags::IN)];
+        // A signal only ends the rest.
+        let _ = poll(&mut fds, Some(&timespec(self.rest)));
+    }
+}
+
+fn belongs(key: &StreamKey, id: InstanceId, incarnation: Incarnation) -> bool {
+    key.id == id && key.incarnation == incarnation
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
