@@ -29,7 +29,12 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Evaluates on a new thread and waits for it.
 pub(super) fn run(path: &Path, source: Source, options: &JsOptions) -> Result<Evaluated, JsError> {
-    let fail = |kind| JsError { kind: Box::new(kind), console: Vec::new(), inputs: vec![path.to_path_buf()] };
+    let fail = |kind| JsError {
+        kind: Box::new(kind),
+        console: Vec::new(),
+        inputs: vec![path.to_path_buf()],
+        effects: Vec::new(),
+    };
     let limits = options.limits;
     let path = match options.cwd.join(path).canonicalize() {
         Ok(path) => path,
@@ -69,7 +74,7 @@ fn evaluate(
         Ok(engine) => engine,
         Err(error) => {
             let kind = Box::new(JsErrorKind::Engine(error.to_string()));
-            return answer(Err(JsError { kind, console: Vec::new(), inputs: vec![path] }));
+            return answer(Err(JsError { kind, console: Vec::new(), inputs: vec![path], effects: Vec::new() }));
         }
     };
     let (_, context) = &engine;
@@ -94,8 +99,9 @@ fn evaluate(
             absent: traces.absent,
             directories: traces.directories,
             console: traces.console,
+            note: None,
         }),
-        Err(kind) => Err(JsError { kind, console: traces.console, inputs: traces.inputs }),
+        Err(kind) => Err(JsError { kind, console: traces.console, inputs: traces.inputs, effects: traces.effects }),
     });
 }
 
@@ -124,7 +130,7 @@ fn evaluate_in(
     let text: Value = promise.result().unwrap_or(Err(rquickjs::Error::Unknown)).map_err(describe)?;
     let Some(text) = text.as_string() else { return Err(Box::new(JsErrorKind::Nothing)) };
     let text = text.to_string().map_err(describe)?;
-    serde_json::from_str(&text).map_err(|error| Box::new(JsErrorKind::NotJson(error.to_string())))
+    serde_json::from_str(&super::well_formed(&text)).map_err(|error| Box::new(JsErrorKind::NotJson(error.to_string())))
 }
 
 fn begin<'js>(

@@ -35,6 +35,8 @@ pub struct JsError {
     pub console: Vec<u8>,
     /// The files read until then: a change of one of them is worth another attempt.
     pub inputs: Vec<PathBuf>,
+    /// What it had done until then that cannot be undone. Empty: running it again is safe.
+    pub effects: Vec<String>,
 }
 
 /// What happened. The texts read after "process file X: ".
@@ -196,14 +198,24 @@ fn describe_object(error: &Object<'_>, state: &State) -> JsErrorKind {
         return JsErrorKind::Memory { limit: state.memory_limit };
     }
     let stack = text("stack").unwrap_or_default();
-    let mut places = stack.lines().filter_map(frame).map(|place| unshifted(place, state));
+    let places = stack.lines().filter_map(frame).map(|place| unshifted(place, state)).collect();
+    thrown(&name, &message, text("code"), places)
+}
+
+/// Words an error from its parts; `places` inner first.
+pub(super) fn thrown(name: &str, message: &str, code: Option<String>, places: Vec<Place>) -> JsErrorKind {
+    let mut places = places.into_iter();
     let place = places.next();
     let excerpt = place.as_ref().and_then(excerpt);
-    let message = if message.is_empty() { name.clone() } else { format!("{name}: {message}") };
+    let message = match (name, message) {
+        ("", message) => message.to_owned(),
+        (name, "") => name.to_owned(),
+        (name, message) => format!("{name}: {message}"),
+    };
     if name == "SyntaxError" {
         JsErrorKind::Syntax { message, place, excerpt }
     } else {
-        JsErrorKind::Thrown { message, code: text("code"), place, excerpt, trace: places.collect() }
+        JsErrorKind::Thrown { message, code, place, excerpt, trace: places.collect() }
     }
 }
 
@@ -214,7 +226,7 @@ fn unshifted(place: Place, state: &State) -> Place {
 }
 
 /// Reads one line of a stack, such as `    at f (/a/b.js:3:11)`; `None` for frames of builtins.
-fn frame(line: &str) -> Option<Place> {
+pub(super) fn frame(line: &str) -> Option<Place> {
     let line = line.trim().strip_prefix("at ")?;
     let inner = match line.strip_suffix(')') {
         Some(line) => &line[line.find(" (")? + 2..],
@@ -228,7 +240,7 @@ fn frame(line: &str) -> Option<Place> {
 }
 
 /// The line that a place names, with a caret below the column.
-pub(super) fn excerpt(place: &Place) -> Option<String> {
+fn excerpt(place: &Place) -> Option<String> {
     let text = std::fs::read_to_string(&place.file).ok()?;
     let line = text.lines().nth(place.line as usize - 1)?;
     // A minified file is one endless line: no picture is better than a page of it.

@@ -7,6 +7,7 @@
 //! * `resolve`: Node's look-up of a specifier, from path to `package.json` conditions;
 //! * `natives`: what the builtins need from the system; everything with an effect is journalled;
 //! * `builtins/`: one source per builtin, compiled when it is first required;
+//! * `node`: the real Node, for what the engine lacks;
 //! * `exports`: which of the shapes seen in the wild an export has, and the apps in it;
 
 //!
@@ -19,10 +20,12 @@ pub mod exports;
 mod lexer;
 mod module;
 mod natives;
+mod node;
 
 mod resolve;
 mod state;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,6 +85,8 @@ pub struct Evaluated {
     pub directories: Vec<PathBuf>,
     /// What the file printed, to stdout and stderr alike.
     pub console: Vec<u8>,
+    /// Why the real Node evaluated the file, where the loader chose it by itself.
+    pub note: Option<String>,
 }
 
 /// Evaluates the process file at `path` in the embedded engine.
@@ -92,9 +97,79 @@ pub fn evaluate(path: &Path, source: Source, options: &JsOptions) -> Result<Eval
     engine::run(path, source, options)
 }
 
+/// Who evaluates a JavaScript file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loader {
+    /// The embedded engine only.
+    Embedded,
+    /// The real Node only.
+    Node,
+    /// The embedded engine; Node when the file needs what only Node has and running it a second time is safe.
+    #[default]
+    Auto,
+}
+
+/// Evaluates the process file at `path` with the given loader.
+///
+/// Node is second only for a call that the engine lacks, or for syntax that it does not read, and only while the file
+/// has done nothing that cannot be undone. An exception, a missing package or a time-out would be no better in Node.
+///
+/// # Errors
+/// As [`evaluate`]; [`JsErrorKind::Node`] when Node is missing or fails.
+pub fn load(loader: Loader, path: &Path, source: Source, options: &JsOptions) -> Result<Evaluated, JsError> {
+    match loader {
+        Loader::Embedded => evaluate(path, source, options),
+        Loader::Node => node::run(path, source, options),
+        Loader::Auto => {
+            let first = match evaluate(path, source.clone(), options) {
+                Err(first) if node::helps(&first, path, options) => first,
+                settled => return settled,
+            };
+            match node::run(path, source, options) {
+                Ok(evaluated) => Ok(Evaluated { note: Some(format!("evaluated by Node: {first}")), ..evaluated }),
+                // Our own words have the column and the line.
+                Err(_) if matches!(*first.kind, JsErrorKind::Syntax { .. }) => Err(first),
+                Err(second) => Err(second),
+            }
+        }
+    }
+}
+
+/// Puts U+FFFD for each half of a surrogate pair, which JSON text can hold and a Rust string cannot.
+///
+/// `JSON.stringify` escapes only halves that stand alone, so each escape of that range is one.
+fn well_formed(json: &str) -> Cow<'_, str> {
+    if !json.contains("\\ud") {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let escape = &rest[at..];
+        let lone = escape.starts_with("\\ud") && escape.as_bytes().get(3).is_some_and(|digit| *digit > b'7');
+        let length = if lone { 6 } else { 2 };
+        out.push_str(if lone { "\\ufffd" } else { &escape[..length] });
+        rest = &escape[length..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
 /// Turns the source of `path` into plain JavaScript, keeping every line and column.
 ///
 /// The one place where a dialect with types would be stripped; JavaScript passes as it is.
 fn strip(_path: &Path, source: String) -> String {
     source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::well_formed;
+
+    #[test]
+    fn only_lone_halves_of_pairs_are_replaced() {
+        assert_eq!(well_formed(r#""a\ud800 \\ud800 \u00e9 \\\udfff""#), r#""a\ufffd \\ud800 \u00e9 \\\ufffd""#);
+        assert_eq!(well_formed(r#""plain""#), r#""plain""#);
+    }
 }

@@ -47,6 +47,7 @@ const BUILTINS: &[(&str, &str)] = &[
     ("path/win32", "module.exports = require('path').win32;"),
     ("process", include_str!("builtins/process.js")),
     ("querystring", include_str!("builtins/querystring.js")),
+    ("settle", include_str!("builtins/settle.js")),
     ("string_decoder", include_str!("builtins/string_decoder.js")),
     ("structured_clone", include_str!("builtins/structured_clone.js")),
     ("abort", include_str!("builtins/abort.js")),
@@ -94,7 +95,7 @@ const UNAVAILABLE: &[&str] = &[
 ];
 
 /// Helpers of ours in the table above that no file may require.
-const PRIVATE: &[&str] = &["abort", "dotenv", "dotenv/config", "inspect", "structured_clone", "unavailable"];
+const PRIVATE: &[&str] = &["abort", "dotenv", "dotenv/config", "inspect", "settle", "structured_clone", "unavailable"];
 
 /// Whether a specifier without `node:` names a builtin of Node.
 pub(super) fn is_builtin(name: &str) -> bool {
@@ -260,7 +261,18 @@ pub(super) fn require_module<'js>(ctx: &Ctx<'js>, path: &str) -> Result<Value<'j
     let bridge = Module::declare(ctx.clone(), name, format!("export * as namespace from {specifier};"))?;
     let (bridge, done) = bridge.eval()?;
     match done.state() {
-        PromiseState::Resolved => bridge.get("namespace"),
+        PromiseState::Resolved => {
+            let namespace: Object = bridge.get("namespace")?;
+            if !namespace.contains_key("default")? || namespace.contains_key("__esModule")? {
+                return Ok(namespace.into_value());
+            }
+            // As Node does for what was compiled from ES modules and looks for this mark.
+            let text = format!(
+                "export * from {specifier}; export {{ default }} from {specifier}; export const __esModule = true;"
+            );
+            let (marked, _) = Module::declare(ctx.clone(), format!("{INTERNAL}:marked:{path}"), text)?.eval()?;
+            Ok(marked.namespace()?.into_value())
+        }
         PromiseState::Rejected => done.result().unwrap_or(Err(rquickjs::Error::Unknown)),
         PromiseState::Pending => Err(super::natives::coded(
             ctx,

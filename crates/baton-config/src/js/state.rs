@@ -53,6 +53,7 @@ pub(super) struct Traces {
     pub(super) inputs: Vec<PathBuf>,
     pub(super) absent: Vec<PathBuf>,
     pub(super) directories: Vec<PathBuf>,
+    pub(super) effects: Vec<String>,
 }
 
 impl State {
@@ -153,6 +154,7 @@ impl State {
             inputs: list(&self.inputs),
             absent: list(&self.absent),
             directories: list(&self.directories),
+            effects: self.effects.take(),
         }
     }
 }

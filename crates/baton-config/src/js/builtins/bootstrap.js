@@ -171,34 +171,12 @@
     lazyGlobal(name, 'unavailable', (unavailable) => unavailable.call(name));
   }
 
-  const isThenable = (value) => value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
-  const isClass = (value) => /^class\b/.test(Function.prototype.toString.call(value));
-
-  // Awaits promises and calls functions, in the export and in the places where apps are looked for. Anything else
-  // stays the object it is, so that getters and `toJSON` mean what they mean in Node.
-  async function settle(value, depth) {
-    for (let rounds = 0; rounds < 8; rounds++) {
-      if (isThenable(value)) value = await value;
-      else if (typeof value === 'function' && !isClass(value) && value.apps === undefined) value = value(native.environment());
-      else break;
-    }
-    if (depth === 0 || value === null || typeof value !== 'object' || Array.isArray(value)) return value;
-    let copy;
-    for (const key of ['default', 'apps', 'pm2']) {
-      const before = value[key];
-      if (typeof before !== 'object' && typeof before !== 'function') continue;
-      const after = await settle(before, depth - 1);
-      if (after !== before) (copy ??= { ...value })[key] = after;
-    }
-    return copy ?? value;
-  }
-
   async function run(file, expression) {
     let value;
     if (expression !== undefined) value = native.expression(file, expression);
     else if (native.format(file, native.readSource(file)) === 'module') value = await import(file);
     else value = loadFile(file).exports;
-    return JSON.stringify(await settle(value, 3));
+    return JSON.stringify(await requireBuiltin('settle')(value, native.environment()));
   }
 
   function load(name) {

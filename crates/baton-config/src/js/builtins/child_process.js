@@ -18,6 +18,7 @@ function spawnSync(file, args, options) {
       cwd: options.cwd === undefined ? undefined : options.cwd.href ? require('url').fileURLToPath(options.cwd) : String(options.cwd),
       env: Object.keys(env).filter((name) => env[name] !== undefined).map((name) => [name, String(env[name])]),
       input: input && native.binary(input), timeout: options.timeout,
+      killSignal: signals[options.killSignal] ?? options.killSignal ?? signals.SIGTERM,
     });
   } catch (error) {
     if (!error.code) throw error;

@@ -1,28 +1,32 @@
+// Plain functions, no private methods: older packages inherit without calling the constructor of the class.
+function listenersOf(emitter, name) {
+  emitter._events ??= Object.create(null);
+  return (emitter._events[name] ??= []);
+}
+
+function add(emitter, name, run, place) {
+  if (typeof run !== 'function') throw Object.assign(new TypeError('The "listener" argument must be of type function.'), { code: 'ERR_INVALID_ARG_TYPE' });
+  if (emitter._events?.newListener) emitter.emit('newListener', name, run.listener ?? run);
+  listenersOf(emitter, name)[place](run);
+  return emitter;
+}
+
+function onceOnly(emitter, name, run) {
+  const wrapper = (...args) => {
+    emitter.off(name, wrapper);
+    return run.apply(emitter, args);
+  };
+  wrapper.listener = run;
+  return wrapper;
+}
+
 class EventEmitter {
-  #listeners(name) {
-    this._events ??= Object.create(null);
-    return (this._events[name] ??= []);
-  }
-  on(name, run) { return this.#add(name, run, false); }
-  prependListener(name, run) { return this.#add(name, run, true); }
-  #add(name, run, first) {
-    if (typeof run !== 'function') throw Object.assign(new TypeError('The "listener" argument must be of type function.'), { code: 'ERR_INVALID_ARG_TYPE' });
-    if (this._events?.newListener) this.emit('newListener', name, run.listener ?? run);
-    this.#listeners(name)[first ? 'unshift' : 'push'](run);
-    return this;
-  }
-  #onceWrapper(name, run) {
-    const wrapper = (...args) => {
-      this.off(name, wrapper);
-      return run.apply(this, args);
-    };
-    wrapper.listener = run;
-    return wrapper;
-  }
-  once(name, run) { return this.on(name, this.#onceWrapper(name, run)); }
-  prependOnceListener(name, run) { return this.prependListener(name, this.#onceWrapper(name, run)); }
+  on(name, run) { return add(this, name, run, 'push'); }
+  prependListener(name, run) { return add(this, name, run, 'unshift'); }
+  once(name, run) { return this.on(name, onceOnly(this, name, run)); }
+  prependOnceListener(name, run) { return this.prependListener(name, onceOnly(this, name, run)); }
   off(name, run) {
-    const list = this.#listeners(name);
+    const list = listenersOf(this, name);
     const at = list.findLastIndex((known) => known === run || known.listener === run);
     if (at === -1) return this;
     this._events[name] = list.toSpliced(at, 1);

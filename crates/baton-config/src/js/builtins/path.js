@@ -62,8 +62,8 @@ function dirname(text) {
   if (text === '') return '.';
   const short = withoutTrailingSlashes(text);
   const at = short.lastIndexOf('/');
-  if (at === -1) return text[0] === '/' ? '/' : '.';
-  return withoutTrailingSlashes(short.slice(0, at)) || '/';
+  if (at <= 0) return text[0] === '/' ? '/' : '.';
+  return at === 1 && text[0] === '/' ? '//' : short.slice(0, at);
 }
 
 function basename(text, suffix) {
@@ -72,6 +72,7 @@ function basename(text, suffix) {
   const base = short.slice(short.lastIndexOf('/') + 1);
   if (suffix === undefined) return base;
   check(suffix, 'suffix');
+  if (suffix === text) return '';
   return base !== suffix && base.endsWith(suffix) ? base.slice(0, base.length - suffix.length) : base;
 }
 

@@ -1,4 +1,4 @@
-const escape = (text) => encodeURIComponent(text).replace(/'/g, '%27');
+const escape = (text) => encodeURIComponent(text);
 const unescape = (text) => {
   try { return decodeURIComponent(text); } catch { return text; }
 };

@@ -53,7 +53,7 @@ function parse(input, base) {
   const text = input.replace(/^[\x00-\x20]+|[\x00-\x20]+$/g, '').replace(/[\t\n\r]/g, '');
   const [, beforeHash, hash] = /^([^#]*)(#[\s\S]*)?$/.exec(text);
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(beforeHash);
-  const record = { protocol: '', username: '', password: '', hostname: '', port: '', pathname: '', search: '', hash: hash && hash !== '#' ? escapeHash(hash) : '', opaque: false };
+  const record = { protocol: '', username: '', password: '', hostname: '', port: '', pathname: '', search: '', hash: hash ? escapeHash(hash) : '', opaque: false };
   let rest = beforeHash;
   const sameSpecial = scheme && base && special(base.protocol) && scheme[0].toLowerCase() === base.protocol && !/^[a-z0-9+.-]+:[\\/]/i.test(beforeHash);
   if (scheme) {
@@ -68,7 +68,7 @@ function parse(input, base) {
   const question = rest.indexOf('?');
   if (question !== -1) {
     const query = rest.slice(question + 1);
-    record.search = query ? `?${escapeQuery(query, isSpecial)}` : '';
+    record.search = `?${escapeQuery(query, isSpecial)}`;
     rest = rest.slice(0, question);
   }
   if (isSpecial) rest = rest.replaceAll('\\', '/');
@@ -221,7 +221,7 @@ class URL {
   }
   get pathname() { return this.#record.pathname; }
   set pathname(text) { this.#record.pathname = simplify(escapePath(String(text).startsWith('/') ? String(text) : `/${text}`)); }
-  get search() { return this.#record.search; }
+  get search() { return this.#record.search === '?' ? '' : this.#record.search; }
   set search(text) {
     const query = String(text).replace(/^\?/, '');
     this.#record.search = query ? `?${escapeQuery(query, special(this.protocol))}` : '';
@@ -234,7 +234,7 @@ class URL {
     });
     return this.#params;
   }
-  get hash() { return this.#record.hash; }
+  get hash() { return this.#record.hash === '#' ? '' : this.#record.hash; }
   set hash(text) {
     const fragment = String(text).replace(/^#/, '');
     this.#record.hash = fragment ? `#${escapeHash(fragment)}` : '';

@@ -39,23 +39,25 @@ pub(super) fn define<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>
 pub(in super::super) fn kill_running(child: &RunningChild) {
     let running = child.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pid) = *running {
-        kill_group(pid);
+        signal_group(pid, Signal::KILL);
     }
 }
 
-fn kill_group(pid: u32) {
+fn signal_group(pid: u32, signal: Signal) {
     // The leader is not reaped before it leaves `RunningChild`, so the number cannot be a stranger's.
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _already_gone = kill_process_group(pid, Signal::KILL);
+        let _already_gone = kill_process_group(pid, signal);
     }
 }
 
-struct Outcome {
+/// How a command ended.
+pub(in super::super) struct Outcome {
     pid: u32,
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    timed_out: bool,
+    pub(in super::super) status: ExitStatus,
+    pub(in super::super) stdout: Vec<u8>,
+    pub(in super::super) stderr: Vec<u8>,
+    /// It was ended at the deadline.
+    pub(in super::super) timed_out: bool,
 }
 
 impl Outcome {
@@ -85,10 +87,11 @@ fn run(request: &Object<'_>, file: &str, state: &State) -> Result<std::io::Resul
     let input: Option<String> = request.get("input")?;
     let timeout: Option<f64> = request.get("timeout")?;
     let cwd = cwd.map_or_else(|| state.cwd(), |cwd| state.absolute(&cwd));
-    let deadline = match timeout.filter(|timeout| *timeout > 0.0) {
-        Some(timeout) => state.deadline.min(Instant::now() + Duration::from_secs_f64(timeout / 1000.0)),
-        None => state.deadline,
-    };
+    let signal: i32 = request.get("killSignal")?;
+    let timeout = timeout.filter(|timeout| *timeout > 0.0 && *timeout < 1e12).map(|timeout| Timeout {
+        at: Instant::now() + Duration::from_secs_f64(timeout / 1000.0),
+        signal: Signal::from_named_raw(signal).unwrap_or(Signal::TERM),
+    });
 
     #[expect(clippy::disallowed_methods, reason = "a process file's own execSync: it is no app")]
     let mut command = Command::new(file);
@@ -108,13 +111,24 @@ fn run(request: &Object<'_>, file: &str, state: &State) -> Result<std::io::Resul
         Err(error) => return Ok(Err(error)),
     };
     let input = input.map(|input| from_binary(&input));
-    Ok(supervise(child, input, deadline, &state.child))
+    let outcome = supervise(child, input, timeout, state.deadline, &state.child);
+    // Notes the end of the evaluation's own time now: what the file makes of a failed command no longer counts.
+    state.must_stop();
+    Ok(outcome)
 }
 
-/// Waits for the end of the child and of its output; ends its group at the deadline.
-fn supervise(
+/// The command's own time limit.
+pub(in super::super) struct Timeout {
+    at: Instant,
+    signal: Signal,
+}
+
+/// Waits for the end of the child and of its output. Its group gets the signal of `timeout` first and is ended at the
+/// deadline.
+pub(in super::super) fn supervise(
     mut child: Child,
     input: Option<Vec<u8>>,
+    mut timeout: Option<Timeout>,
     deadline: Instant,
     running: &RunningChild,
 ) -> std::io::Result<Outcome> {
@@ -123,25 +137,31 @@ fn supervise(
     set_running(Some(pid));
     let reports = watch(&mut child, input);
     let (mut stdout, mut stderr, mut timed_out) = (None, None, false);
-    let mut exited = false;
+    let (mut exited, mut ended) = (false, false);
     while !(exited && stdout.is_some() && stderr.is_some()) {
-        let report = if timed_out {
+        let until = timeout.as_ref().map_or(deadline, |timeout| timeout.at.min(deadline));
+        let report = if !ended {
+            reports.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+        } else if exited {
             // A process that left the group may still hold the pipes: what it writes is not waited for.
-            if exited {
-                break;
-            }
-            reports.recv().ok()
+            break;
         } else {
-            reports.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+            reports.recv().ok()
         };
         match report {
             Some(Report::Stdout(bytes)) => stdout = Some(bytes),
             Some(Report::Stderr(bytes)) => stderr = Some(bytes),
             Some(Report::Exited) => exited = true,
-            None if timed_out => break,
+            None if ended => break,
             None => {
                 timed_out = true;
-                kill_group(pid);
+                match timeout.take() {
+                    Some(timeout) if Instant::now() < deadline => signal_group(pid, timeout.signal),
+                    _ => {
+                        ended = true;
+                        signal_group(pid, Signal::KILL);
+                    }
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ use super::module;
 use super::resolve::{self, Asker, Target};
 use super::state::{State, Stop};
 
-pub(super) use child::kill_running;
+pub(super) use child::{Outcome, kill_running, supervise};
 
 /// The functions that `bootstrap.js` starts with.
 pub(super) fn core<'js>(ctx: &Ctx<'js>, state: &Rc<State>) -> Result<Object<'js>> {

@@ -1,0 +1,1 @@
+exports.apps = [{ name: 'broker', script: './broker' }];

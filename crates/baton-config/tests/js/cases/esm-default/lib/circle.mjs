@@ -1,0 +1,2 @@
+import { base } from './helper.mjs';
+export const other = () => base.watch.length;

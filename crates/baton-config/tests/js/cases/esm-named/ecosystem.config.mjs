@@ -1,0 +1,2 @@
+export const apps = [{ name: 'named', script: 'a.js' }];
+export const triggers = [], schedules = [];

@@ -1,0 +1,3 @@
+module.exports = async function config(env) {
+  return { apps: async () => [{ name: typeof env, script: 'a.js' }] };
+};

@@ -1,0 +1,17 @@
+import dual from '../packages/node_modules/dual/import.mjs';
+import { readFile } from 'fs/promises';
+import * as os from 'os';
+import process, { env } from 'node:process';
+import { setTimeout as wait } from 'timers/promises';
+import { EventEmitter, once } from 'events';
+import { Buffer } from 'buffer';
+import transpiled, { named } from './transpiled.cjs';
+import { passed } from './passing.cjs';
+const text = await readFile(new URL('./package.json', import.meta.url), 'utf8').catch((error) => error.code);
+await wait(1);
+const emitter = new EventEmitter();
+setTimeout(() => emitter.emit('go', 4), 1);
+const [value] = await once(emitter, 'go');
+const missing = await import('./nope.mjs').catch((error) => error.code);
+const [{ status }, { reason }] = await Promise.allSettled([Promise.resolve(1), Promise.reject(new TypeError('t'))]);
+export const apps = [{ name: 'esm', script: 'a.js', dual, text, value, missing, status, reason: reason.name, os: typeof os.default.cpus, env: process.env === env, buffer: Buffer.from('x').toString('hex'), transpiled, named, passed }];

@@ -1,0 +1,1 @@
+exports.passed = 'on';

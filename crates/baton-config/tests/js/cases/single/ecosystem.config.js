@@ -1,0 +1,2 @@
+const { name = 'fallback', version } = require('./package.json');
+module.exports = { name, script: '.', version };

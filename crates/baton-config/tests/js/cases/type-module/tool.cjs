@@ -1,0 +1,2 @@
+exports.helper = () => typeof require;
+module.exports.unused = 1;
