@@ -22,6 +22,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
+/// The environment variable by which members of a tree are known wherever they went.
+pub const MARK_VARIABLE: &str = "BATON_MARK";
+
 /// Names a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeKey {

@@ -9,7 +9,9 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
 
-const OURS: [&str; 4] = [GUARD_FD, READY_FD, NOFILE, OOM_SCORE_ADJ];
+/// Variables that are never passed on as they came. The mark is that of an app of another baton that this one was
+/// started from: whoever carries it is ended with that app.
+pub(super) const OURS: [&str; 5] = [GUARD_FD, READY_FD, NOFILE, OOM_SCORE_ADJ, crate::tree::MARK_VARIABLE];
 
 fn variable(name: &str, value: std::fmt::Arguments<'_>) -> CString {
     // Names and numbers hold no zero byte.

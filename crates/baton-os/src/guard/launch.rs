@@ -1,6 +1,7 @@
 //! How a client starts the guard, and with it the daemon.
 
-use super::{GUARD_FD, NOFILE, OOM_SCORE_ADJ, READY_FD, raw};
+use super::image::OURS;
+use super::{READY_FD, raw};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -44,7 +45,7 @@ pub fn launch_guard(home: &Path, log: &Path) -> io::Result<Readiness> {
     let argv = [c"baton".to_owned(), c"guard".to_owned(), c"--home".to_owned(), raw::c_string(home.as_os_str())];
     let ready = CString::new(format!("{READY_FD}={}", writer.as_raw_fd())).unwrap_or_default();
     // A client that runs inside an app of another baton may have inherited that one's variables.
-    let env = raw::environment(&[GUARD_FD, READY_FD, NOFILE, OOM_SCORE_ADJ], vec![ready]);
+    let env = raw::environment(&OURS, vec![ready]);
     let inherited = [writer.as_fd()];
     let descriptors = raw::Descriptors { null_input: true, output: Some(log.as_fd()), inherited: &inherited };
     raw::spawn_self(&argv, &env, &descriptors, raw::Session::New)?;

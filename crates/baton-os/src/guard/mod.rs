@@ -41,7 +41,8 @@ pub const GUARD_FD: &str = "BATON_GUARD_FD";
 pub const READY_FD: &str = "BATON_READY_FD";
 
 /// The environment variable with the limit of open files that apps are to get back, as `soft:hard`.
-pub const NOFILE: &str = "BATON_NOFILE";
+#[doc(no_inline)]
+pub use crate::limits::ORIGINAL_NOFILE as NOFILE;
 
 /// The environment variable with the OOM score adjustment that apps are to get back.
 pub const OOM_SCORE_ADJ: &str = "BATON_OOM_SCORE_ADJ";
