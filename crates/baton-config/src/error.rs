@@ -52,7 +52,7 @@ impl fmt::Display for Place {
 pub struct BadValue {
     /// Where.
     pub place: Place,
-    /// Which app.
+    /// Which app; empty for options that act on present apps.
     pub app: String,
     /// The key as written.
     pub key: String,
@@ -62,6 +62,14 @@ pub struct BadValue {
     pub expected: String,
     /// What to write.
     pub help: String,
+}
+
+impl BadValue {
+    fn message(&self) -> String {
+        let BadValue { place, app, key, value, expected, .. } = self;
+        let app = if app.is_empty() { String::new() } else { format!("{app}: ") };
+        format!("{place}: {app}`{key}: {value}` is not {expected}")
+    }
 }
 
 /// A process file that is a program, and failed.
@@ -158,7 +166,7 @@ pub enum ConfigError {
         app: String,
     },
     /// A value that does not fit its key.
-    #[error("{}: {}: `{}: {}` is not {}", .0.place, .0.app, .0.key, .0.value, .0.expected)]
+    #[error("{}", .0.message())]
     Value(Box<BadValue>),
     /// Two apps of one name that are not the same.
     #[error("two apps are called `{name}` and differ in {fields}: {first} and {second}")]

@@ -5,7 +5,7 @@ use super::{app, values};
 use crate::error::{ConfigError, Warning};
 use crate::options::Context;
 use crate::paths;
-use baton_core::spec::{AppSpec, FIELDS};
+use baton_core::spec::AppSpec;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -59,8 +59,5 @@ pub fn patch(raw: &Map<String, Value>, context: &Context<'_>) -> Result<BTreeMap
     let mut fields: BTreeMap<String, Value> = reset.chain(set).collect();
     // What is run in which mode was settled at the first start.
     fields.retain(|key, _| key != "exec_mode");
-    debug_assert!(
-        fields.keys().all(|key| crate::keys::find(key).is_some() || FIELDS.iter().any(|field| field.name == key))
-    );
     Ok(fields)
 }

@@ -64,7 +64,7 @@ pub(super) fn read(raw: &Map<String, Value>, context: &Context<'_>) -> Result<Va
     Ok(values)
 }
 
-/// How messages call the app: by its name, else its script, else its position.
+/// How messages call the app: by its name, else its script, else its position in the file.
 fn label(raw: &Map<String, Value>, context: &Context<'_>) -> String {
     let text = |key: &str| {
         let mut found =
@@ -73,6 +73,7 @@ fn label(raw: &Map<String, Value>, context: &Context<'_>) -> String {
     };
     match text("name").or_else(|| text("script")) {
         Some(name) => format!("app `{name}`"),
+        None if context.file.is_none() => String::new(),
         None => format!("app {}", context.index + 1),
     }
 }

@@ -1,0 +1,2 @@
+const names = null;
+module.exports = { apps: names.map((name) => ({ name })) };

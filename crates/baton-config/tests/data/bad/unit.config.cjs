@@ -1,0 +1,1 @@
+module.exports = [{ name: "api", script: "srv/server.js", instances: "abc" }];

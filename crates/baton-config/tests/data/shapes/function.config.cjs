@@ -1,0 +1,1 @@
+module.exports = async () => ({ default: { default: [{ script: "srv/server.js" }] } })
