@@ -121,6 +121,7 @@ pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session
         }
         Meant::Slots(selector) => return Err(Failure::Usage(format!("{} is no process file", selector.text))),
     };
+    session.pass_on(&loaded.console);
     for warning in &loaded.warnings {
         session.warn(&warning.to_string());
     }
@@ -226,7 +227,7 @@ pub(crate) fn patch_fields(raw: &Map<String, Value>, session: &Session) -> Resul
 pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session: &Session) -> Result<(), Failure> {
     let directory = session.directory()?;
     let mut meant: Vec<Meant> = words.iter().map(|text| target::meant(text, &directory)).collect();
-    meant.extend(file.config.iter().map(|path| Meant::File(baton_config::target::resolve(&directory, path))));
+    meant.extend(file.config.iter().map(|path| Meant::File(path.into())));
     let mut selectors = Vec::new();
     let mut names: Vec<String> = Vec::new();
     let mut any_file = false;

@@ -2,7 +2,7 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::kill::{Ends, greet};
+use super::kill::Ends;
 use super::session::{Session, unexpected};
 use crate::client::Client;
 use baton_core::proto::{Reply, Request};
@@ -32,7 +32,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         .into_string()
         .map_err(|path| Failure::Usage(format!("the path of the new executable is not UTF-8: {}", path.display())))?;
     let mut client = session.client()?;
-    let before = greet(&mut client)?;
+    let before = client.greeting().clone();
     let end = Ends::of_daemon(&before)?;
     match client.call(Request::Update { executable })? {
         Reply::Done => {}
@@ -41,7 +41,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     end.wait()?;
     // The guard starts the successor; connecting waits for it.
     let mut client = Client::connect_or_start(&session.home)?;
-    let after = greet(&mut client)?;
+    let after = client.greeting().clone();
     session.say(&format!(
         "Daemon {} (pid {}) was replaced by {} (pid {})",
         before.version, before.pid, after.version, after.pid

@@ -56,6 +56,7 @@ impl Failure {
             // PM2 calls "nothing there" a warning, though its exit code is that of an error.
             Failure::Refused(Refusal::Unknown(SelectError::Nothing)) => session.warn(&self.to_string()),
             Failure::Config(error) => {
+                session.pass_on(error.console());
                 session.error(&error.to_string());
                 if let Some(excerpt) = error.excerpt() {
                     session.complain(excerpt);

@@ -25,8 +25,16 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.client()?;
     match client.call(Request::Flush { targets })? {
         Reply::Files(files) => {
-            for file in files {
+            let daemon_log = session.home.daemon_log().to_string_lossy().into_owned();
+            let (own, apps): (Vec<String>, Vec<String>) = files.into_iter().partition(|file| *file == daemon_log);
+            for file in own {
                 session.say(&text::flushing(&file));
+            }
+            if !apps.is_empty() {
+                session.say("Flushing:");
+            }
+            for file in apps {
+                session.say(&file);
             }
         }
         Reply::Refused(Refusal::Unknown(error)) => session.warn(&error.to_string()),

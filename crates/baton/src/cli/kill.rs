@@ -3,9 +3,8 @@
 use super::act;
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, command, list, unexpected};
-use crate::client::Client;
-use baton_core::proto::{Action, Command, Greeting, List, PROTOCOL, Reply, Request};
+use super::session::{Session, command, list};
+use baton_core::proto::{Action, Command, Greeting, List};
 use baton_os::process::Process;
 use baton_pm2::text;
 use clap::Parser;
@@ -31,7 +30,6 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    let greeting = greet(&mut client)?;
     let instances = list(&mut client, List::default())?.instances;
     if instances.is_empty() {
         session.warn(text::NO_PROCESS);
@@ -39,24 +37,13 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
         let ids: Vec<_> = instances.iter().map(|view| view.id).collect();
         act::announce(Action::Delete, "all", &ids, session);
     }
-    let ends = Ends::of(&greeting)?;
+    let ends = Ends::of(client.greeting())?;
     let outcomes = command(&mut client, Command::Kill)?;
     act::tell(&outcomes, session);
     session.say(text::ALL_STOPPED);
     ends.wait()?;
     session.say(text::DAEMON_STOPPED);
     act::success(&outcomes)
-}
-
-/// Who the daemon is.
-///
-/// # Errors
-/// When it does not answer.
-pub(crate) fn greet(client: &mut Client) -> Result<Greeting, Failure> {
-    match client.call(Request::Hello { protocol: PROTOCOL })? {
-        Reply::Hello(greeting) => Ok(greeting),
-        other => Err(unexpected(other)),
-    }
 }
 
 /// The end of a daemon, and of its guard.

@@ -119,7 +119,7 @@ impl Verb {
 }
 
 /// Carries out a command line. The first word is the path that the program was called by.
-pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let called = words.next().map_or(CalledAs::Baton, |path| called_as(&path));
     let mut session = Session::new(called);
     match dispatch(words, &mut session) {

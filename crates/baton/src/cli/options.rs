@@ -159,7 +159,11 @@ fn argument(row: &'static CliOption) -> Arg {
     let field = row.key.and_then(Field::find);
     let doc = field.and_then(|field| field.doc.trim().lines().next()).unwrap_or_default().to_owned();
     let works = row.availability == Availability::Now || is_the_case(row);
-    let help = if row.long.starts_with("no-") { format!("Switch off: {doc}") } else { doc };
+    let help = match row.long {
+        "execute-command" => "Run independent processes (fork mode), also with several instances.".into(),
+        long if long.starts_with("no-") => format!("Switch off: {doc}"),
+        _ => doc,
+    };
     let mut argument = Arg::new(row.long).long(row.long).help(help).help_heading("The app").hide(!works);
     if let Some(short) = row.short {
         argument = argument.short(short);

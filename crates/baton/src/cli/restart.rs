@@ -40,7 +40,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.start.refuse_absent()?;
     args.app.refuse_absent()?;
     let directory = session.directory()?;
-    let forced = args.file.config.iter().map(|path| Meant::File(baton_config::target::resolve(&directory, path)));
+    let forced = args.file.config.iter().map(|path| Meant::File(path.into()));
     let mut files = Vec::new();
     let mut words: Vec<Selector> = Vec::new();
     for meant in forced.chain(args.targets.iter().map(|text| target::meant(text, &directory))) {

@@ -106,6 +106,13 @@ impl Session {
         }
     }
 
+    /// What a process file printed: on standard error, so that our own output stays what it is.
+    pub(crate) fn pass_on(&self, bytes: &[u8]) {
+        if !self.silent {
+            let _ = std::io::stderr().write_all(bytes);
+        }
+    }
+
     /// A `[PM2][WARN] ` line on standard error.
     pub(crate) fn warn(&self, text: &str) {
         self.complain(&text::prefixed(self.colour, text::PREFIX_WARN, text));

@@ -195,15 +195,11 @@ fn read_files<'a>(
     session: &'a Session,
 ) -> impl Iterator<Item = Result<Job, Failure>> + 'a {
     let load = move |meant| apps::load(&meant, &args.file, &args.app, session).map(Job::Define);
-    let forced = args
-        .file
-        .config
-        .iter()
-        .map(move |path| load(target::Meant::File(baton_config::target::resolve(directory, path))));
+    let forced = args.file.config.iter().map(move |path| load(target::Meant::File(path.into())));
     let named = args.targets.iter().map(move |text| match text.as_str() {
         "-" => load(target::Meant::Stdin),
         text => match classify(text, directory, false) {
-            Target::ProcessFile(path) => load(target::Meant::File(path)),
+            Target::ProcessFile(_) => load(target::Meant::File(text.into())),
             Target::CommandLine(_) | Target::Program(_) => Ok(Job::Launch(text.into())),
             Target::Word(word) => Ok(Job::Word(word)),
         },

@@ -7,7 +7,6 @@ use super::options::AppOptions;
 use super::session::Session;
 use super::start::StartOptions;
 use super::target::Meant;
-use baton_config::target;
 use clap::Parser;
 
 /// Make the apps of a process file run as it says: those that run are started again.
@@ -32,7 +31,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.app.refuse_absent()?;
     let source = match args.target.as_str() {
         "-" => Meant::Stdin,
-        text => Meant::File(target::resolve(&session.directory()?, text)),
+        text => Meant::File(text.into()),
     };
     let loaded = apps::load(&source, &args.file, &args.app, session)?;
     let mut client = session.client()?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What one word means to a verb that acts on present apps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
-    /// The apps of a process file, absolute; it may be missing.
+    /// The apps of a process file, as it was written; it may be missing.
     File(PathBuf),
     /// The apps of JSON on standard input.
     Stdin,
@@ -24,7 +24,7 @@ pub(crate) fn meant(text: &str, directory: &Path) -> Meant {
     }
     match target::classify(text, directory, false) {
         // A directory is named like the app in it more often than its process file is meant.
-        Target::ProcessFile(path) if !target::resolve(directory, text).is_dir() => Meant::File(path),
+        Target::ProcessFile(_) if !target::resolve(directory, text).is_dir() => Meant::File(text.into()),
         Target::ProcessFile(_) | Target::CommandLine(_) | Target::Program(_) | Target::Word(_) => {
             Meant::Slots(selector(text, directory))
         }
@@ -65,8 +65,8 @@ mod tests {
         std::fs::write(root.path().join("web/ecosystem.config.js"), "").unwrap();
         let slots = |text: &str| Meant::Slots(selector(text, root.path()));
         assert_eq!(meant("-", root.path()), Meant::Stdin);
-        assert_eq!(meant("missing.config.js", root.path()), Meant::File(root.path().join("missing.config.js")));
-        assert_eq!(meant("apps.json", root.path()), Meant::File(root.path().join("apps.json")));
+        assert_eq!(meant("missing.config.js", root.path()), Meant::File("missing.config.js".into()));
+        assert_eq!(meant("apps.json", root.path()), Meant::File("apps.json".into()));
         for text in ["all", "0", "/^api/", "web", "app.js", "node echo.js --a b"] {
             assert_eq!(meant(text, root.path()), slots(text), "{text}");
         }

@@ -19,6 +19,7 @@ use clap::Parser;
 use follow::{Follower, From};
 use render::{Form, Renderer};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use source::{Filter, Source, Stream, Streams};
@@ -226,28 +227,13 @@ impl View<'_> {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(failed(error.into())),
             }
-            // Its other end closes with the subscription: then only files are left to wait for.
-            if !ready[1].revents().is_empty() && rustix::io::read(&woken, &mut [0; 64]) == Ok(0) {
-                drop(ready);
-                return self.follow_files(follower, &mut out);
+            if !ready[1].revents().is_empty() {
+                rustix::io::read(&woken, &mut [0; 64]).map_err(|error| failed(error.into()))?;
             }
-            drop(ready);
             while let Ok(update) = updates.try_recv() {
                 self.take_in(update.change, &mut follower, &mut gone, began);
             }
             self.show(&mut out, |line| follower.read(line))?;
-        }
-    }
-
-    /// What is left to do when no daemon tells of new apps: it was ended, and its apps with it, or it will be back
-    /// with the same files.
-    fn follow_files(&mut self, mut follower: Follower, out: &mut StdoutLock<'_>) -> Result<(), Failure> {
-        loop {
-            match poll(&mut [PollFd::new(&follower, PollFlags::IN)], None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(Failure::system("following log files")(error.into())),
-            }
-            self.show(out, |line| follower.read(line))?;
         }
     }
 
@@ -306,24 +292,51 @@ impl View<'_> {
     }
 }
 
-/// Updates from the daemon, and a descriptor that is readable when there are some; it ends with the last of them. The
-/// subscription outlives a daemon that was replaced, and ends with one that was told to.
+/// Updates from the daemon, and a descriptor that is readable when there are some. The subscription outlives the
+/// daemon: when one is back on the home, it goes on. It never starts one, because it may have been ended on purpose.
 fn subscribe(client: Client, home: Home) -> io::Result<(Receiver<Update>, OwnedFd)> {
     let (sender, updates) = channel();
     let (woken, wake) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let returns = Returns::watch(&home)?;
     thread::Builder::new().name("updates".into()).spawn(move || {
-        let mut client = Some(client);
-        while let Some(connected) = client.take() {
-            let Ok(subscription) = connected.subscribe() else { return };
-            for update in subscription {
-                let Ok(update) = update else { break };
-                let ending = matches!(update.change, Change::Ending);
-                if sender.send(update).is_err() || rustix::io::write(&wake, b"!").is_err() || ending {
-                    return;
+        let mut connected = Some(client);
+        while let Some(client) = connected {
+            if let Ok(updates) = client.subscribe() {
+                for update in updates.map_while(Result::ok) {
+                    if sender.send(update).is_err() || rustix::io::write(&wake, b"!").is_err() {
+                        return;
+                    }
                 }
             }
-            client = Client::connect_or_start(&home).ok();
+            connected = returns.wait(&home);
         }
     })?;
     Ok((updates, woken))
+}
+
+/// Sees a daemon come back: its socket is renamed into its place when it answers.
+struct Returns {
+    inotify: OwnedFd,
+}
+
+impl Returns {
+    fn watch(home: &Home) -> io::Result<Returns> {
+        let inotify = inotify::init(CreateFlags::CLOEXEC)?;
+        inotify::add_watch(&inotify, home.root(), WatchFlags::MOVED_TO)?;
+        Ok(Returns { inotify })
+    }
+
+    /// The next daemon; `None` when the home can't be watched any more.
+    fn wait(&self, home: &Home) -> Option<Client> {
+        loop {
+            if let Ok(Some(client)) = Client::connect(home) {
+                return Some(client);
+            }
+            // Blocks until something was renamed; which file it was, the next look tells.
+            match rustix::io::read(&self.inotify, &mut [0; 4096]) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return None,
+            }
+        }
+    }
 }
