@@ -286,3 +286,31 @@ fn equal_wishes_have_equal_fingerprints_whatever_their_spelling() {
     let none = Environment::new();
     assert_ne!(one.apps[0].env, none);
 }
+
+/// The example projects, as a user calls them: the apps of each, and nothing in them that is not understood.
+#[test]
+fn the_example_projects_load() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").canonicalize().expect("examples");
+    for (file, names) in [
+        ("workspace/ecosystem.config.cjs", "server client"),
+        ("workspace/ecosystem.proxy.config.cjs", "proxy server"),
+        ("workspace/ecosystem.production.config.cjs", "proxy server worker queue"),
+        (
+            "runbook/pm2/ecosystem.dev.config.cjs",
+            "orchestrator agent-scaffold agent-validation agent-e2e agent-integration agent-deployment",
+        ),
+        (
+            "agents/ecosystem.config.js",
+            "duck_indexer duck_cephalon duck_embedder duck_voice duck_attachment_indexer duck_attachment_embedder chromadb tts \
+             stt file-watcher vision",
+        ),
+    ] {
+        let path = examples.join(file);
+        let from = path.parent().expect("a directory").to_owned();
+        let found = load(&path, &LoadOptions { caller_cwd: from, ..options() })
+            .unwrap_or_else(|wrong| panic!("{file}: {wrong}"));
+        assert_eq!(found.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(" "), names, "{file}");
+        assert!(found.apps.iter().all(|app| Path::new(&app.cwd).is_dir()), "{file}");
+        assert!(messages(&found).iter().all(|text| !text.contains("unknown key") && !text.contains("cwd")), "{file}");
+    }
+}

@@ -53,7 +53,8 @@ pub(super) fn find(script: &str, cwd: &Path, context: &Context<'_>) -> Found {
 /// reason while the other apps of the file run.
 pub(super) fn program(values: &mut Values, cwd: &Path, context: &Context<'_>) -> Result<Program, ConfigError> {
     let Some(script) = values.text("script").map(str::to_owned) else {
-        return Err(ConfigError::NoScript { place: values.place.clone(), app: values.label.clone() });
+        let app = if values.label.is_empty() { "the app".into() } else { values.label.clone() };
+        return Err(ConfigError::NoScript { place: values.place.clone(), app });
     };
     let environment = &context.options.caller_env;
     let mut program = Program {
