@@ -13,7 +13,7 @@
 //! `batch_pipe` and `descriptors` return `io::Result`, because duplicating a descriptor can fail.
 
 mod batch;
-mod date;
+pub mod date;
 mod format;
 mod pump;
 mod raw;
@@ -23,8 +23,9 @@ mod slot;
 mod thread;
 
 #[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
 mod tests;
 
-pub use date::{DateFormat, iso};
 pub use route::{Channel, Format, LogOptions, LogReport, Route, Stream, StreamKey};
 pub use thread::LogThread;
