@@ -27,6 +27,6 @@ pub mod words;
 mod yaml;
 
 pub use error::{ConfigError, Place, Position, Warning};
-pub use js::Limits;
+pub use js::{Limits, Loader};
 pub use load::{Loaded, load, load_stdin_json};
-pub use options::{CliOverrides, Context, LoadOptions, Loader};
+pub use options::{CliOverrides, Context, LoadOptions};

@@ -129,8 +129,9 @@ fn evaluate(path: &Path, source: Source, options: &LoadOptions) -> Result<Export
         argv: Vec::new(),
         limits: options.limits,
     };
-    let done = js::evaluate(path, source, &js_options).map_err(|failed| failure(path, failed))?;
-    Ok(Export { root: done.value, inputs: done.inputs, console: done.console, text: None, notes: Vec::new() })
+    let done = js::load(options.loader, path, source, &js_options).map_err(|failed| failure(path, failed))?;
+    let notes = done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))).into_iter().collect();
+    Ok(Export { root: done.value, inputs: done.inputs, console: done.console, text: None, notes })
 }
 
 fn failure(path: &Path, failed: JsError) -> ConfigError {

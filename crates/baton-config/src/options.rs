@@ -1,21 +1,9 @@
 //! What the caller tells the loader.
 
-use crate::js::Limits;
+use crate::js::{Limits, Loader};
 use baton_core::spec::Environment;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
-
-/// Which JavaScript runs a process file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Loader {
-    /// The engine in this program.
-    Embedded,
-    /// The `node` on PATH.
-    Node,
-    /// The engine in this program; `node` when something was missing that only Node has.
-    #[default]
-    Auto,
-}
 
 /// Options of the command line that act on the apps of a process file.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -312,3 +312,17 @@ fn without_node_the_missing_call_is_the_error() {
     assert!(project.load(Loader::Auto).unwrap_err().to_string().starts_with("zlib.gzipSync is not available"));
     assert_eq!(project.load(Loader::Node).unwrap_err().to_string(), "node: not found on PATH");
 }
+
+#[test]
+fn a_whole_load_says_when_node_evaluated_the_file() {
+    let project = Project::new("require('zlib').gzipSync('x');").fake_node();
+    let options = baton_config::LoadOptions {
+        caller_env: project.options.env.clone(),
+        caller_cwd: project.options.cwd.clone(),
+        limits: project.options.limits,
+        ..baton_config::LoadOptions::default()
+    };
+    let loaded = baton_config::load(Path::new("ecosystem.config.js"), &options).unwrap();
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|warning| warning.contains("evaluated by Node: zlib.gzipSync")), "{warnings:?}");
+}
