@@ -2,12 +2,17 @@
 
 use baton_core::spec::Environment;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 /// The caller's user name: from the user database, else from `USER`.
 pub(crate) fn name(environment: &Environment) -> String {
-    let own = std::fs::metadata("/proc/self").ok().map(|meta| meta.uid());
-    let known = own.and_then(|uid| find(&std::fs::read_to_string("/etc/passwd").ok()?, uid));
-    known.or_else(|| environment.get("USER").cloned()).unwrap_or_default()
+    // A process file may hold hundreds of apps, all of the same caller.
+    static KNOWN: OnceLock<Option<String>> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| {
+        let uid = std::fs::metadata("/proc/self").ok()?.uid();
+        find(&std::fs::read_to_string("/etc/passwd").ok()?, uid)
+    });
+    known.clone().or_else(|| environment.get("USER").cloned()).unwrap_or_default()
 }
 
 fn find(database: &str, uid: u32) -> Option<String> {

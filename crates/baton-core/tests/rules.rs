@@ -1,11 +1,14 @@
 //! The rules, one by one: what follows an exit, which slots a word means, which files a slot has, what a change needs.
 
 use baton_core::policy::after_exit;
+use baton_core::proto::{Action, Command, Patch, Wait};
 use baton_core::select::{SelectError, Selector};
 use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
-use baton_core::units::{InstanceId, Instant, Millis, WallTime};
+use baton_core::step::{Event, step};
+use baton_core::units::{InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Cause, Directories, Exit, Instance, InstanceFiles, Signal, Then, World};
 use proptest::prelude::*;
+use serde_json::json;
 use std::sync::Arc;
 
 const NOW: Instant = Instant(1_000_000);
@@ -228,4 +231,22 @@ proptest! {
         let delay = after_exit(&instance, Exit::Code(1), Millis(uptime), NOW).last_delay;
         prop_assert!(delay == Millis(first) || (delay <= Millis(15_000) && delay >= Millis(last.min(15_000))));
     }
+}
+
+#[test]
+fn a_patch_reaches_the_keys_that_are_only_kept() {
+    let mut world = world();
+    let reset = |world: &mut World, fields: serde_json::Value| {
+        let patch = Patch { fields: serde_json::from_value(fields).expect("a map"), base_env: None };
+        let command =
+            Command::Act { action: Action::Reset, targets: vec![Selector::new("db")], patch, wait: Wait::default() };
+        step(world, Now::default(), Event::Command { op: OpId(1), command });
+        Arc::clone(&world.instances[&InstanceId(3)].spec)
+    };
+    let spec = reset(&mut world, json!({"max_memory_restart": 1024, "cron_restart": "0 3 * * *", "max_restarts": 4}));
+    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cron_restart", "max_memory_restart"]);
+    assert_eq!(spec.max_restarts, Some(4));
+    let spec = reset(&mut world, json!({"max_memory_restart": null, "max_restarts": null}));
+    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cron_restart"]);
+    assert_eq!(spec.max_restarts, None);
 }

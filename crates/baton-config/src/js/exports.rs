@@ -77,7 +77,7 @@ fn flatten(list: Vec<Value>, depth: u32) -> Result<Vec<Value>, ShapeError> {
 
 /// Whether an object is an app by itself: it says what to run.
 fn is_app(object: &Map<String, Value>) -> bool {
-    ["script", "exec", "cmd"].iter().any(|key| object.contains_key(*key))
+    ["script", "exec", "cmd", "command"].iter().any(|key| object.contains_key(*key))
 }
 
 fn kind(value: &Value) -> &'static str {
