@@ -13,7 +13,7 @@ pub const ORIGINAL_NOFILE: &str = "BATON_ORIGINAL_NOFILE";
 pub fn raise_nofile() -> Option<(u64, u64)> {
     let current = getrlimit(Resource::Nofile);
     let pair = (current.current.unwrap_or(u64::MAX), current.maximum.unwrap_or(u64::MAX));
-    let inherited = std::env::var(ORIGINAL_NOFILE).ok().and_then(|text| parse(&text));
+    let inherited = original();
     if pair.0 == pair.1 {
         return inherited;
     }
@@ -22,6 +22,11 @@ pub fn raise_nofile() -> Option<(u64, u64)> {
         // An unlimited hard limit may lie beyond what the kernel grants; we keep what we have.
         Err(_) => inherited,
     }
+}
+
+/// The limit that [`ORIGINAL_NOFILE`] in our environment tells: (soft, hard).
+pub(crate) fn original() -> Option<(u64, u64)> {
+    std::env::var(ORIGINAL_NOFILE).ok().and_then(|text| parse(&text))
 }
 
 /// The value of [`ORIGINAL_NOFILE`] for a process that inherits our raised limit.

@@ -3,6 +3,7 @@
 use super::table::{CAPACITY, Facts, Table};
 use super::wire::Name;
 use super::{GUARD_FD, NOFILE, OOM_SCORE_ADJ, READY_FD, raw};
+use crate::limits;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, CString};
@@ -29,8 +30,8 @@ pub(super) fn start_daemon(
     if let Some(ready) = ready {
         ours.push(variable(READY_FD, format_args!("{}", ready.as_raw_fd())));
     }
-    if let Some((soft, hard)) = facts.nofile {
-        ours.push(variable(NOFILE, format_args!("{soft}:{hard}")));
+    if let Some(pair) = facts.nofile {
+        ours.push(variable(NOFILE, format_args!("{}", limits::to_variable(pair))));
     }
     if let Some(adjustment) = facts.oom_score_adj {
         ours.push(variable(OOM_SCORE_ADJ, format_args!("{adjustment}")));
@@ -82,12 +83,8 @@ pub fn takeover(held: Vec<(String, OwnedFd)>, home: &Path) -> io::Error {
             raw::log(format_args!("no place for {name}"));
         }
     }
-    let pair = |text: &str| {
-        let (soft, hard) = text.split_once(':')?;
-        Some((soft.parse().ok()?, hard.parse().ok()?))
-    };
     let facts = Facts {
-        nofile: std::env::var(NOFILE).ok().as_deref().and_then(pair),
+        nofile: limits::original(),
         oom_score_adj: std::env::var(OOM_SCORE_ADJ).ok().and_then(|text| text.parse().ok()),
         previous: None,
     };

@@ -9,7 +9,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::CString;
 use std::ops::ControlFlow;
 
@@ -120,7 +120,7 @@ fn prepare() -> Result<Guard, &'static str> {
     }
     let (table, mut facts) = loaded.flatten().unwrap_or_else(|| (Table::new(CAPACITY), Facts::default()));
     if resume.is_none() {
-        facts.nofile = raise_nofile();
+        facts.nofile = crate::limits::raise_nofile();
         facts.oom_score_adj = lower_oom_score();
     }
     Ok(Guard {
@@ -136,14 +136,6 @@ fn prepare() -> Result<Guard, &'static str> {
         end_asked: false,
         update: None,
     })
-}
-
-/// Raises the soft limit of open files to the hard one; the pair it had before.
-fn raise_nofile() -> Option<(u64, u64)> {
-    let limit = getrlimit(Resource::Nofile);
-    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).ok()?;
-    Some((soft, hard))
 }
 
 /// Makes it unlikely that the kernel ends us for memory, where that is permitted; the adjustment there was before.
