@@ -353,12 +353,10 @@ pub(crate) fn a_serving_guard_does_not_grow() {
     };
     let mut serve = |rounds: u32| {
         for _ in 0..rounds {
-            let app = daemon.tell("ended-app 0");
             assert_eq!(daemon.tell("hold-many 0 100"), "ok");
             let names: Vec<String> = (0..100).map(|n| format!("n{n}")).collect();
             assert_eq!(daemon.tell("take").split(' ').count(), 100);
             assert_eq!(daemon.tell(&format!("release {}", names.join(" "))), "ok");
-            daemon.tell(&format!("consume {app}"));
         }
     };
     serve(3);
