@@ -45,10 +45,11 @@ const TESTS: &[Test] = tests![
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("guard") => baton_os::guard::main(),
-        Some("daemon") => daemon::main(arguments[2].as_ref()),
-        Some("app") => daemon::app(arguments[1].as_ref(), &arguments[2]),
+    // One word alone is the filter of somebody who runs `cargo test guard`.
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["guard", "--home", ..] => baton_os::guard::main(),
+        ["daemon", "--home", home] => daemon::main(home.as_ref()),
+        ["app", fifo, code] => daemon::app(fifo.as_ref(), code),
         _ => {}
     }
     // What nextest and cargo ask of any test binary.
