@@ -263,6 +263,9 @@ pub(super) fn require_module<'js>(ctx: &Ctx<'js>, path: &str) -> Result<Value<'j
     match done.state() {
         PromiseState::Resolved => {
             let namespace: Object = bridge.get("namespace")?;
+            if namespace.contains_key("module.exports")? {
+                return namespace.get("module.exports");
+            }
             if !namespace.contains_key("default")? || namespace.contains_key("__esModule")? {
                 return Ok(namespace.into_value());
             }

@@ -1,0 +1,2 @@
+const whole = { named: 'module.exports' };
+export { whole as 'module.exports' };
