@@ -3,12 +3,11 @@
 use super::common::Common;
 use super::failure::Failure;
 use super::logs::tail::last_lines;
-use super::session::{Session, list, package_version};
+use super::session::{Session, list};
 use super::target;
 use baton_core::proto::{List, Refusal};
 use baton_core::world::InstanceView;
 use baton_pm2::describe::{self, DescribeOptions};
-use baton_pm2::record::Host;
 use baton_pm2::text;
 use clap::Parser;
 use std::fs::File;
@@ -42,7 +41,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let local = session.environment();
     let options = DescribeOptions {
         colour: session.colour,
-        host: Host { home: &home, version: &package_version },
+        host: session.host(&home),
         local: Some(&local),
         program: session.called.program(),
     };

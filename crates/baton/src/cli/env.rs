@@ -2,10 +2,10 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, list, package_version};
+use super::session::{Session, list};
 use baton_core::proto::List;
 use baton_core::units::InstanceId;
-use baton_pm2::record::{self, Host};
+use baton_pm2::record;
 use baton_pm2::text;
 use clap::Parser;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         return Err(Failure::Usage(text::no_module_with_id(&args.id)));
     };
     let home = session.home.root().to_string_lossy();
-    let record = record::pm2_env(view, Host { home: &home, version: &package_version });
+    let record = record::pm2_env(view, session.host(&home));
     for line in text::env_lines(&record) {
         session.line(&line);
     }

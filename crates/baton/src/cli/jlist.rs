@@ -2,9 +2,9 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, list, package_version};
+use super::session::{Session, list};
 use baton_core::proto::List;
-use baton_pm2::record::{self, Host};
+use baton_pm2::record;
 use clap::Parser;
 
 /// Show the process list as JSON, with PM2's fields.
@@ -28,5 +28,5 @@ pub(crate) fn json(session: &Session) -> Result<String, Failure> {
     let mut client = session.quiet_client()?;
     let listing = list(&mut client, List { whole: true, metrics: true, ..List::default() })?;
     let home = session.home.root().to_string_lossy();
-    Ok(record::jlist(&listing.instances, Host { home: &home, version: &package_version }))
+    Ok(record::jlist(&listing.instances, session.host(&home)))
 }

@@ -48,6 +48,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if !args.watch {
         return show(&args, &mut client, session);
     }
+    baton_os::interrupt::is_success().map_err(Failure::system("Ctrl-C"))?;
     let updates = Client::connect_or_start(&session.home)?.subscribe()?;
     for update in updates {
         if matches!(update?.change, Change::Ending) {

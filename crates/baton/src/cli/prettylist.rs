@@ -2,10 +2,10 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, list, package_version};
+use super::session::{Session, list};
 use baton_core::proto::List;
 use baton_pm2::inspect;
-use baton_pm2::record::{self, Host};
+use baton_pm2::record;
 use clap::Parser;
 
 /// Show the process list in the notation of Node.
@@ -20,7 +20,7 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.quiet_client()?;
     let listing = list(&mut client, List { whole: true, metrics: true, ..List::default() })?;
     let home = session.home.root().to_string_lossy();
-    let value = record::list(&listing.instances, Host { home: &home, version: &package_version });
+    let value = record::list(&listing.instances, session.host(&home));
     session.data(format!("{}\n", inspect::render(&value)).as_bytes());
     Ok(())
 }

@@ -6,11 +6,14 @@ use crate::client::Client;
 use crate::home::Home;
 use baton_core::proto::{Command, List, Listing, Outcome, Reply, Request};
 use baton_core::spec::Environment;
+use baton_pm2::record::Host;
 use baton_pm2::style::Colour;
 use baton_pm2::table::{self, Sort, TableOptions, UNKNOWN_WIDTH};
 use baton_pm2::{environment, text, version};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How the program was called: PM2's name changes the home and a few habits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +34,10 @@ impl CalledAs {
     }
 }
 
+/// Tells the version of the package that a script belongs to.
+type Versions = dyn Fn(&str) -> Option<String>;
+
 /// One invocation.
-#[derive(Debug)]
 pub(crate) struct Session {
     /// Where everything lives.
     pub(crate) home: Home,
@@ -44,13 +49,21 @@ pub(crate) struct Session {
     pub(crate) colour: Colour,
     /// Import the apps of a PM2 daemon that holds the home.
     pub(crate) take_over: bool,
+    versions: Box<Versions>,
 }
 
 impl Session {
     /// Reads the surroundings.
     pub(crate) fn new(called: CalledAs) -> Session {
         let silent = std::env::var_os("PM2_SILENT").is_some_and(|value| !value.is_empty());
-        Session { home: Home::find(called == CalledAs::Pm2), called, silent, colour: wants_colour(), take_over: false }
+        Session {
+            home: Home::find(called == CalledAs::Pm2),
+            called,
+            silent,
+            colour: wants_colour(),
+            take_over: false,
+            versions: Box::new(package_versions()),
+        }
     }
 
     /// Takes over the options that every verb has.
@@ -202,14 +215,24 @@ impl Session {
     }
 
     /// How the table is to look.
-    pub(crate) fn table_options(&self, sort: Sort) -> TableOptions<'static> {
-        TableOptions { width: self.width(), colour: self.colour, sort, version: &package_version }
+    pub(crate) fn table_options(&self, sort: Sort) -> TableOptions<'_> {
+        TableOptions { width: self.width(), colour: self.colour, sort, version: &*self.versions }
+    }
+
+    /// What a record says that only the file system knows. `home` is the path of the home as text.
+    pub(crate) fn host<'a>(&'a self, home: &'a str) -> Host<'a> {
+        Host { home, version: &*self.versions }
     }
 }
 
-/// Version of the package that a script belongs to.
-pub(crate) fn package_version(script: &str) -> Option<String> {
-    version::nearest(script, |path| std::fs::read_to_string(path).ok())
+/// Tells versions of packages; scripts of one folder share the look into its `package.json`.
+fn package_versions() -> impl Fn(&str) -> Option<String> {
+    let known: RefCell<HashMap<PathBuf, Option<String>>> = RefCell::default();
+    move |script| {
+        let folder = Path::new(script).parent()?.to_owned();
+        let look = || version::nearest(script, |path| std::fs::read_to_string(path).ok());
+        known.borrow_mut().entry(folder).or_insert_with(look).clone()
+    }
 }
 
 /// Asks for the list.

@@ -121,7 +121,7 @@ impl StartOptions {
 }
 
 /// A time in milliseconds, or with `ms`, `s`, `m` or `h` behind it.
-fn duration(text: &str) -> Option<Millis> {
+pub(super) fn duration(text: &str) -> Option<Millis> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor = match unit {

@@ -112,13 +112,21 @@ fn takes_next(known: &Command, word: &str) -> Option<Next> {
     }
 }
 
-/// The words, with the numbers behind `--stop-exit-codes` joined by commas: PM2 documents them apart.
+/// The words, with the numbers behind `--stop-exit-codes` joined by commas, since PM2 documents them apart, and a time
+/// behind `--wait` joined with it.
 fn gathered(words: &[String]) -> Vec<String> {
     let mut result: Vec<String> = Vec::with_capacity(words.len());
     let mut codes = 0;
     let mut verbatim = false;
     for word in words {
         verbatim |= word == "--";
+        // Without a unit it could be the number of an app.
+        let timed = word.ends_with(['s', 'm', 'h']) && super::start::duration(word).is_some();
+        if timed && !verbatim && result.last().is_some_and(|last| last == "--wait") {
+            result.pop();
+            result.push(format!("--wait={word}"));
+            continue;
+        }
         let numeric = word.split(',').all(|code| !code.is_empty() && code.bytes().all(|b| b.is_ascii_digit()));
         match result.last_mut() {
             Some(last) if codes > 1 && numeric && !verbatim => {
@@ -178,6 +186,13 @@ mod tests {
     fn unknown_and_empty_lines_are_told_apart() {
         assert_eq!(line("frobnicate x"), Line::Unknown("frobnicate".into()));
         assert_eq!(line(""), Line::Empty);
+    }
+
+    #[test]
+    fn the_time_to_wait_may_be_written_apart() {
+        assert_eq!(line("start --wait 10s app.js"), verb(Verb::Start, &["--wait=10s", "app.js"]));
+        assert_eq!(line("start --wait 3"), verb(Verb::Start, &["--wait", "3"]));
+        assert_eq!(line("start a --wait -- 10s"), verb(Verb::Start, &["a", "--wait", "--", "10s"]));
     }
 
     #[test]
