@@ -27,6 +27,12 @@ fn rows() -> impl Iterator<Item = &'static CliOption> {
     OPTIONS.iter().chain(OURS).filter(|row| row.key.is_some() || row.availability != Availability::Now)
 }
 
+/// The options that mean nothing to a verb that starts nothing.
+fn useless_rows() -> impl Iterator<Item = &'static CliOption> {
+    let of_start = |row: &&CliOption| matches!(row.long, "force" | "update-env" | "attach");
+    rows().chain(OPTIONS.iter().filter(of_start))
+}
+
 /// Asks for what is the case anyway: nothing of PM2's is loaded into apps, so that nothing is traced.
 fn is_the_case(row: &CliOption) -> bool {
     matches!(row.long, "disable-trace" | "disable-source-map-support")
@@ -67,10 +73,10 @@ impl AppOptions {
     }
 }
 
-impl clap::FromArgMatches for AppOptions {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+impl AppOptions {
+    fn read(matches: &ArgMatches, rows: impl Iterator<Item = &'static CliOption>) -> AppOptions {
         let mut options = AppOptions::default();
-        for row in rows() {
+        for row in rows {
             let value = match row.takes {
                 Takes::Nothing => matches.get_flag(row.long).then(|| set_to(row)),
                 Takes::One | Takes::Maybe => matches.get_one::<String>(row.long).map(|text| one(text)),
@@ -82,7 +88,13 @@ impl clap::FromArgMatches for AppOptions {
                 options.given.insert(key.into(), value);
             }
         }
-        Ok(options)
+        options
+    }
+}
+
+impl clap::FromArgMatches for AppOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(AppOptions::read(matches, rows()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -136,17 +148,18 @@ pub(crate) struct UselessOptions(pub(crate) AppOptions);
 
 impl clap::FromArgMatches for UselessOptions {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        AppOptions::from_arg_matches(matches).map(UselessOptions)
+        Ok(UselessOptions(AppOptions::read(matches, useless_rows())))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0.update_from_arg_matches(matches)
+        *self = UselessOptions::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
 impl clap::Args for UselessOptions {
     fn augment_args(command: Command) -> Command {
-        command.args(rows().map(|row| argument(row).hide(true)))
+        command.args(useless_rows().map(|row| argument(row).hide(true)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
