@@ -72,9 +72,9 @@ impl Started {
         self.failed = true;
     }
 
-    /// Whether an app was touched.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.outcomes.iter().any(|outcome| outcome.name == name)
+    /// Whether a word names an app or a slot that was touched.
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.outcomes.iter().any(|outcome| outcome.name == word || outcome.id.to_string() == word)
     }
 
     /// Shows the table, and follows the logs of what was started when that was asked for.

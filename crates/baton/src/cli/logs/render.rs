@@ -3,7 +3,7 @@
 use super::source::{Source, Stream};
 use baton_core::units::WallTime;
 use baton_os::clock;
-use baton_os::logs::{DateFormat, iso};
+use baton_os::logs::date::{DateFormat, iso};
 use baton_pm2::style::{Colour, Style};
 use jiff::tz::TimeZone;
 use serde_json::json;

@@ -110,3 +110,66 @@ pub(crate) fn of(view: &InstanceView, streams: Streams) -> Vec<Source> {
     let both = files.combined.as_ref().filter(|_| files.out.is_none() && files.error.is_none());
     out.into_iter().chain(error).chain(both.map(|path| source(path, Stream::Out))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_core::spec::AppSpec;
+    use baton_core::units::{Instant, Now, WallTime};
+    use baton_core::world::{Directories, Instance};
+    use std::sync::Arc;
+
+    fn view(id: u32, spec: AppSpec) -> InstanceView {
+        let directories = Directories { logs: "/h/logs".into(), pids: "/h/pids".into() };
+        let now = Now { instant: Instant(0), wall: WallTime(0) };
+        Instance::new(InstanceId(id), 0, Arc::new(spec), WallTime(0), &directories).view(now, false)
+    }
+
+    fn named(id: u32, name: &str, unit: &str) -> InstanceView {
+        view(id, AppSpec { name: name.into(), namespace: unit.into(), ..AppSpec::default() })
+    }
+
+    fn taken(words: &[&str]) -> Vec<u32> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let filter = Filter::parse(&words).unwrap();
+        let views = [named(0, "web", "front"), named(1, "api-1", "back"), named(2, "api-2", "back")];
+        views.iter().filter(|view| filter.takes(view)).map(|view| view.id.0).collect()
+    }
+
+    #[test]
+    fn names_numbers_units_and_patterns_choose_slots() {
+        assert_eq!(taken(&[]), [0, 1, 2]);
+        assert_eq!(taken(&["web", "all"]), [0, 1, 2]);
+        assert_eq!(taken(&["web"]), [0]);
+        assert_eq!(taken(&["2"]), [2]);
+        assert_eq!(taken(&["back"]), [1, 2]);
+        assert_eq!(taken(&["/^api/"]), [1, 2]);
+        assert_eq!(taken(&["web", "2"]), [0, 2]);
+        assert_eq!(taken(&["PM2"]), [0; 0]);
+        assert_eq!(taken(&["nobody"]), [0; 0]);
+        assert!(Filter::parse(&["/(/".into()]).is_err());
+    }
+
+    #[test]
+    fn each_stream_has_its_file_unless_only_both_together_are_written() {
+        let paths = |view: &InstanceView, streams| -> Vec<String> {
+            of(view, streams).into_iter().map(|source| source.path.display().to_string()).collect()
+        };
+        let web = named(0, "web", "default");
+        assert_eq!(paths(&web, Streams::Both), ["/h/logs/web-out.log", "/h/logs/web-error.log"]);
+        assert_eq!(paths(&web, Streams::Out), ["/h/logs/web-out.log"]);
+        assert_eq!(paths(&web, Streams::Error), ["/h/logs/web-error.log"]);
+        let nowhere = Some("/dev/null".to_owned());
+        let together = view(
+            1,
+            AppSpec {
+                name: "one".into(),
+                out_file: nowhere.clone(),
+                error_file: nowhere,
+                log_file: Some("/h/one.log".into()),
+                ..AppSpec::default()
+            },
+        );
+        assert_eq!(paths(&together, Streams::Both), ["/h/one.log"]);
+    }
+}
