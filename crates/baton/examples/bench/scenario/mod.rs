@@ -1,0 +1,35 @@
+//! The scenarios, one a file.
+
+mod cold;
+mod crash;
+mod fleet;
+mod idle;
+mod list;
+mod load;
+mod logs;
+mod memory;
+
+use crate::bench::Bench;
+use crate::failure::Failure;
+use crate::options::Name;
+use crate::row::Row;
+use std::time::Duration;
+
+/// Measures one scenario.
+pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
+    match name {
+        Name::Cold => cold::run(bench),
+        Name::Fleet => fleet::run(bench),
+        Name::List => list::run(bench),
+        Name::Memory => memory::run(bench),
+        Name::Crash => crash::run(bench),
+        Name::Logs => logs::run(bench),
+        Name::Idle => idle::run(bench),
+        Name::Load => load::run(bench),
+    }
+}
+
+/// In milliseconds.
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
