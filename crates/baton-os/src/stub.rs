@@ -16,6 +16,10 @@ use std::os::fd::FromRawFd;
 /// Exit code of a stub that could not do its work; nobody sees it but those who look at the zombie.
 const FAILED: c_int = 127;
 
+/// Exit code of a stub that was called off: it has executed nothing. A successor of the daemon that made it tells by
+/// this that the app never ran, so it is none that programs use.
+pub const CALLED_OFF: c_int = 118;
+
 /// A step that failed, with the error number.
 type Failure = (SpawnStage, i32);
 
@@ -44,7 +48,7 @@ fn run(plan: &Plan<'_>) -> c_int {
         Err(failure) => return fail(plan.report, failure),
     }
     if !told_to_go(plan.go) {
-        return 0;
+        return CALLED_OFF;
     }
     fail(plan.report, (SpawnStage::Exec, execute(plan)))
 }

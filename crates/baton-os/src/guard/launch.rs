@@ -32,6 +32,13 @@ impl Readiness {
     }
 }
 
+/// The daemon's end of the pipe that [`Readiness`] waits on, when this is the first daemon of a guard. It is this
+/// process's own afterwards: to be called once.
+pub fn readiness_pipe() -> Option<File> {
+    let number = std::env::var_os(READY_FD)?.to_str()?.parse().ok()?;
+    raw::inherited(number).map(File::from)
+}
+
 /// Starts a guard for `home` in a session of its own, with standard input from /dev/null and both outputs appended
 /// to `log` (made with mode 0600).
 ///

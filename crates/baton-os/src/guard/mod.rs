@@ -31,7 +31,7 @@ mod table;
 mod wire;
 
 pub use image::takeover;
-pub use launch::{Readiness, launch_guard};
+pub use launch::{Readiness, launch_guard, readiness_pipe};
 pub use main::main;
 
 /// The environment variable that tells the daemon which descriptor leads to its guard.

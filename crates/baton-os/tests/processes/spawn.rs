@@ -147,7 +147,7 @@ pub(crate) fn a_start_that_is_called_off_never_runs() {
     let (launch, mut output) = shell("echo ran");
     let process = prepare(&launch).unwrap().abort();
     drop(launch);
-    assert_eq!(end_of(&process), Exit::Code(0));
+    assert_eq!(end_of(&process), Exit::Code(baton_os::stub::CALLED_OFF));
     let mut text = String::new();
     output.read_to_string(&mut text).unwrap();
     assert_eq!(text, "");
