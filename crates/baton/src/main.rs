@@ -1,1 +1,20 @@
-fn main() {}
+//! baton: one binary with four faces. What people call is the command line; the rest is called by baton itself.
+
+mod cli;
+mod client;
+mod daemon;
+mod frame;
+mod home;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    // The hidden verbs come first: they must not depend on anything that is set up for people.
+    match words.nth(1).as_ref().and_then(|word| word.to_str()) {
+        Some("exec-stub") => baton_os::stub::main(),
+        Some("guard") => baton_os::guard::main(),
+        Some("daemon") => daemon::main(words),
+        _ => cli::main(std::env::args_os()),
+    }
+}

@@ -1,0 +1,332 @@
+//! The loop that owns the world.
+//!
+//! It waits for one thing at a time, turns it into an event, takes the core's step, writes the records of what has
+//! changed, and carries the effects out in order. It waits for nothing else: an effect takes microseconds, or goes to
+//! a thread and comes back as a message.
+
+use super::abort::AbortPoint;
+use super::inbox::{Call, Inbox, Message};
+use super::journal;
+use super::life::{Key, Lives};
+use super::measure::Measurer;
+use super::server::{ClientId, Connections};
+use super::spawner::Spawner;
+use super::storage::{self, StateFile};
+use super::writer::Writer;
+use crate::home::Home;
+use baton_core::proto::{Change, Command, Reply, Update};
+use baton_core::step::{Effect, Event, step};
+use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
+use baton_core::world::{Exit, World};
+use baton_os::clock;
+use baton_os::guard::link::GuardLink;
+use baton_os::logs::LogThread;
+use baton_os::tree::Sweeper;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+
+/// How long the end waits for the last output of apps.
+const LAST_WORDS: Millis = Millis(5_000);
+
+/// How the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// For good: the guard ends too.
+    Stop,
+    /// A successor goes on.
+    Replaced,
+}
+
+/// Everything the loop owns.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) home: Home,
+    pub(super) boot_id: String,
+    pub(super) world: World,
+    pub(super) lives: Lives,
+    /// Events that effects have caused; they come before anything else.
+    pub(super) queue: VecDeque<Event>,
+    pub(super) guard: Option<GuardLink>,
+    /// Exits that the guard has told and whose life was not known to have ended yet.
+    pub(super) guard_exits: BTreeMap<(u32, u64), Exit>,
+    pub(super) logs: LogThread,
+    pub(super) sweeper: Sweeper,
+    pub(super) spawner: Spawner,
+    pub(super) writer: Writer,
+    pub(super) measurer: Measurer,
+    pub(super) connections: Connections,
+    pub(super) inbox: Inbox,
+    /// The lock on the home; the guard holds the same open file.
+    pub(super) lock: OwnedFd,
+    /// Distinguishes the marks of this daemon's lives from those of any other.
+    pub(super) nonce: String,
+    pub(super) started_at: WallTime,
+    pub(super) notices: Vec<String>,
+    /// Log files that can't be written.
+    pub(super) troubles: BTreeMap<String, String>,
+    /// Who asked what the core is about to answer.
+    pub(super) asked: BTreeMap<OpId, (ClientId, u64)>,
+    pub(super) next_op: u64,
+    /// Replies that wait for the state of this number to be on disk.
+    pub(super) held_replies: VecDeque<(u64, OpId, Reply)>,
+    /// Deleted slots whose record goes when the state of this number is on disk.
+    pub(super) forgotten: BTreeMap<InstanceId, u64>,
+    /// Set when the daemon is to end, with when it stops waiting.
+    pub(super) ending: Option<(Ending, Instant)>,
+    pub(super) abort: AbortPoint,
+}
+
+/// What reaches the loop from outside.
+pub(super) struct Sources {
+    pub(super) messages: UnboundedReceiver<Message>,
+    pub(super) calls: Receiver<Call>,
+    pub(super) listener: UnixListener,
+    pub(super) signals: Signals,
+}
+
+/// The signals that mean something.
+pub(super) struct Signals {
+    terminate: SignalStream,
+    interrupt: SignalStream,
+    quit: SignalStream,
+    reload: SignalStream,
+    /// Taken, so that the end of a terminal does not end the daemon.
+    _hangup: SignalStream,
+}
+
+impl Signals {
+    /// Takes them from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn take() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            reload: signal(SignalKind::user_defined2())?,
+            _hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+impl Driver {
+    /// Runs until the daemon is to end.
+    pub(super) async fn run(&mut self, sources: &mut Sources) -> Ending {
+        let Sources { messages, calls, listener, signals } = sources;
+        loop {
+            while let Some(event) = self.queue.pop_front() {
+                self.handle(event);
+            }
+            if let Some(ending) = self.ended() {
+                return ending;
+            }
+            let deadline = self.next_deadline();
+            tokio::select! {
+                Some(message) = messages.recv() => self.receive(message),
+                Some(call) = calls.recv() => self.answer(call),
+                accepted = listener.accept() => self.welcome(accepted.map(|(stream, _)| stream)),
+                () = until(deadline), if deadline.is_some() => self.queue.push_back(Event::Timer),
+                _ = signals.terminate.recv() => self.stop_all("SIGTERM"),
+                _ = signals.interrupt.recv() => self.stop_all("SIGINT"),
+                _ = signals.quit.recv() => self.stop_all("SIGQUIT"),
+                _ = signals.reload.recv() => self.logs.reopen_all(),
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let ending = self.ending.map(|(_, deadline)| deadline);
+        self.world.next_deadline().into_iter().chain(ending).min()
+    }
+
+    /// Takes one event into the world and carries out what follows.
+    pub(super) fn handle(&mut self, event: Event) {
+        let effects = step(&mut self.world, clock::now(), event);
+        // A life must be on record before there is a process of it, and that it may run before it is told to.
+        for effect in &effects {
+            self.foresee(effect);
+        }
+        self.write_records();
+        for effect in effects {
+            self.abort.reached();
+            let name = effect_name(&effect);
+            // What is left half done here is what a crash would leave, and the same recovery mends it.
+            if catch_unwind(AssertUnwindSafe(|| self.carry_out(effect))).is_err() {
+                self.notice(format!("an error of baton: the effect `{name}` failed; please report it with pm2.log"));
+            }
+        }
+    }
+
+    fn write_records(&mut self) {
+        for id in std::mem::take(&mut self.world.touched) {
+            let lives = self.lives.of(id).map(|(incarnation, life)| life.record(incarnation)).collect();
+            let instance = self.world.instances.get(&id);
+            if let Err(error) = storage::write_run(&self.home, id, &self.boot_id, instance, lives) {
+                let path = storage::run_path(&self.home, id);
+                self.notice(format!("could not write {}: {error}", path.display()));
+            }
+        }
+    }
+
+    /// Says something an operator should know, once.
+    pub(super) fn notice(&mut self, text: String) {
+        journal::warn(&text);
+        if !self.notices.contains(&text) {
+            self.notices.push(text);
+        }
+    }
+
+    /// Everything an operator should know now.
+    pub(super) fn all_notices(&self) -> Vec<String> {
+        let troubles = self.troubles.iter().map(|(path, message)| format!("could not write {path}: {message}"));
+        self.notices.iter().cloned().chain(troubles).collect()
+    }
+
+    /// Begins a command that comes from nobody.
+    pub(super) fn command(&mut self, command: Command) {
+        let op = self.new_op();
+        self.queue.push_back(Event::Command { op, command });
+    }
+
+    /// A name for a request.
+    pub(super) fn new_op(&mut self) -> OpId {
+        self.next_op += 1;
+        OpId(self.next_op)
+    }
+
+    /// As PM2 on a signal: keeps the list, ends every app, and leaves.
+    fn stop_all(&mut self, name: &str) {
+        if self.world.ending {
+            return;
+        }
+        journal::log(format_args!("pm2 has been killed by signal ({name}), dumping process list before exit..."));
+        let now = clock::now();
+        let views: Vec<_> = self.world.instances.values().map(|instance| instance.view(now, true)).collect();
+        if !views.is_empty() {
+            self.writer.dump(views, None);
+        }
+        self.command(Command::Kill);
+    }
+
+    /// The daemon is to end like this.
+    pub(super) fn end(&mut self, ending: Ending) {
+        if self.ending.is_none() {
+            self.ending = Some((ending, clock::now().instant + LAST_WORDS));
+            self.connections.publish(&Update { revision: self.world.revision, change: Change::Ending });
+        }
+    }
+
+    /// How the daemon ends, once nothing is left to wait for.
+    fn ended(&self) -> Option<Ending> {
+        let (ending, deadline) = self.ending?;
+        let done = match ending {
+            Ending::Stop => self.lives.is_empty() && self.writer.is_idle(),
+            Ending::Replaced => self.writer.is_idle(),
+        };
+        (done || clock::now().instant >= deadline).then_some(ending)
+    }
+
+    /// The state is on disk, or can't be put there: what waited for it goes on.
+    pub(super) fn written(&mut self, number: u64, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.notice(format!("could not write {}: {error}", self.home.state().display()));
+        }
+        let (world, boot_id) = (&self.world, &self.boot_id);
+        self.writer.written(number, || StateFile::of(world, boot_id));
+        while self.held_replies.front().is_some_and(|(needed, ..)| *needed <= number) {
+            if let Some((_, op, reply)) = self.held_replies.pop_front() {
+                self.reply(op, &reply);
+            }
+        }
+        self.drop_records();
+    }
+
+    /// Removes the records of deleted slots whose deletion is on disk and whose output is in its files.
+    pub(super) fn drop_records(&mut self) {
+        let done = self.writer.done();
+        let over: BTreeSet<InstanceId> = self
+            .forgotten
+            .iter()
+            .filter(|(id, needed)| **needed <= done && self.lives.of(**id).next().is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in over {
+            self.forgotten.remove(&id);
+            // The number may be another slot's by now.
+            if !self.world.instances.contains_key(&id) {
+                let path = storage::run_path(&self.home, id);
+                if let Err(error) = crate::home::remove_file(&path) {
+                    self.notice(format!("could not remove {}: {error}", path.display()));
+                }
+            }
+        }
+    }
+
+    /// Sends the answer to whoever asked.
+    pub(super) fn reply(&mut self, op: OpId, reply: &Reply) {
+        if let Some((client, request)) = self.asked.remove(&op) {
+            self.connections.reply(client, request, reply);
+        }
+    }
+
+    /// Takes in what threads and tasks say.
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Made { key, outcome, warnings } => self.made(key, outcome, warnings),
+            Message::Reported(key) => self.reported(key),
+            Message::Ended(key) => self.leader_ended(key),
+            Message::Reaped(key) => self.leader_reaped(key),
+            Message::Tree(report) => self.tree(report),
+            Message::Guard(event) => self.guard_event(event),
+            Message::Log(report) => self.log_report(report),
+            Message::Released(key) => self.released(key),
+            Message::Written { number, result } => self.written(number, result),
+            Message::Dumped(result) => {
+                self.writer.dumped();
+                if let Err(error) = result {
+                    self.notice(format!("could not write {}: {error}", self.home.dump().display()));
+                }
+            }
+        }
+    }
+
+    /// The leader's app, for a line in the journal; only while the life is the current one.
+    pub(super) fn app_of(&self, (id, incarnation): Key) -> Option<String> {
+        self.world.current(id, incarnation).map(journal::app)
+    }
+}
+
+/// Waits until this moment of the machine's clock.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => {
+            let wait = deadline - clock::now().instant;
+            tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(wait.0)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn effect_name(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Spawn { .. } => "spawn",
+        Effect::Go { .. } => "go",
+        Effect::Abort { .. } => "abort",
+        Effect::Signal { .. } => "signal",
+        Effect::AwaitTree { .. } => "await_tree",
+        Effect::Kill { .. } => "kill",
+        Effect::Release { .. } => "release",
+        Effect::Forget { .. } => "forget",
+        Effect::Persist => "persist",
+        Effect::Reply { .. } => "reply",
+        Effect::Publish(_) => "publish",
+        Effect::Shutdown => "shutdown",
+    }
+}

@@ -1,0 +1,63 @@
+//! The end of a life: its output is read to the end, then the guard lets go of its descriptors, then its FIFOs go.
+
+use crate::daemon::driver::Driver;
+use crate::daemon::inbox::Message;
+use crate::daemon::journal;
+use crate::daemon::life::{Key, fifos, guard_names, tree_key};
+use baton_os::logs::LogReport;
+
+/// How long output may come after the end of a process (ms). Whatever is left holds the FIFO open, but does not
+/// belong to the tree that was ended.
+const DRAIN: u64 = 2_000;
+
+impl Driver {
+    pub(in crate::daemon) fn release(&mut self, key: Key) {
+        self.tell_end(key);
+        self.sweeper.forget(tree_key(key));
+        self.bury(key);
+        let Some(life) = self.lives.get(key) else { return };
+        if life.collected {
+            self.logs.drain(key.0, key.1, DRAIN);
+        } else {
+            self.let_go(key);
+        }
+    }
+
+    /// The output of a life is in its files.
+    fn let_go(&mut self, key: Key) {
+        match &self.guard {
+            Some(guard) => {
+                let inbox = self.inbox.clone();
+                guard.release(guard_names(key), Box::new(move || inbox.send(Message::Released(key))));
+            }
+            None => self.released(key),
+        }
+    }
+
+    /// The guard holds nothing of a life any more.
+    pub(in crate::daemon) fn released(&mut self, key: Key) {
+        if self.lives.remove(key).is_none() {
+            return;
+        }
+        for path in fifos(&self.home, key.1) {
+            // It may never have been made.
+            let _ = crate::home::remove_file(&path);
+        }
+        self.drop_records();
+    }
+
+    /// The log thread has something to say.
+    pub(in crate::daemon) fn log_report(&mut self, report: LogReport) {
+        match report {
+            LogReport::Drained { id, incarnation } => self.let_go((id, incarnation)),
+            LogReport::Trouble { path, message } => {
+                journal::error(format_args!("could not write {}: {message}", path.display()));
+                self.troubles.insert(path.display().to_string(), message);
+            }
+            LogReport::Recovered { path } => {
+                journal::log(format_args!("{} is written again", path.display()));
+                self.troubles.remove(&path.display().to_string());
+            }
+        }
+    }
+}

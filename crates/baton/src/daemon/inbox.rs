@@ -1,0 +1,84 @@
+//! What reaches the loop from threads and tasks of the daemon.
+
+use super::life::Key;
+use super::server::ClientId;
+use baton_core::proto::ClientMessage;
+use baton_core::world::SpawnError;
+use baton_os::guard::link::GuardEvent;
+use baton_os::logs::{LogReport, Stream};
+use baton_os::spawn::Prepared;
+use baton_os::tree::TreeReport;
+use std::io;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// One message.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The process of a life was made, or not.
+    Made {
+        /// The life.
+        key: Key,
+        /// The process and its two streams.
+        outcome: Result<Box<Made>, SpawnError>,
+        /// What an operator should know.
+        warnings: Vec<String>,
+    },
+    /// The report of a life can be read.
+    Reported(Key),
+    /// The leader of a life has ended.
+    Ended(Key),
+    /// The parent of a foreign leader has taken note of its end.
+    Reaped(Key),
+    /// The sweeper knows something.
+    Tree(TreeReport),
+    /// The guard has something to say.
+    Guard(GuardEvent),
+    /// The log thread has something to say.
+    Log(LogReport),
+    /// The guard holds nothing of a life any more.
+    Released(Key),
+    /// A state is on disk, or could not be written.
+    Written {
+        /// Number of the state.
+        number: u64,
+        /// How it went.
+        result: io::Result<()>,
+    },
+    /// A dump was written, or could not be.
+    Dumped(io::Result<()>),
+}
+
+/// A process that waits to be told to run.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// The process.
+    pub(super) prepared: Prepared,
+    /// Its output.
+    pub(super) streams: [Stream; 2],
+}
+
+/// What reaches the loop from clients.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// A client asks for something.
+    Request(ClientId, ClientMessage),
+    /// A client has gone.
+    Gone(ClientId),
+}
+
+/// The sending end. Its receiver lives as long as the daemon, so a message that can't be sent has no one to miss it.
+#[derive(Clone, Debug)]
+pub(super) struct Inbox(UnboundedSender<Message>);
+
+impl Inbox {
+    /// Both ends.
+    pub(super) fn new() -> (Inbox, UnboundedReceiver<Message>) {
+        let (sender, receiver) = unbounded_channel();
+        (Inbox(sender), receiver)
+    }
+
+    /// Puts a message in; never waits.
+    pub(super) fn send(&self, message: Message) {
+        let _ = self.0.send(message);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the daemon prints: one line an event, in the form of PM2's daemon log, which people grep.
+
+use baton_core::world::{Exit, Instance};
+use baton_os::clock;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fmt::Display;
+
+/// A line of this kind (`log`, `warn`, `error`).
+fn line(kind: &str, text: impl Display) {
+    let wall = i64::try_from(clock::now().wall.0).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(wall).unwrap_or_default().to_zoned(TimeZone::system());
+    eprintln!("{}: PM2 {kind}: {text}", time.strftime("%Y-%m-%dT%H:%M:%S"));
+}
+
+/// Something happened.
+pub(super) fn log(text: impl Display) {
+    line("log", text);
+}
+
+/// Something is not as it should be.
+pub(super) fn warn(text: impl Display) {
+    line("warn", text);
+}
+
+/// Something failed.
+pub(super) fn error(text: impl Display) {
+    line("error", text);
+}
+
+/// The app and number of a slot, as PM2 writes them.
+pub(super) fn app(instance: &Instance) -> String {
+    format!("App [{}:{}]", instance.spec.name, instance.id)
+}
+
+/// The end of a process, as PM2 writes it: a code always, and a signal always.
+pub(super) fn exited(instance: &Instance, exit: Exit) {
+    let signal = match exit {
+        Exit::Signal(signal) => signal.to_string(),
+        Exit::Code(_) | Exit::Unknown => "SIGINT".into(),
+    };
+    log(format_args!("{} exited with code [{}] via signal [{signal}]", app(instance), exit.code()));
+}

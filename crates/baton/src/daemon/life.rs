@@ -1,0 +1,214 @@
+//! The lives of slots, as far as the kernel knows them: processes, FIFOs and what watches them.
+//!
+//! A life is here from the moment a process is to be made until its output is in its files and the guard has dropped
+//! its descriptors: longer than it is the current one of its slot.
+
+use super::storage::{LifeRecord, Routes, fifo_path};
+use crate::home::Home;
+use baton_core::units::{Incarnation, InstanceId};
+use baton_core::world::{Identity, SpawnError};
+use baton_os::logs::{Channel, StreamKey};
+use baton_os::process::Process;
+use baton_os::spawn::{Prepared, Report};
+use baton_os::tree::{Belongings, TreeKey};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tokio::task::JoinHandle;
+
+/// Names a life.
+pub(super) type Key = (InstanceId, Incarnation);
+
+/// Both streams.
+pub(super) const CHANNELS: [Channel; 2] = [Channel::Out, Channel::Err];
+
+/// How far the process of a life is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It is being made.
+    Making,
+    /// It waits to be told to run.
+    Waiting(Prepared),
+    /// It was told to run, or to leave.
+    Told(Process),
+    /// There is none, or none any more.
+    Gone,
+}
+
+/// Whose child a leader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// Ours.
+    Us,
+    /// The guard's, or init's: a predecessor of ours had started it.
+    Other,
+}
+
+/// One life.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// The mark in the environment of its processes.
+    pub(super) mark: String,
+    /// Where its output goes.
+    pub(super) routes: Routes,
+    /// The leader, once it exists.
+    pub(super) identity: Option<Identity>,
+    /// Whether the leader was, or is about to be, told to run its program.
+    pub(super) told_to_run: bool,
+    /// How far it is.
+    pub(super) stage: Stage,
+    /// Whose child the leader is.
+    pub(super) parent: Parent,
+    /// Tells whether the program runs; until it has told.
+    pub(super) report: Option<Report>,
+    /// Why the program does not run; told when the process has ended.
+    pub(super) failure: Option<SpawnError>,
+    /// Whether the leader's end was told to the core.
+    pub(super) ended: bool,
+    /// Whether its zombie was let go.
+    pub(super) buried: bool,
+    /// Whether the log thread collects its output.
+    pub(super) collected: bool,
+    /// Tasks that wait for its descriptors.
+    watches: Vec<JoinHandle<()>>,
+}
+
+impl Life {
+    /// A life whose process is to be made.
+    pub(super) fn new(mark: String, routes: Routes) -> Life {
+        Life {
+            mark,
+            routes,
+            identity: None,
+            told_to_run: false,
+            stage: Stage::Making,
+            parent: Parent::Us,
+            report: None,
+            failure: None,
+            ended: false,
+            buried: false,
+            collected: false,
+            watches: Vec::new(),
+        }
+    }
+
+    /// A life that a predecessor left.
+    pub(super) fn left(record: LifeRecord) -> Life {
+        let mut life = Life::new(record.mark, record.routes);
+        life.identity = record.identity;
+        life.told_to_run = record.told_to_run;
+        life.stage = Stage::Gone;
+        life.parent = Parent::Other;
+        life
+    }
+
+    /// What a successor must know.
+    pub(super) fn record(&self, incarnation: Incarnation) -> LifeRecord {
+        LifeRecord {
+            incarnation,
+            mark: self.mark.clone(),
+            identity: self.identity.clone(),
+            told_to_run: self.told_to_run,
+            routes: self.routes.clone(),
+        }
+    }
+
+    /// The process, once it was told something.
+    pub(super) fn process(&self) -> Option<&Process> {
+        match &self.stage {
+            Stage::Told(process) => Some(process),
+            Stage::Waiting(prepared) => Some(&prepared.process),
+            Stage::Making | Stage::Gone => None,
+        }
+    }
+
+    /// Keeps a task that waits for a descriptor of this life; it ends with it.
+    pub(super) fn watch(&mut self, task: JoinHandle<()>) {
+        self.watches.push(task);
+    }
+
+    /// By what its processes are known; `None` before there is one.
+    pub(super) fn belongings(&self, home: &Home, incarnation: Incarnation) -> Option<Belongings> {
+        Some(Belongings {
+            leader: self.identity.clone()?,
+            mark: self.mark.clone(),
+            fifos: fifos(home, incarnation).into(),
+        })
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        for task in &self.watches {
+            task.abort();
+        }
+    }
+}
+
+/// All lives.
+#[derive(Debug, Default)]
+pub(super) struct Lives(BTreeMap<Key, Life>);
+
+impl Lives {
+    /// Takes one in.
+    pub(super) fn insert(&mut self, key: Key, life: Life) {
+        self.0.insert(key, life);
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, key: Key) -> Option<&Life> {
+        self.0.get(&key)
+    }
+
+    /// One of them.
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Life> {
+        self.0.get_mut(&key)
+    }
+
+    /// Lets one go.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Life> {
+        self.0.remove(&key)
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names of all.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.0.keys().copied()
+    }
+
+    /// Those of one slot.
+    pub(super) fn of(&self, id: InstanceId) -> impl Iterator<Item = (Incarnation, &Life)> {
+        self.0
+            .range((id, Incarnation(0))..=(id, Incarnation(u64::MAX)))
+            .map(|((_, incarnation), life)| (*incarnation, life))
+    }
+
+    /// The one with this leader.
+    pub(super) fn with_leader(&self, pid: u32, start_time: u64) -> Option<Key> {
+        let is_it = |life: &Life| life.identity.as_ref().is_some_and(|i| (i.pid, i.start_time) == (pid, start_time));
+        self.0.iter().find(|(_, life)| is_it(life)).map(|(key, _)| *key)
+    }
+}
+
+/// The FIFOs of a life.
+pub(super) fn fifos(home: &Home, incarnation: Incarnation) -> [PathBuf; 2] {
+    CHANNELS.map(|channel| fifo_path(home, incarnation, channel))
+}
+
+/// The name of one stream of a life.
+pub(super) fn stream_key((id, incarnation): Key, channel: Channel) -> StreamKey {
+    StreamKey { id, incarnation, channel }
+}
+
+/// The names under which the guard holds the streams of a life.
+pub(super) fn guard_names(key: Key) -> Vec<String> {
+    CHANNELS.iter().map(|channel| stream_key(key, *channel).guard_name()).collect()
+}
+
+/// The sweeper's name for a life.
+pub(super) fn tree_key((id, incarnation): Key) -> TreeKey {
+    TreeKey { id, incarnation }
+}

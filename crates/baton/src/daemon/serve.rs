@@ -1,0 +1,214 @@
+//! What clients ask, answered.
+
+use super::driver::{Driver, Ending};
+use super::inbox::Call;
+use super::journal;
+use super::measure::Order;
+use super::server::{ClientId, Responder};
+use baton_core::proto::{Change, ClientMessage, Greeting, List, Listing, PROTOCOL, Refusal, Reply, Request, Update};
+use baton_core::select::Selector;
+use baton_core::step::Event;
+use baton_core::units::InstanceId;
+use baton_core::world::Signal;
+use baton_os::clock;
+use rustix::fs::{Access, Mode, OFlags, access, open};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+
+impl Driver {
+    /// Someone has connected.
+    pub(super) fn welcome(&mut self, accepted: io::Result<UnixStream>) {
+        match accepted {
+            Ok(stream) => {
+                if let Err(reason) = self.connections.accept(stream) {
+                    journal::warn(reason);
+                }
+            }
+            Err(error) => journal::error(format_args!("a connection could not be accepted: {error}")),
+        }
+    }
+
+    /// A client asks, or is gone.
+    pub(super) fn answer(&mut self, call: Call) {
+        match call {
+            Call::Request(client, ClientMessage { id, request }) => self.serve(client, id, request),
+            Call::Gone(client) => {
+                self.connections.remove(client);
+                let waiting = self.asked.iter().filter(|(_, (asker, _))| *asker == client);
+                let ops: Vec<_> = waiting.map(|(op, _)| *op).collect();
+                for op in ops {
+                    self.asked.remove(&op);
+                    self.queue.push_back(Event::ClientGone { op });
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, client: ClientId, id: u64, request: Request) {
+        let reply = match request {
+            Request::Hello { protocol } => self.greet(protocol),
+            Request::List(list) => match self.list(&list) {
+                Ok(listing) if list.metrics => {
+                    if let Some(answer) = self.connections.responder(client, id) {
+                        self.measurer.order(Order { leaders: self.leaders(&listing), listing, answer });
+                    }
+                    return;
+                }
+                Ok(listing) => Reply::List(Box::new(listing)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Command(command) => {
+                let op = self.new_op();
+                self.asked.insert(op, (client, id));
+                self.queue.push_back(Event::Command { op, command });
+                return;
+            }
+            Request::Signal { targets, signal } => self.signal_leaders(&targets, signal),
+            Request::Flush { targets } => {
+                let Some(answer) = self.connections.responder(client, id) else { return };
+                match self.flush(&targets, answer) {
+                    Ok(()) => return,
+                    Err(refusal) => Reply::Refused(refusal),
+                }
+            }
+            Request::ReloadLogs => {
+                self.logs.reopen_all();
+                Reply::Done
+            }
+            Request::Save { force } => {
+                let answer = self.connections.responder(client, id);
+                match self.save(force, answer) {
+                    Some(reply) => reply,
+                    None => return,
+                }
+            }
+            Request::Subscribe => {
+                self.connections.reply(client, id, &Reply::Done);
+                let listing = self.listing(self.world.instances.keys().copied(), false);
+                let first = Update { revision: self.world.revision, change: Change::Snapshot(listing) };
+                self.connections.follow(client, &first);
+                return;
+            }
+            Request::Update { executable } => match self.update(Path::new(&executable)) {
+                Ok(()) => Reply::Done,
+                Err(text) => Reply::Refused(Refusal::System(text)),
+            },
+        };
+        self.connections.reply(client, id, &reply);
+    }
+
+    fn greet(&self, protocol: u32) -> Reply {
+        if protocol != PROTOCOL {
+            return Reply::Refused(Refusal::Protocol { daemon: PROTOCOL, client: protocol });
+        }
+        Reply::Hello(Greeting {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            guard: self.guard.as_ref().map(baton_os::guard::link::GuardLink::pid),
+            started_at: self.started_at,
+            notices: self.all_notices(),
+        })
+    }
+
+    fn list(&self, list: &List) -> Result<Listing, Refusal> {
+        Ok(self.listing(self.chosen(&list.targets)?, list.whole))
+    }
+
+    fn listing(&self, ids: impl IntoIterator<Item = InstanceId>, whole: bool) -> Listing {
+        let now = clock::now();
+        let instances = ids.into_iter().filter_map(|id| self.world.instances.get(&id));
+        Listing {
+            revision: self.world.revision,
+            instances: instances.map(|instance| instance.view(now, whole)).collect(),
+            notices: self.all_notices(),
+        }
+    }
+
+    /// The slots that the words mean; all for no word.
+    fn chosen(&self, targets: &[Selector]) -> Result<BTreeSet<InstanceId>, Refusal> {
+        if targets.is_empty() {
+            return Ok(self.world.instances.keys().copied().collect());
+        }
+        let mut ids = BTreeSet::new();
+        for target in targets {
+            ids.extend(target.resolve(&self.world).map_err(Refusal::Unknown)?);
+        }
+        Ok(ids)
+    }
+
+    /// The leaders of what runs in a list.
+    fn leaders(&self, listing: &Listing) -> Vec<(InstanceId, baton_core::world::Identity)> {
+        let running = listing.instances.iter().filter(|view| view.pid.is_some());
+        running.filter_map(|view| Some((view.id, self.world.instances.get(&view.id)?.process.clone()?))).collect()
+    }
+
+    fn signal_leaders(&self, targets: &[Selector], signal: Signal) -> Reply {
+        let ids = match self.chosen(targets) {
+            Ok(ids) => ids,
+            Err(refusal) => return Reply::Refused(refusal),
+        };
+        let mut reached = 0;
+        for instance in ids.iter().filter_map(|id| self.world.instances.get(id)) {
+            let life = self.lives.get((instance.id, instance.incarnation)).filter(|life| !life.ended);
+            match life.and_then(|life| life.process()).map(|process| process.signal(signal)) {
+                Some(Ok(true)) => reached += 1,
+                Some(Ok(false)) | None => {}
+                Some(Err(error)) => {
+                    let text =
+                        format!("{signal} could not be sent to {} ({}): {error}", instance.spec.name, instance.id);
+                    return Reply::Refused(Refusal::System(text));
+                }
+            }
+        }
+        if reached == 0 {
+            return Reply::Refused(Refusal::System(format!("{signal} was sent to nobody: none of them runs")));
+        }
+        Reply::Done
+    }
+
+    fn flush(&self, targets: &[Selector], answer: Responder) -> Result<(), Refusal> {
+        let everything = targets.is_empty() || targets.iter().any(|target| target.text == "all");
+        // With nothing in the list there is still the daemon's own log.
+        let ids = if everything { self.chosen(&[])? } else { self.chosen(targets)? };
+        let files = ids.iter().filter_map(|id| self.world.instances.get(id)).map(|instance| &instance.files);
+        let mut paths: BTreeSet<&str> =
+            files.flat_map(|files| [&files.out, &files.error, &files.combined]).flatten().map(String::as_str).collect();
+        let own = self.home.daemon_log().display().to_string();
+        if everything {
+            paths.insert(&own);
+        }
+        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        let present = paths.iter().map(PathBuf::from).filter(|path| path.exists()).collect();
+        self.logs.flush(present, move || answer.send(&Reply::Files(names)));
+        Ok(())
+    }
+
+    /// Has the dump written; an answer that is known at once is returned.
+    fn save(&mut self, force: bool, answer: Option<Responder>) -> Option<Reply> {
+        let now = clock::now();
+        let views: Vec<_> = self.world.instances.values().map(|instance| instance.view(now, true)).collect();
+        let dump = self.home.dump();
+        if views.is_empty() && !force && dump.exists() {
+            return Some(Reply::Saved { path: dump.display().to_string(), slots: None });
+        }
+        self.writer.dump(views, answer);
+        None
+    }
+
+    /// Has a new executable take over once this daemon has ended; the guard starts it.
+    fn update(&mut self, executable: &Path) -> Result<(), String> {
+        let Some(guard) = &self.guard else {
+            return Err("this daemon runs without a guard, which would start the new one".into());
+        };
+        let failed = |error: io::Error| format!("could not use {}: {error}", executable.display());
+        access(executable, Access::EXEC_OK).map_err(|error| failed(error.into()))?;
+        let file = open(executable, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        guard.update(file.map_err(|error| failed(error.into()))?).map_err(failed)?;
+        journal::log(format_args!("{} takes over", executable.display()));
+        self.end(Ending::Replaced);
+        Ok(())
+    }
+}

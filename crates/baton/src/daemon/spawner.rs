@@ -1,0 +1,372 @@
+//! The thread that makes processes: files of variables, look-ups, FIFOs and the spawn itself may take milliseconds.
+//!
+//! Jobs that arrived together give their FIFOs to the guard in one message. The pid file is written here, before the
+//! core knows of the process, so that it is there when anybody is told of a start.
+
+use super::inbox::{Inbox, Made, Message};
+use super::life::{CHANNELS, Key, guard_names, stream_key};
+use super::storage::{Routes, fifo_path};
+use crate::home::{Home, remove_file};
+use baton_core::spec::{AppSpec, Environment};
+use baton_core::world::{InstanceView, SpawnError, SpawnStage};
+use baton_os::guard::link::GuardLink;
+use baton_os::logs::Stream;
+use baton_os::spawn::{Credentials, Launch, find_program, prepare};
+use baton_os::{fifo, files, user};
+use baton_pm2::environment::{self, ChildFacts};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Jobs whose descriptors go to the guard together.
+const TOGETHER: usize = 32;
+/// Where programs are looked for when the app's environment does not say.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// The variable that marks every process of a life.
+const MARK: &str = "BATON_MARK";
+
+/// A process to make.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// The life.
+    pub(super) key: Key,
+    /// The whole slot.
+    pub(super) view: InstanceView,
+    /// The mark for its environment.
+    pub(super) mark: String,
+    /// Where its output goes.
+    pub(super) routes: Routes,
+}
+
+enum Order {
+    Make(Box<Job>),
+    /// A pid file outside the home is no longer true.
+    RemovePid(PathBuf, u32),
+}
+
+/// What processes inherit from the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heritage {
+    /// The limit on open files that apps get.
+    pub(super) nofile: Option<(u64, u64)>,
+    /// The out-of-memory adjustment that apps get.
+    pub(super) oom_score_adj: Option<i32>,
+}
+
+/// The thread.
+#[derive(Debug)]
+pub(super) struct Spawner {
+    orders: Sender<Order>,
+    pids: PathBuf,
+}
+
+impl Spawner {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(super) fn start(home: Home, guard: Option<GuardLink>, heritage: Heritage, inbox: Inbox) -> io::Result<Spawner> {
+        let (orders, received) = channel();
+        let pids = home.pids();
+        let worker = Worker { home, guard, heritage, inbox };
+        std::thread::Builder::new().name("spawner".into()).spawn(move || worker.run(&received))?;
+        Ok(Spawner { orders, pids })
+    }
+
+    /// Has a process made.
+    pub(super) fn make(&self, job: Job) {
+        // The thread ends with this sender; were it dead by a panic, the hook has told.
+        let _ = self.orders.send(Order::Make(Box::new(job)));
+    }
+
+    /// Removes the pid file of a process that ended. A file elsewhere may be on a disk that does not answer.
+    pub(super) fn remove_pid(&self, path: &str, pid: u32) {
+        let path = PathBuf::from(path);
+        if path.starts_with(&self.pids) {
+            remove_pid(&path, pid);
+        } else {
+            let _ = self.orders.send(Order::RemovePid(path, pid));
+        }
+    }
+}
+
+/// Only a file that still names this process.
+fn remove_pid(path: &Path, pid: u32) {
+    if fs::read_to_string(path).is_ok_and(|text| text.trim() == pid.to_string()) {
+        // Nobody could do anything about it, and nobody relies on its absence.
+        let _ = remove_file(path);
+    }
+}
+
+struct Worker {
+    home: Home,
+    guard: Option<GuardLink>,
+    heritage: Heritage,
+    inbox: Inbox,
+}
+
+/// The descriptors of one life's output.
+struct Pipes {
+    readers: [OwnedFd; 2],
+    app_ends: [OwnedFd; 2],
+}
+
+impl Worker {
+    fn run(&self, orders: &Receiver<Order>) {
+        while let Ok(first) = orders.recv() {
+            let mut jobs = Vec::new();
+            let together = std::iter::once(first).chain(orders.try_iter()).take(TOGETHER);
+            for order in together {
+                match order {
+                    Order::Make(job) => jobs.push(*job),
+                    Order::RemovePid(path, pid) => remove_pid(&path, pid),
+                }
+            }
+            self.make_all(jobs);
+        }
+    }
+
+    fn make_all(&self, jobs: Vec<Job>) {
+        let mut ready = Vec::new();
+        for job in jobs {
+            let credentials = user::credentials(spec(&job).uid.as_deref(), spec(&job).gid.as_deref());
+            let piped = credentials.and_then(|who| Ok((self.pipes(job.key, who.as_ref())?, who)));
+            match piped {
+                Ok((pipes, who)) => ready.push((job, pipes, who)),
+                Err(error) => self.failed(job.key, error, Vec::new()),
+            }
+        }
+        if let Err(error) = self.deposit(&ready) {
+            for (job, ..) in ready {
+                self.failed(job.key, prepare_error(&error, "the guard can't hold the app's output"), Vec::new());
+            }
+            return;
+        }
+        for (job, pipes, who) in ready {
+            let key = job.key;
+            let mut warnings = Vec::new();
+            match self.make(job, pipes, who, &mut warnings) {
+                Ok(made) => self.inbox.send(Message::Made { key, outcome: Ok(Box::new(made)), warnings }),
+                Err(error) => self.failed(key, error, warnings),
+            }
+        }
+    }
+
+    fn pipes(&self, (_, incarnation): Key, who: Option<&Credentials>) -> Result<Pipes, SpawnError> {
+        let owner = who.map(|who| (who.uid, who.gid));
+        let make = |channel| {
+            let path = fifo_path(&self.home, incarnation, channel);
+            let ends = || {
+                fifo::make(&path, owner)?;
+                Ok((fifo::open_reader(&path)?, fifo::open_app_end(&path)?))
+            };
+            ends().map_err(|error: io::Error| prepare_error(&error, &path.display().to_string()))
+        };
+        let [(out_reader, out), (err_reader, err)] = [make(CHANNELS[0])?, make(CHANNELS[1])?];
+        Ok(Pipes { readers: [out_reader, err_reader], app_ends: [out, err] })
+    }
+
+    /// The guard holds the read ends from before there is a process that could write.
+    fn deposit(&self, ready: &[(Job, Pipes, Option<Credentials>)]) -> io::Result<()> {
+        let Some(guard) = &self.guard else { return Ok(()) };
+        let mut held = Vec::new();
+        for (job, pipes, _) in ready {
+            for (name, reader) in guard_names(job.key).into_iter().zip(&pipes.readers) {
+                held.push((name, reader.as_fd().try_clone_to_owned()?));
+            }
+        }
+        if held.is_empty() { Ok(()) } else { guard.hold(held) }
+    }
+
+    fn make(
+        &self,
+        job: Job,
+        pipes: Pipes,
+        who: Option<Credentials>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Made, SpawnError> {
+        let launch = self.launch(&job, pipes.app_ends, who, warnings)?;
+        let prepared = prepare(&launch)?;
+        let pid = prepared.process.identity().pid;
+        let pid_file = Path::new(&job.view.files.pid);
+        if let Err(error) = write_pid(pid_file, pid) {
+            warnings.push(format!(
+                "App [{}:{}]: could not write {}: {error}",
+                job.view.name,
+                job.key.0,
+                pid_file.display()
+            ));
+        }
+        let mut readers = pipes.readers.into_iter();
+        let streams = CHANNELS.map(|channel| Stream {
+            key: stream_key(job.key, channel),
+            reader: readers.next().expect("two channels, two readers"),
+            route: job.routes.route(channel),
+        });
+        Ok(Made { prepared, streams })
+    }
+
+    fn launch(
+        &self,
+        job: &Job,
+        app_ends: [OwnedFd; 2],
+        credentials: Option<Credentials>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Launch, SpawnError> {
+        let spec = spec(job);
+        let cwd = PathBuf::from(&spec.cwd);
+        let from_files = read_env_files(spec, &cwd, |warning| {
+            warnings.push(format!("App [{}:{}]: {warning}", job.view.name, job.key.0));
+        })?;
+        let root = self.home.root().to_string_lossy();
+        let mut env = environment::child(spec, &ChildFacts::of(&job.view, &root), &from_files);
+        env.insert(MARK.into(), job.mark.clone());
+        let (name, argv) = command(spec);
+        let path_var = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+        let program = find_program(&name, path_var, &cwd).ok_or_else(|| not_found(&name, path_var, &cwd))?;
+        let [stdout, stderr] = app_ends;
+        Ok(Launch {
+            program,
+            argv,
+            env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            cwd,
+            credentials,
+            stdin: None,
+            stdout,
+            stderr,
+            extra_fds: Vec::new(),
+            oom_score_adj: self.heritage.oom_score_adj,
+            original_nofile: self.heritage.nofile,
+        })
+    }
+
+    /// Nothing of the life is left, and the core is told.
+    fn failed(&self, key: Key, error: SpawnError, warnings: Vec<String>) {
+        if let Some(guard) = &self.guard {
+            guard.release(guard_names(key), Box::new(|| ()));
+        }
+        for channel in CHANNELS {
+            // It may not have been made.
+            let _ = remove_file(&fifo_path(&self.home, key.1, channel));
+        }
+        self.inbox.send(Message::Made { key, outcome: Err(error), warnings });
+    }
+}
+
+/// The definition; a job is made from a whole view.
+fn spec(job: &Job) -> &AppSpec {
+    job.view.spec.as_deref().expect("the view of a job is whole")
+}
+
+fn write_pid(path: &Path, pid: u32) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    files::write_quick(path, pid.to_string().as_bytes(), 0o644)
+}
+
+/// The variables of all files of an app, later files above earlier ones.
+fn read_env_files(spec: &AppSpec, cwd: &Path, mut warn: impl FnMut(String)) -> Result<Environment, SpawnError> {
+    let mut all = Environment::new();
+    for name in &spec.env_file {
+        let path = cwd.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => all.extend(baton_config::dotenv::parse(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                warn(format!("env_file {} does not exist", path.display()));
+            }
+            Err(error) => return Err(prepare_error(&error, &path.display().to_string())),
+        }
+    }
+    Ok(all)
+}
+
+/// What to look for, and the arguments with the program's name first.
+fn command(spec: &AppSpec) -> (String, Vec<OsString>) {
+    let mut words: Vec<OsString> = Vec::new();
+    if spec.interpreter != "none" {
+        words.push(spec.interpreter.clone().into());
+        words.extend(spec.node_args.iter().map(OsString::from));
+    }
+    words.push(spec.script.clone().into());
+    words.extend(spec.args.iter().map(OsString::from));
+    let name = if spec.interpreter == "none" { &spec.script } else { &spec.interpreter };
+    (name.clone(), words)
+}
+
+fn not_found(name: &str, path_var: &str, cwd: &Path) -> SpawnError {
+    let path = cwd.join(name);
+    let message = if !name.contains('/') {
+        format!("{name}: not found in PATH ({path_var})")
+    } else if path.is_dir() {
+        format!("{}: is a directory", path.display())
+    } else if path.exists() {
+        format!("{}: is not executable (chmod +x it, or set an interpreter)", path.display())
+    } else {
+        format!("{}: no such file", path.display())
+    };
+    SpawnError { stage: SpawnStage::Prepare, errno: rustix::io::Errno::NOENT.raw_os_error(), message }
+}
+
+fn prepare_error(error: &io::Error, what: &str) -> SpawnError {
+    SpawnError {
+        stage: SpawnStage::Prepare,
+        errno: error.raw_os_error().unwrap_or(0),
+        message: format!("{what}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(words: &[OsString]) -> Vec<&str> {
+        words.iter().map(|word| word.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_interpreter_gets_its_own_arguments_then_the_script_then_the_apps() {
+        let spec = AppSpec {
+            script: "/w/a.py".into(),
+            interpreter: "python3".into(),
+            node_args: vec!["-u".into()],
+            args: vec!["--x".into(), String::new()],
+            ..AppSpec::default()
+        };
+        let (name, words) = command(&spec);
+        assert_eq!(name, "python3");
+        assert_eq!(texts(&words), ["python3", "-u", "/w/a.py", "--x", ""]);
+        let plain = AppSpec { interpreter: "none".into(), ..spec };
+        let (name, words) = command(&plain);
+        assert_eq!(name, "/w/a.py");
+        assert_eq!(texts(&words), ["/w/a.py", "--x", ""]);
+    }
+
+    #[test]
+    fn later_files_of_variables_win_and_a_missing_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.env"), "X=1\nY=1\n").unwrap();
+        fs::write(dir.path().join("b.env"), "Y=2\n").unwrap();
+        let env_file = ["a.env", "missing", "b.env"].map(String::from).to_vec();
+        let mut warnings = Vec::new();
+        let read =
+            read_env_files(&AppSpec { env_file, ..AppSpec::default() }, dir.path(), |w| warnings.push(w)).unwrap();
+        assert_eq!((read["X"].as_str(), read["Y"].as_str()), ("1", "2"));
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("missing does not exist"), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_pid_file_of_a_successor_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sub/app-0.pid");
+        write_pid(&path, 7).unwrap();
+        remove_pid(&path, 6);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "7");
+        remove_pid(&path, 7);
+        assert!(!path.exists());
+    }
+}

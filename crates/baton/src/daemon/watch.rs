@@ -1,0 +1,68 @@
+//! Tasks that wait for descriptors of a life and tell the loop.
+
+use super::inbox::{Inbox, Message};
+use super::journal;
+use super::life::{Key, Life};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use tokio::task::JoinHandle;
+
+/// Tells when the report of a start can be read.
+pub(super) fn report(key: Key, life: &mut Life, inbox: &Inbox) {
+    if let Some(report) = &life.report {
+        let task = when_readable(report, inbox.clone(), Message::Reported(key));
+        keep(life, key, task);
+    }
+}
+
+/// Tells when a leader has ended.
+pub(super) fn leader(key: Key, life: &mut Life, inbox: &Inbox) {
+    if let Some(process) = life.process() {
+        let task = when_readable(process, inbox.clone(), Message::Ended(key));
+        keep(life, key, task);
+    }
+}
+
+/// Tells when the parent of a leader has taken note of its end: its descriptor hangs up then.
+pub(super) fn reaping(key: Key, life: &mut Life, inbox: &Inbox) {
+    let Some(process) = life.process() else { return };
+    let inbox = inbox.clone();
+    let task = asynchronous(process).map(|fd| {
+        tokio::spawn(async move {
+            while let Ok(mut ready) = fd.ready(Interest::READABLE).await {
+                if ready.ready().is_read_closed() {
+                    break;
+                }
+                ready.clear_ready();
+            }
+            inbox.send(Message::Reaped(key));
+        })
+    });
+    keep(life, key, task);
+}
+
+fn when_readable(fd: impl AsFd, inbox: Inbox, message: Message) -> io::Result<JoinHandle<()>> {
+    let fd = asynchronous(fd)?;
+    Ok(tokio::spawn(async move {
+        // An error is an end too: whoever looks then finds out.
+        let _ = fd.readable().await;
+        inbox.send(message);
+    }))
+}
+
+#[expect(
+    deprecated,
+    reason = "the successor is unsafe for types that may lie about their descriptor; an OwnedFd can't"
+)]
+fn asynchronous(fd: impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd.as_fd().try_clone_to_owned()?, Interest::READABLE)
+}
+
+fn keep(life: &mut Life, key: Key, task: io::Result<JoinHandle<()>>) {
+    match task {
+        Ok(task) => life.watch(task),
+        Err(error) => journal::error(format_args!("slot {} can't be watched: {error}", key.0)),
+    }
+}
