@@ -8,8 +8,11 @@ use baton_core::proto::{Action, Command, Greeting, List};
 use baton_os::process::Process;
 use baton_pm2::text;
 use clap::Parser;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+
+/// How long the daemon and its guard may take to end once their apps have.
+const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 /// End every app and the daemon.
 #[derive(Debug, Parser)]
@@ -67,10 +70,18 @@ impl Ends {
     }
 
     /// Waits until they have ended.
+    ///
+    /// # Errors
+    /// When one does not.
     pub(crate) fn wait(&self) -> Result<(), Failure> {
         for process in &self.0 {
             loop {
-                match poll(&mut [PollFd::new(process, PollFlags::IN)], None) {
+                match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&PATIENCE)) {
+                    Ok(0) => {
+                        let text =
+                            format!("process {} has not ended after {} s", process.identity().pid, PATIENCE.tv_sec);
+                        return Err(Failure::Usage(text));
+                    }
                     Ok(_) => break,
                     Err(Errno::INTR) => {}
                     Err(error) => return Err(Failure::system("waiting for the daemon's end")(error.into())),
