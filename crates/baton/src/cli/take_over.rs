@@ -4,8 +4,12 @@ use super::failure::Failure;
 use super::session::{Session, command};
 use crate::client::Client;
 use baton_core::proto::{Command, Saved};
+use baton_os::files;
 use baton_pm2::client::Pm2Client;
 use baton_pm2::dump;
+
+/// The list as PM2 had it, in the form of a dump: whatever happens between its end and our start, it is not lost.
+const KEPT: &str = "taken-over.pm2";
 
 /// The apps of a PM2 daemon that has ended.
 pub(crate) struct Imported {
@@ -45,6 +49,11 @@ pub(crate) fn check(session: &Session) -> Result<Option<Imported>, Failure> {
     let records = pm2.records()?;
     // Read whole before anything is ended: an app that can't be imported must go on running.
     let slots = dump::from_records(&records).map_err(|error| Failure::Usage(format!("PM2's list: {error}")))?;
+    session.home.create().map_err(Failure::system("the home"))?;
+    let kept = home.join(KEPT);
+    let list = serde_json::to_vec_pretty(&records).map_err(|error| Failure::Usage(format!("PM2's list: {error}")))?;
+    files::write_atomic(&kept, &list, 0o600).map_err(Failure::system(kept.display().to_string()))?;
+    session.say(&format!("PM2's list is kept in {}; copied to dump.pm2, `resurrect` starts it", kept.display()));
     pm2.end()?;
     Ok(Some(Imported { slots }))
 }
