@@ -188,10 +188,8 @@ impl Batch {
             match (found, no_writer) {
                 (0, true) => Left::Closed,
                 (0, false) => Left::Nothing,
-                // Another look finds the end, or what came while this was written.
-                (_, true) => Left::More,
-                (_, false) if beyond || found >= MUCH => Left::More,
-                (_, false) => Left::Nothing,
+                _ if beyond || no_writer || found >= MUCH => Left::More,
+                _ => Left::Soon,
             }
         } else if beyond || whole_lines(rest) > 0 || (no_writer && pump.drain.is_some()) {
             Left::More

@@ -17,6 +17,11 @@ const LONG_TAIL: usize = 4096;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
+/// How long after a look at an unfinished line the next one comes, at first and at most. See [`Left`] for why an event is
+/// not enough.
+const PEEK_FIRST: Duration = Duration::from_millis(2);
+const PEEK_LONGEST: Duration = Duration::from_millis(250);
+
 /// How a stream's bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -27,10 +32,15 @@ pub(super) enum Way {
 }
 
 /// What was found after moving bytes.
+///
+/// An event is sure to come only for a write to an empty FIFO: a writer that fills up one which still holds bytes falls
+/// asleep without saying so. Hence a look that has moved bytes is always followed by another, until one finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// Nothing that a new event wouldn't announce.
+    /// The FIFO is empty: the next bytes come with an event.
     Nothing,
+    /// Little was found: look again after a rest.
+    Soon,
     /// Perhaps more: look again at once.
     More,
     /// An unfinished line of this many bytes.
@@ -57,8 +67,12 @@ pub(super) struct Pump {
     pub(super) way: Way,
     /// Bytes may be there.
     pub(super) ready: bool,
+    /// So many that no rest should come first.
+    pub(super) urgent: bool,
     /// The unfinished line in the FIFO, and since when it has not grown.
-    pub(super) tail: Option<(usize, Instant)>,
+    tail: Option<(usize, Instant)>,
+    /// When to look whether it has, and the pause after that.
+    peek: Option<(Instant, Duration)>,
     /// In trouble: when to try again, and the pause after that.
     pub(super) retry: Option<(Instant, Duration)>,
     /// The process is gone: take what is left, until then.
@@ -93,7 +107,9 @@ impl Pump {
             style,
             way,
             ready: true,
+            urgent: false,
             tail: None,
+            peek: None,
             retry: None,
             drain: None,
             allowance: None,
@@ -125,14 +141,15 @@ impl Pump {
         if let Some((at, _)) = self.retry {
             return at <= now || self.drain_is_over(now);
         }
-        self.ready || self.tail_is_due(now) || self.drain_is_over(now)
+        let peek = self.peek.is_some_and(|(at, _)| at <= now);
+        self.ready || peek || self.tail_is_due(now) || self.drain_is_over(now)
     }
 
     /// The next time at which there is something to do without any event.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let own = match self.retry {
             Some((at, _)) => Some(at),
-            None => self.tail_due(),
+            None => self.tail_due().into_iter().chain(self.peek.map(|(at, _)| at)).min(),
         };
         own.into_iter().chain(self.drain).min()
     }
@@ -152,20 +169,27 @@ impl Pump {
         // What was there at the deadline is still the app's; what comes later is somebody else's.
         let allowance = self.allowance.unwrap_or_else(|| rustix::io::ioctl_fionread(&self.reader).unwrap_or(0));
         self.allowance = Some(allowance.saturating_sub(moved as u64));
-        moved == 0 || left == Left::Nothing || allowance == 0
+        moved == 0 || allowance == 0
     }
 
-    /// Takes note of what a look has left.
-    pub(super) fn settle(&mut self, left: Left, now: Instant) {
+    /// Takes note of a look that has moved `moved` bytes.
+    pub(super) fn settle(&mut self, moved: usize, left: Left, now: Instant) {
         self.retry = None;
-        self.ready = left == Left::More;
-        self.tail = match left {
-            Left::Tail(length) => match self.tail {
-                Some((known, since)) if known == length => Some((known, since)),
-                _ => Some((length, now)),
-            },
-            _ => None,
+        self.urgent = left == Left::More;
+        self.ready = matches!(left, Left::More | Left::Soon) || moved > 0;
+        let Left::Tail(length) = left else {
+            (self.tail, self.peek) = (None, None);
+            return;
         };
+        let unchanged = self.tail.is_some_and(|(known, _)| known == length) && moved == 0;
+        if !unchanged {
+            self.tail = Some((length, now));
+        }
+        let pause = match self.peek {
+            Some((_, pause)) if unchanged => (pause * 2).min(PEEK_LONGEST),
+            _ => PEEK_FIRST,
+        };
+        self.peek = Some((now + pause, pause));
     }
 
     /// Takes note of a failure: the next attempt is made later and later.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// More than any pipe holds, so that a short result says that the FIFO is empty.
+/// More than a pipe holds.
 const ALL: usize = 1 << 20;
 /// After this much the FIFO is worth another look before a rest.
 pub(super) const MUCH: usize = 48 * 1024;
@@ -37,7 +37,7 @@ pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File) -> io:
     };
     match moved {
         Ok(0) => Ok(Moved::Bytes(0, Left::Closed)),
-        Ok(count) => Ok(Moved::Bytes(count, if count >= MUCH { Left::More } else { Left::Nothing })),
+        Ok(count) => Ok(Moved::Bytes(count, if count >= MUCH { Left::More } else { Left::Soon })),
         Err(Errno::AGAIN) => Ok(Moved::Bytes(0, Left::Nothing)),
         Err(Errno::INTR) => Ok(Moved::Bytes(0, Left::More)),
         Err(Errno::INVAL) => Ok(Moved::NotHere),

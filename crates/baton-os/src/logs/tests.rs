@@ -379,3 +379,58 @@ fn a_stream_without_files_is_read_and_dropped() {
     drop(writer);
     bench.drain(1, LONG);
 }
+
+#[test]
+fn nothing_wakes_the_thread_while_nothing_is_written() {
+    let bench = Bench::new();
+    let _quiet = bench.stream(1, Channel::Out, raw(bench.path("raw.log")));
+    let mut prompt = bench.stream(
+        1,
+        Channel::Err,
+        Route { format: Format { date: Some("[T]".into()), ..Format::default() }, ..raw(bench.path("prompt.log")) },
+    );
+    prompt.write_all(b"done\n? ").expect("writes");
+    bench.wait_for("prompt.log", b"T: done\nT: ? ");
+    let waits = || {
+        let (sender, thread) = channel();
+        bench.logs.flush(Vec::new(), move || {
+            let _ = sender.send(rustix::thread::gettid());
+        });
+        let thread = thread.recv().expect("answers").as_raw_nonzero();
+        let state = || fs::read_to_string(format!("/proc/self/task/{thread}/status")).expect("a thread");
+        // Until it sleeps for good, it is still on its way back from the answer.
+        let count = |status: &str| {
+            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).expect("a count");
+            line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number")
+        };
+        // Nobody reports anything: this is the quiet time.
+        assert!(bench.reports.recv_timeout(Duration::from_millis(500)).is_err());
+        let before = count(&state());
+        assert!(bench.reports.recv_timeout(Duration::from_secs(2)).is_err());
+        count(&state()) - before
+    };
+    assert_eq!(waits(), 0);
+}
+
+#[test]
+fn a_writer_that_fills_the_fifo_behind_an_unfinished_line_is_not_left_asleep() {
+    let json = Format { json: true, ..Format::default() };
+    let stamp = Format { date: Some("[T]".into()), ..Format::default() };
+    for format in [json, stamp] {
+        let bench = Bench::new();
+        let mut writer = bench.stream(1, Channel::Out, Route { format, ..raw(bench.path("out.log")) });
+        let (sender, done) = channel();
+        std::thread::spawn(move || {
+            // Each write is larger than the FIFO, and no FIFO's end is a line's end.
+            let chunk = [b"x".repeat(99), b"\n".to_vec()].concat().repeat(1000);
+            for _ in 0..300 {
+                writer.write_all(&chunk).expect("writes");
+            }
+            let _ = sender.send(());
+        });
+        // One quiet time for each FIFO's worth of bytes would take many minutes.
+        done.recv_timeout(Duration::from_secs(40)).expect("the writer gets on");
+        bench.drain(1, LONG);
+        assert_eq!(bench.read("out.log").split(|byte| *byte == b'\n').count(), 300_001);
+    }
+}

@@ -330,7 +330,7 @@ impl Worker {
                 Ok((moved, left)) => {
                     most = most.max(moved);
                     self.recovered(&pump);
-                    pump.settle(left, now);
+                    pump.settle(moved, left, now);
                     !pump.is_drained(moved, left, now)
                 }
                 Err(trouble) => {
@@ -363,10 +363,6 @@ impl Worker {
                 None => None,
             };
             match raw::pump(&pump.reader, sink, &self.nowhere) {
-                // The hang-up may have been announced together with these bytes: a drain has to look once more.
-                Ok(Moved::Bytes(count, Left::Nothing)) if count > 0 && pump.drain.is_some() => {
-                    return Ok((count, Left::More));
-                }
                 Ok(Moved::Bytes(count, left)) => return Ok((count, left)),
                 Ok(Moved::NotHere) => pump.way = Way::Batch,
                 Err(error) => return Err(Trouble { path: path.cloned().unwrap_or_default(), error }),
@@ -439,7 +435,7 @@ impl Worker {
         } else if most < FEW_BYTES {
             self.rest = (self.rest * 2).clamp(SHORTEST_REST, LONGEST_REST);
         }
-        let work = self.pumps.values().any(|pump| pump.ready && pump.retry.is_none());
+        let work = self.pumps.values().any(|pump| pump.urgent && pump.retry.is_none());
         if self.rest < SHORTEST_REST || work || !self.draining.is_empty() {
             return;
         }
