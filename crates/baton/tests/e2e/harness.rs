@@ -172,7 +172,14 @@ impl Baton {
 
     /// Waits until the list is as wished.
     pub(crate) fn wait_for(&self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
-        self.connect().expect("daemon").wait_for(what, wished)
+        let watch = Watch::on(self.home());
+        loop {
+            // There may be none just now, or it may be killed meanwhile: another one is started then.
+            match self.connect().and_then(|mut connection| connection.try_wait_for(what, &wished)) {
+                Some(list) => return list,
+                None => watch.wait(what),
+            }
+        }
     }
 
     /// Waits until an app has this status.
@@ -218,7 +225,11 @@ impl Drop for Baton {
             let log = std::fs::read_to_string(self.home().join("pm2.log")).unwrap_or_default();
             eprintln!("---- the daemon's log\n{log}");
         }
-        let _ = self.command(["kill"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let kill = || self.command(["kill"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // A daemon that is made to crash may do so while it is told to end; the next one does as it is told.
+        if !kill().is_ok_and(|status| status.success()) {
+            let _ = kill();
+        }
         if let Some(guard) = guard {
             ended(guard);
         }
@@ -313,15 +324,17 @@ impl Connection {
 
     /// Waits until the list is as wished.
     pub(crate) fn wait_for(&mut self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
+        self.try_wait_for(what, &wished).unwrap_or_else(|| panic!("the daemon was lost while waiting for {what}"))
+    }
+
+    /// [`Connection::wait_for`], or `None` when the daemon is lost.
+    fn try_wait_for(&mut self, what: &str, wished: &impl Fn(&[InstanceView]) -> bool) -> Option<Vec<InstanceView>> {
         let body = serde_json::to_vec(&ClientMessage { id: u64::MAX, request: Request::Subscribe }).expect("request");
         let length = u32::try_from(body.len()).expect("length").to_be_bytes();
-        self.stream.write_all(&[&length[..], &body].concat()).expect("subscribe");
+        self.stream.write_all(&[&length[..], &body].concat()).ok()?;
         let mut list = Listing::default();
         loop {
-            let Some(message) = self.message() else {
-                panic!("waited in vain for {what}; the list is {:#?}", list.instances);
-            };
-            let ServerMessage::Update(update) = message else { continue };
+            let ServerMessage::Update(update) = self.message()? else { continue };
             match update.change {
                 Change::Snapshot(snapshot) => list = snapshot,
                 Change::Slot(view) => {
@@ -332,7 +345,7 @@ impl Connection {
                 Change::Ending => panic!("the daemon ended while waiting for {what}"),
             }
             if wished(&list.instances) {
-                return list.instances;
+                return Some(list.instances);
             }
         }
     }

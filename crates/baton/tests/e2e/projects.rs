@@ -195,12 +195,12 @@ fn the_master_file_and_its_agent() {
         baton.jlist().iter().map(|entry| entry["name"].as_str().expect("name").to_owned()).collect();
     assert_eq!(names.len(), 11, "{names:?}");
     // Log paths are relative to each app's own folder; a helper's setting, changed by the master, reaches every app.
-    let said = baton.wait_file(&root.join("services/py/indexer/logs/duck_indexer-out.log"), "is up");
-    assert_eq!(said.lines().last(), Some("indexer is up as duck_indexer heartbeat 5105 agent Duck"));
-    let said = baton.wait_file(&root.join("services/ts/voice/logs/duck_voice-out.log"), "is up");
-    assert_eq!(said.lines().last(), Some("voice is up as duck_voice heartbeat 5105 agent Duck"));
-    let said = baton.wait_file(&root.join("services/js/vision/logs/vision-out.log"), "is up");
-    assert_eq!(said.lines().last(), Some("vision is up as vision heartbeat 5105 agent none"));
+    let said = baton.wait_file(&root.join("services/py/indexer/logs/duck_indexer-out.log"), "\n");
+    assert_eq!(said, "indexer is up as duck_indexer heartbeat 5105 agent Duck\n");
+    let said = baton.wait_file(&root.join("services/ts/voice/logs/duck_voice-out.log"), "\n");
+    assert_eq!(said, "voice is up as duck_voice heartbeat 5105 agent Duck\n");
+    let said = baton.wait_file(&root.join("services/js/vision/logs/vision-out.log"), "\n");
+    assert_eq!(said, "vision is up as vision heartbeat 5105 agent none\n");
     baton.wait_log("chromadb-out.log", "agents/duck");
     assert_eq!(baton.entry("duck_cephalon")["pm2_env"]["env"]["CHAT_TOKEN"], "not-a-real-token");
 
