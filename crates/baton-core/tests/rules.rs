@@ -1,12 +1,12 @@
 //! The rules, one by one: what follows an exit, which slots a word means, which files a slot has, what a change needs.
 
 use baton_core::policy::after_exit;
-use baton_core::proto::{Action, Command, Patch, Wait};
+use baton_core::proto::{Action, Command, Patch, Wait, Wish};
 use baton_core::select::{SelectError, Selector};
 use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
-use baton_core::step::{Event, step};
-use baton_core::units::{InstanceId, Instant, Millis, Now, OpId, WallTime};
-use baton_core::world::{Cause, Directories, Exit, Instance, InstanceFiles, Signal, Then, World};
+use baton_core::step::{Effect, Event, Found, Scope, step};
+use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
+use baton_core::world::{Cause, Directories, Exit, Identity, Instance, InstanceFiles, Signal, Then, World};
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -249,4 +249,22 @@ fn a_patch_reaches_the_keys_that_are_only_kept() {
     let spec = reset(&mut world, json!({"max_memory_restart": null, "max_restarts": null}));
     assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cron_restart"]);
     assert_eq!(spec.max_restarts, None);
+}
+
+#[test]
+fn a_successor_kills_what_its_predecessor_died_before_it_could_kill() {
+    let mut world = World::new(directories());
+    let mut at = |ms, event| step(&mut world, Now { instant: Instant(ms), wall: WallTime(ms) }, event);
+    let (id, incarnation) = (InstanceId(0), Incarnation(1));
+    let app = Box::new(Wish { spec: AppSpec { name: "a".into(), ..AppSpec::default() }, count: 1 });
+    at(0, Event::Command { op: OpId(1), command: Command::Launch { app, force: false, wait: Wait::Spawned } });
+    let identity = Identity { pid: 7, start_time: 7, boot_id: "b".into() };
+    at(1, Event::Prepared { id, incarnation, identity });
+    at(2, Event::Spawned { id, incarnation });
+    // Its children ignore what they are sent.
+    at(3, Event::Exited { id, incarnation, exit: Exit::Code(1) });
+    let sent =
+        |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Kill { scope: Scope::Tree, .. }));
+    assert!(sent(&at(2000, Event::Timer)));
+    assert!(sent(&at(2001, Event::Recovered { id, incarnation, found: Found::Ended(Exit::Code(1)) })));
 }

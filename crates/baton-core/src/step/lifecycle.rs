@@ -211,8 +211,8 @@ pub(super) fn recovered(
         }
         Found::Ended(exit) => {
             if let State::Stopping { tree_gone: false, .. } = &instance.state {
-                // The watch on the tree died with the old daemon.
-                effects.push(Effect::AwaitTree { id, incarnation });
+                // The watch on the tree died with the old daemon, and what was sent to it may not have been.
+                resume(instance, now, effects);
             }
             exited(world, now, id, incarnation, exit, effects);
         }
