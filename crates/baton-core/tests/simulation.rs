@@ -1,14 +1,16 @@
 //! The world driven by a simulated operating system on virtual time: events come late, out of order, twice or from
-//! incarnations long gone; programs crash, ignore signals, leave children behind and cannot be started; the daemon
-//! dies at any point and a successor takes over. Over all of it the promises hold:
+//! incarnations long gone; programs crash, ignore signals, leave children behind and cannot be started; clients leave
+//! without waiting; the daemon dies between any two effects and a successor takes over. Over all of it the promises
+//! hold:
 //!
 //! 1. at most one incarnation of a slot is alive;
 //! 2. every spawn ends in `Spawned` or `SpawnFailed`, every process in one `Exited`, every request in one reply, and
 //!    nothing is stuck once the world is quiet;
 //! 3. after a stop was acknowledged nothing starts in the slot until someone asks;
-//! 4. nothing starts before its pause is over, and the timers are exactly those that the states imply.
+//! 4. nothing starts before its pause is over, and the timers are exactly those that the states imply;
+//! 5. a daemon that was told to end ends, with nothing left, and begins nothing meanwhile.
 
-use baton_core::proto::{Action, Command, Done, Patch, Reply, Wait, Wish};
+use baton_core::proto::{Action, Command, Done, Patch, Reply, Saved, Wait, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::AppSpec;
 use baton_core::step::{Effect, Event, Found, Scope, step};
@@ -60,8 +62,12 @@ struct Machine {
     open: BTreeSet<OpId>,
     /// Slots whose stop was acknowledged and that nobody has asked for since.
     quiet: BTreeSet<InstanceId>,
-    steps: usize,
-    spawns: u64,
+    /// The daemon dies when it has carried out this many effects of a step; the records are written before the first.
+    dies_after: Option<usize>,
+    /// Daemons that have died.
+    deaths: u32,
+    /// Whether the last command was refused.
+    refused: bool,
 }
 
 impl Machine {
@@ -75,8 +81,9 @@ impl Machine {
             next_op: 0,
             open: BTreeSet::new(),
             quiet: BTreeSet::new(),
-            steps: 0,
-            spawns: 0,
+            dies_after: None,
+            deaths: 0,
+            refused: false,
         }
     }
 
@@ -102,10 +109,14 @@ impl Machine {
         if !by_hand && !matches!(event, Event::Timer) {
             self.echoes.push(event.clone());
         }
-        self.steps += 1;
         let effects = step(&mut self.world, now, event);
         self.world.touched.clear();
-        for effect in effects {
+        for (count, effect) in effects.into_iter().enumerate() {
+            if self.dies_after == Some(count) {
+                self.dies_after = None;
+                self.crash();
+                return;
+            }
             if let (Effect::Spawn { id, .. }, false) = (&effect, by_hand)
                 && let Some(until) = pauses.get(id)
             {
@@ -124,7 +135,7 @@ impl Machine {
         match effect {
             Effect::Spawn { id, incarnation } => {
                 assert!(!self.quiet.contains(&id), "slot {id} was started after its stop was acknowledged");
-                self.spawns += 1;
+                assert!(!self.world.ending, "slot {id} was started although everything is to end");
                 let process =
                     Process { id, phase: Phase::Forking, children: 0, ignores_signals: false, awaited: false };
                 assert!(self.processes.insert(incarnation, process).is_none(), "incarnation {incarnation} twice");
@@ -158,11 +169,12 @@ impl Machine {
                 self.report_tree(incarnation);
             }
             Effect::Release { incarnation, .. } => {
-                let process = &self.processes[&incarnation];
-                assert_ne!(process.phase, Phase::Running, "a living process was let go");
+                let phase = self.processes.get(&incarnation).map(|process| process.phase);
+                assert_ne!(phase, Some(Phase::Running), "a living process was let go");
             }
             Effect::Reply { op, reply } => {
-                assert!(self.open.remove(&op), "a second reply to {op:?}");
+                assert!(self.open.remove(&op) || self.world.ending, "a second reply to {op:?}");
+                self.refused = matches!(reply, Reply::Refused(_));
                 if let Reply::Outcomes(outcomes) = reply {
                     for outcome in outcomes.iter().filter(|outcome| outcome.done == Done::Stopped) {
                         let wanted = self.world.instances.get(&outcome.id).map(|instance| instance.state.wanted());
@@ -175,7 +187,15 @@ impl Machine {
             Effect::Forget { id } => {
                 self.quiet.remove(&id);
             }
-            Effect::Persist | Effect::Publish(_) | Effect::Shutdown => {}
+            Effect::Shutdown => {
+                assert!(self.world.ending && self.world.instances.is_empty(), "the end before everything has ended");
+                assert!(self.open.is_empty(), "the end before every request has its reply");
+                let running = self.processes.values().filter(|process| process.phase == Phase::Running);
+                assert_eq!(running.count(), 0, "the end while a process runs");
+                // The next daemon of this home.
+                self.world.ending = false;
+            }
+            Effect::Persist | Effect::Publish(_) => {}
         }
     }
 
@@ -226,8 +246,19 @@ impl Machine {
             .filter(|instance| instance.state.wanted() == Wanted::Gone)
             .map(|instance| instance.id)
             .collect();
+        let deaths = self.deaths;
+        self.refused = false;
         self.deliver(Event::Command { op, command });
-        self.obeyed(asked.unwrap_or((Action::Reset, Vec::new())), &leaving);
+        if !self.refused && self.deaths == deaths {
+            self.obeyed(asked.unwrap_or((Action::Reset, Vec::new())), &leaving);
+        }
+    }
+
+    /// A client does not wait for its reply.
+    fn leave(&mut self, nth: usize) {
+        let Some(op) = self.open.iter().nth(nth % self.open.len().max(1)).copied() else { return };
+        self.open.remove(&op);
+        self.deliver(Event::ClientGone { op });
     }
 
     /// What was asked last is what is wished now, but for slots that were leaving the list already.
@@ -308,6 +339,8 @@ impl Machine {
         self.mail.clear();
         self.echoes.clear();
         self.open.clear();
+        self.dies_after = None;
+        self.world.ending = false;
         self.world.pending.clear();
         for process in self.processes.values_mut() {
             *process = Process { phase: Phase::Void, children: 0, awaited: false, ..process.clone() };
@@ -330,8 +363,11 @@ impl Machine {
 
     /// The daemon dies; a successor loads what was recorded and looks at what is left.
     fn crash(&mut self) {
+        self.deaths += 1;
+        let deaths = self.deaths;
         self.mail.clear();
         self.open.clear();
+        self.world.ending = false;
         self.world.pending.clear();
         let records = serde_json::to_string(&self.world.instances).expect("records are plain data");
         let mut instances: BTreeMap<InstanceId, Instance> = serde_json::from_str(&records).expect("own records load");
@@ -354,12 +390,16 @@ impl Machine {
             .map(|instance| (instance.id, instance.incarnation))
             .collect();
         for (id, incarnation) in alive {
-            let found = match self.processes[&incarnation].phase {
-                Phase::Running => Found::Alive(identity(incarnation)),
-                Phase::Ended(exit) => Found::Ended(exit),
-                Phase::Forking | Phase::Waiting | Phase::Void => Found::NeverRan,
+            let found = match self.processes.get(&incarnation).map(|process| process.phase) {
+                Some(Phase::Running) => Found::Alive(identity(incarnation)),
+                Some(Phase::Ended(exit)) => Found::Ended(exit),
+                Some(Phase::Forking | Phase::Waiting | Phase::Void) | None => Found::NeverRan,
             };
             self.deliver(Event::Recovered { id, incarnation, found });
+            if self.deaths != deaths {
+                // That was the end of the successor, and its own has seen to the rest.
+                return;
+            }
         }
     }
 
@@ -444,8 +484,8 @@ fn command(word: u32) -> Command {
         2 => "/app[01]/".to_owned(),
         _ => format!("app{}", word / 16 % 3),
     };
-    let act = |action| Command::Act { action, targets: vec![Selector::new(target)], patch: Patch::default(), wait };
-    match word / 64 % 10 {
+    let act = |action| Command::Act { action, targets: vec![Selector::new(target)], patch: patch(word / 8192), wait };
+    match word / 64 % 12 {
         0 | 1 => Command::Define { apps: vec![Wish { spec: app(word), count: word / 1024 % 3 }], wait },
         2 | 3 => Command::Launch {
             app: Box::new(Wish { spec: app(word), count: 1 + word % 2 }),
@@ -455,8 +495,34 @@ fn command(word: u32) -> Command {
         4 | 5 => act(Action::Stop),
         6 | 7 => act(Action::Restart),
         8 => act(Action::Delete),
-        _ => act(Action::Reset),
+        9 => act(Action::Reset),
+        10 => Command::Restore {
+            slots: (0..word / 1024 % 4)
+                .map(|n| Saved {
+                    spec: app(word + n),
+                    number: n % 2,
+                    increment: None,
+                    up: !(word + n).is_multiple_of(4),
+                })
+                .collect(),
+        },
+        _ if (word / 1024).is_multiple_of(4) => Command::Kill,
+        _ => act(Action::Start),
     }
+}
+
+/// Options that come with a command; now and then one that can't be.
+fn patch(word: u32) -> Patch {
+    let (key, value) = match word % 12 {
+        0 => ("treekill", (word / 12).is_multiple_of(2).into()),
+        1 => ("min_uptime", (word / 12 % 3 * 1000).into()),
+        2 => ("kill_timeout", (word / 12 % 3 * 800).into()),
+        3 => ("autorestart", (word / 12).is_multiple_of(2).into()),
+        4 => ("restart_delay", serde_json::Value::Null),
+        5 => ("restart_delay", "soon".into()),
+        _ => return Patch::default(),
+    };
+    Patch { fields: [(key.to_owned(), value)].into(), base_env: None }
 }
 
 proptest! {
@@ -487,13 +553,20 @@ proptest! {
                         machine.deliver(event);
                     }
                 }
-                84..98 => machine.advance(u64::from(word % 2000)),
+                84..97 => machine.advance(u64::from(word % 2000)),
+                97 if word.is_multiple_of(2) => machine.leave(nth),
+                97 => {
+                    machine.dies_after = Some(nth / 2 % 3);
+                    machine.advance(u64::from(word % 2000));
+                }
                 98 if word.is_multiple_of(8) => machine.reboot(),
                 98..100 => machine.crash(),
                 _ => {}
             }
         }
+        machine.dies_after = None;
         machine.settle();
+        prop_assert!(!machine.world.ending, "the daemon was told to end and does not");
         prop_assert!(machine.open.is_empty(), "requests without a reply: {:?}", machine.world.pending);
         for instance in machine.world.instances.values() {
             let at_rest = matches!(

@@ -47,7 +47,10 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
             lifecycle::recovered(world, now, id, incarnation, found, &mut effects);
         }
         Event::ClientGone { op } => {
-            world.pending.remove(&op);
+            // The daemon ends when that was asked for, whether or not someone waits to hear of it.
+            if world.pending.get(&op).is_some_and(|pending| !pending.shutdown) {
+                world.pending.remove(&op);
+            }
         }
     }
     pending::settle(world, now, &mut effects);
