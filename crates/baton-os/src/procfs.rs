@@ -43,13 +43,17 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing.
+/// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing. So are those
+/// of other users where `/proc` is mounted with `hidepid`.
 pub(crate) fn table() -> io::Result<BTreeMap<u32, Stat>> {
     let mut buffer = Vec::with_capacity(1024);
     let mut table = BTreeMap::new();
     for pid in pids()? {
-        if let Some(stat) = stat(pid, &mut buffer)? {
-            table.insert(pid, stat);
+        match stat(pid, &mut buffer) {
+            Ok(Some(stat)) => drop(table.insert(pid, stat)),
+            Ok(None) => {}
+            Err(error) if is_hidden(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(table)
@@ -69,6 +73,11 @@ pub(crate) fn stat(pid: u32, buffer: &mut Vec<u8>) -> io::Result<Option<Stat>> {
 /// Whether an error of `/proc` means that the process ended: before (ENOENT) or while (ESRCH) it was read.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
+
+/// Whether an error of `/proc` means that the process is another user's: with `hidepid=1` it is listed and no more.
+fn is_hidden(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
 }
 
 /// Reads a whole file into `buffer`, which is emptied before.
