@@ -47,7 +47,15 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io::
 
 fn fill(temporary: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     // Never open what is there: the directory may be writable to others, who could have put a link.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
+    let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary);
+    let mut file = match create() {
+        // A process that had our pid was killed while it wrote: in a container pids are the same after each start.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(temporary)?;
+            create()?
+        }
+        other => other?,
+    };
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     match durability {
@@ -144,6 +152,22 @@ mod tests {
         assert!(write_atomic(&path, b"new", 0o600).is_err(), "a directory can't be replaced by a file");
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         assert!(write_atomic(&directory.path().join("missing/file"), b"new", 0o600).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_writer_of_the_same_pid_left_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.json");
+        let left = directory.path().join(".state.json.1-0.tmp");
+        fs::write(&left, "half of a lo").unwrap();
+        fill(&left, b"whole", 0o600, Durability::Cache).unwrap();
+        assert_eq!(fs::read(&left).unwrap(), b"whole");
+        // A link is removed, not followed.
+        fs::write(&path, "untouched").unwrap();
+        fs::remove_file(&left).unwrap();
+        std::os::unix::fs::symlink(&path, &left).unwrap();
+        fill(&left, b"whole", 0o600, Durability::Cache).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"untouched");
     }
 
     #[test]
