@@ -282,7 +282,7 @@ impl Guard {
         if last.is_some_and(|last| last.ready && now.saturating_sub(last.since) >= PROVED) {
             self.deaths = 0;
         }
-        let pause = if self.end_asked { 0 } else { pause(self.deaths) };
+        let pause = pause(self.deaths);
         self.deaths = self.deaths.saturating_add(1);
         if !self.ever_ready && self.deaths >= ATTEMPTS && self.table.is_empty() && !has_children() {
             raw::log(format_args!("giving up: {ATTEMPTS} daemons ended before they were ready, and nothing is held"));

@@ -37,6 +37,7 @@ const TESTS: &[Test] = tests![
     promises::an_update_that_is_never_ready_is_taken_back,
     promises::a_file_that_is_no_program_is_no_update,
     promises::a_request_to_end_reaches_a_daemon_that_is_ready,
+    promises::a_request_to_end_does_not_start_dying_daemons_without_pause,
     promises::a_daemon_that_stands_down_ends_the_guard,
     promises::a_successor_that_never_answered_cannot_stand_down,
     promises::the_daemon_starts_clean,

@@ -175,11 +175,14 @@ pub(crate) fn pauses_grow_while_daemons_die_young() {
         home.daemon().kill();
     }
     let last = home.daemon();
-    let log = home.log();
-    let pauses: Vec<&str> =
-        log.lines().filter_map(|line| line.split_once("starting a daemon in ")).map(|(_, ms)| ms).collect();
-    assert_eq!(pauses, ["0 ms", "100 ms", "200 ms", "400 ms"]);
+    assert_eq!(pauses(&home), ["0 ms", "100 ms", "200 ms", "400 ms"]);
     home.end(last);
+}
+
+/// The pauses that the guard has made so far.
+fn pauses(home: &Home) -> Vec<String> {
+    let log = home.log();
+    log.lines().filter_map(|line| line.split_once("starting a daemon in ")).map(|(_, ms)| ms.to_owned()).collect()
 }
 
 pub(crate) fn a_guard_with_nothing_to_hold_gives_up() {
@@ -305,6 +308,23 @@ pub(crate) fn a_request_to_end_reaches_a_daemon_that_is_ready() {
     assert_eq!(next.guard, guard, "the guard waits on: this daemon did not stand it down");
     assert!(home.log().contains(&format!("the daemon (pid {pid}) was ended by SIGTERM")), "{}", home.log());
     home.end(next);
+}
+
+pub(crate) fn a_request_to_end_does_not_start_dying_daemons_without_pause() {
+    let (home, _readiness) = Home::launched();
+    let mut daemon = home.daemon();
+    daemon.tell("hold out:1");
+    signal(daemon.guard, Signal::TERM);
+    for _ in 0..3 {
+        daemon.tell("take");
+        daemon.kill();
+        daemon = home.daemon();
+    }
+    assert_eq!(pauses(&home), ["0 ms", "100 ms", "200 ms"]);
+    // It is ended as soon as it answers.
+    daemon.order("ready");
+    let last = home.daemon();
+    home.end(last);
 }
 
 pub(crate) fn a_daemon_that_stands_down_ends_the_guard() {
