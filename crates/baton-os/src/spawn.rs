@@ -177,6 +177,8 @@ fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
 impl Prepared {
     /// Lets it run. The report tells whether it does.
     pub fn go(self) -> io::Result<(Process, Report)> {
+        // First what can fail: after the byte there is no way back.
+        rustix::io::ioctl_fionbio(&self.report, true)?;
         let told = loop {
             match write(&self.go, &[1]) {
                 Ok(_) => break true,
@@ -186,7 +188,6 @@ impl Prepared {
                 Err(error) => return Err(error.into()),
             }
         };
-        rustix::io::ioctl_fionbio(&self.report, true)?;
         Ok((self.process, Report { pipe: self.report, told, names: self.names }))
     }
 
