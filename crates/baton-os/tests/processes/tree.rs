@@ -149,7 +149,7 @@ pub(crate) fn gone_is_said_when_the_last_member_has_ended() {
 pub(crate) fn a_tree_that_never_was_is_gone() {
     let (launch, _output) = shell("");
     let process = prepare(&launch).unwrap().abort();
-    assert_eq!(end_of(&process), Exit::Code(0));
+    assert_eq!(end_of(&process), Exit::Code(baton_os::stub::CALLED_OFF));
     let (sweeper, reports) = sweeper();
     sweeper.await_gone(KEY, belongings(&process, "mark", &["/nowhere/1.out".into()]));
     assert_eq!(reports.recv().unwrap(), TreeReport::Gone(KEY));
