@@ -9,9 +9,10 @@ use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
 use super::measure::Measurer;
+use super::records::Records;
 use super::server::{ClientId, Connections};
 use super::spawner::Spawner;
-use super::storage::{self, StateFile};
+use super::storage::StateFile;
 use super::writer::Writer;
 use crate::home::Home;
 use baton_core::proto::{Change, Command, Reply, Update};
@@ -22,7 +23,7 @@ use baton_os::clock;
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::LogThread;
 use baton_os::tree::Sweeper;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,6 +59,7 @@ pub(super) struct Driver {
     pub(super) logs: LogThread,
     pub(super) sweeper: Sweeper,
     pub(super) spawner: Spawner,
+    pub(super) records: Records,
     pub(super) writer: Writer,
     pub(super) measurer: Measurer,
     pub(super) connections: Connections,
@@ -75,7 +77,7 @@ pub(super) struct Driver {
     pub(super) next_op: u64,
     /// Replies that wait for the state of this number to be on disk.
     pub(super) held_replies: VecDeque<(u64, OpId, Reply)>,
-    /// Deleted slots whose record goes when the state of this number is on disk.
+    /// Deleted slots whose record is kept until the state of this number is on disk.
     pub(super) forgotten: BTreeMap<InstanceId, u64>,
     /// Set when the daemon is to end, with when it stops waiting.
     pub(super) ending: Option<(Ending, Instant)>,
@@ -165,13 +167,19 @@ impl Driver {
     }
 
     fn write_records(&mut self) {
-        for id in std::mem::take(&mut self.world.touched) {
-            let lives = self.lives.of(id).map(|(incarnation, life)| life.record(incarnation)).collect();
-            let instance = self.world.instances.get(&id);
-            if let Err(error) = storage::write_run(&self.home, id, &self.boot_id, instance, lives) {
-                let path = storage::run_path(&self.home, id);
-                self.notice(format!("could not write {}: {error}", path.display()));
-            }
+        let touched = std::mem::take(&mut self.world.touched);
+        if touched.is_empty() {
+            return;
+        }
+        let (instances, lives) = (&self.world.instances, &self.lives);
+        let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
+        let mut result = self.records.append(touched.into_iter().map(entry));
+        if result.is_ok() && self.records.is_stale() {
+            let gone = self.forgotten.keys().filter(|id| !instances.contains_key(id));
+            result = self.records.rewrite(instances.keys().chain(gone).copied().map(entry));
+        }
+        if let Err(error) = result {
+            self.notice(format!("could not write {}: {error}", self.home.run().display()));
         }
     }
 
@@ -248,25 +256,11 @@ impl Driver {
         self.drop_records();
     }
 
-    /// Removes the records of deleted slots whose deletion is on disk and whose output is in its files.
+    /// Forgets deleted slots whose deletion is on disk and whose output is in its files: their records need not be
+    /// kept any more.
     pub(super) fn drop_records(&mut self) {
-        let done = self.writer.done();
-        let over: BTreeSet<InstanceId> = self
-            .forgotten
-            .iter()
-            .filter(|(id, needed)| **needed <= done && self.lives.of(**id).next().is_none())
-            .map(|(id, _)| *id)
-            .collect();
-        for id in over {
-            self.forgotten.remove(&id);
-            // The number may be another slot's by now.
-            if !self.world.instances.contains_key(&id) {
-                let path = storage::run_path(&self.home, id);
-                if let Err(error) = crate::home::remove_file(&path) {
-                    self.notice(format!("could not remove {}: {error}", path.display()));
-                }
-            }
-        }
+        let (done, lives) = (self.writer.done(), &self.lives);
+        self.forgotten.retain(|id, needed| *needed > done || lives.of(*id).next().is_some());
     }
 
     /// Sends the answer to whoever asked.

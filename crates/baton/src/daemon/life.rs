@@ -186,6 +186,11 @@ impl Lives {
             .map(|((_, incarnation), life)| (*incarnation, life))
     }
 
+    /// What a successor must know of those of one slot.
+    pub(super) fn records(&self, id: InstanceId) -> Vec<LifeRecord> {
+        self.of(id).map(|(incarnation, life)| life.record(incarnation)).collect()
+    }
+
     /// The one with this leader.
     pub(super) fn with_leader(&self, pid: u32, start_time: u64) -> Option<Key> {
         let is_it = |life: &Life| life.identity.as_ref().is_some_and(|i| (i.pid, i.start_time) == (pid, start_time));

@@ -8,7 +8,7 @@
 //! | `serve` | requests answered |
 //! | `server` | the socket and its connections |
 //! | `recover` | what a predecessor left, taken up again |
-//! | `storage`, `writer` | what is on disk, and the thread that makes it last |
+//! | `storage`, `records`, `writer` | what is on disk, and the thread that makes it last |
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
 //! | `journal` | lines for people |
@@ -24,6 +24,7 @@ mod journal;
 mod life;
 mod measure;
 mod proc_stat;
+mod records;
 mod recover;
 mod serve;
 mod server;
@@ -80,6 +81,8 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(home: &Home, readiness: &mut Option<File>) -> io::Result<()> {
+    // Else it would be listed under the name of the link that the guard started it through.
+    let _ = rustix::thread::set_name(c"baton");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ending = runtime.block_on(async {
         let (mut driver, mut sources) = start(home)?;
@@ -115,7 +118,9 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let boot_id = boot::boot_id()?;
     let loaded = storage::load(home).map_err(|error| io::Error::other(error.to_string()))?;
     let notices = loaded.notices.clone();
-    let recover::Left { world, lives: records, rebooted, gone } = recover::world(loaded, home, &boot_id);
+    let records = records::Records::begin(home, &boot_id, &loaded.lines)
+        .map_err(|error| named(&error, "write in", &home.run()))?;
+    let recover::Left { world, lives: left, rebooted, gone } = recover::world(loaded, home, &boot_id);
 
     let batch = held.remove("batch:r").zip(held.remove("batch:w"));
     let fresh_batch = batch.is_none();
@@ -126,7 +131,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         let (reader, writer) = logs.batch_pipe()?;
         guard.hold(vec![("batch:r".into(), reader), ("batch:w".into(), writer)])?;
     }
-    let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, held }.adopt(records);
+    let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, held }.adopt(left);
 
     let to_loop = inbox.clone();
     let sweeper = Sweeper::start(move |report| to_loop.send(Message::Tree(report)))?;
@@ -144,6 +149,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         guard_exits: BTreeMap::new(),
         logs,
         sweeper,
+        records,
         writer: writer::Writer::start(home.clone(), inbox.clone())?,
         measurer: measure::Measurer::start()?,
         connections: server::Connections::new(calls_in),

@@ -303,7 +303,8 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::storage::{StateFile, load, write_run};
+    use crate::daemon::records::Records;
+    use crate::daemon::storage::{StateFile, load};
     use baton_core::spec::AppSpec;
     use baton_core::units::{Incarnation, WallTime};
     use std::sync::Arc;
@@ -315,6 +316,12 @@ mod tests {
         instance.incarnation = Incarnation(incarnation);
         instance.restarts = 3;
         instance
+    }
+
+    fn write(home: &Home, id: u32, boot_id: &str, instance: Option<&Instance>, lives: Vec<LifeRecord>) {
+        let before = fs::read(home.run().join("records")).unwrap_or_default();
+        let mut records = Records::begin(home, boot_id, &before).unwrap();
+        records.append([(InstanceId(id), instance, lives)].into_iter()).unwrap();
     }
 
     fn home() -> (tempfile::TempDir, Home) {
@@ -339,9 +346,9 @@ mod tests {
             told_to_run: false,
             routes: Default::default(),
         };
-        write_run(&home, InstanceId(0), "boot", Some(&online(0, 8, &home)), vec![life(7), life(8)]).unwrap();
-        write_run(&home, InstanceId(1), "boot", None, vec![life(9)]).unwrap();
-        write_run(&home, InstanceId(5), "boot", Some(&online(5, 6, &home)), vec![]).unwrap();
+        write(&home, 0, "boot", Some(&online(0, 8, &home)), vec![life(7), life(8)]);
+        write(&home, 1, "boot", None, vec![life(9)]);
+        write(&home, 5, "boot", Some(&online(5, 6, &home)), vec![]);
         let left = world(load(&home).unwrap(), &home, "boot");
         let ids: Vec<u32> = left.world.instances.keys().map(|id| id.0).collect();
         assert_eq!(ids, [0, 5], "1 was deleted, 5 was begun after the state was written");
@@ -357,8 +364,8 @@ mod tests {
         before.instances.insert(InstanceId(0), online(0, 1, &home));
         before.next_id = 1;
         fs::write(home.state(), StateFile::of(&before, "earlier").encode()).unwrap();
-        write_run(&home, InstanceId(0), "earlier", Some(&online(0, 4, &home)), vec![]).unwrap();
-        write_run(&home, InstanceId(1), "earlier", Some(&online(1, 5, &home)), vec![]).unwrap();
+        write(&home, 0, "earlier", Some(&online(0, 4, &home)), vec![]);
+        write(&home, 1, "earlier", Some(&online(1, 5, &home)), vec![]);
         let left = world(load(&home).unwrap(), &home, "boot");
         let instance = &left.world.instances[&InstanceId(0)];
         assert_eq!(instance.state, State::Stopped { why: Cause::Reboot });
@@ -369,8 +376,8 @@ mod tests {
     #[test]
     fn without_a_state_file_the_records_are_enough() {
         let (_dir, home) = home();
-        write_run(&home, InstanceId(2), "boot", Some(&online(2, 4, &home)), vec![]).unwrap();
-        write_run(&home, InstanceId(3), "earlier", Some(&online(3, 5, &home)), vec![]).unwrap();
+        write(&home, 2, "boot", Some(&online(2, 4, &home)), vec![]);
+        write(&home, 3, "earlier", Some(&online(3, 5, &home)), vec![]);
         let left = world(load(&home).unwrap(), &home, "boot");
         assert_eq!(left.world.instances[&InstanceId(2)].spec.name, "app2");
         assert_eq!(left.rebooted, BTreeSet::from([InstanceId(3)]));

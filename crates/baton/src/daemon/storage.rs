@@ -1,17 +1,17 @@
 //! What is on disk, and how it is read back.
 //!
 //! * `state.json`: what is wished of every slot. Written durably before a reply tells of a change.
-//! * `run/<id>.json`: what one slot is, and every life of it whose output is not yet in its files. Written before the
-//!   deeds that follow from a change, without waiting for the disk: a reboot voids it anyway.
+//! * `run/records` (see [`super::records`]): what each slot is, and every life of it whose output is not yet in its
+//!   files. Written before the deeds that follow from a change, without waiting for the disk: a reboot voids it anyway.
 //!
-//! A run record is newer than the state file wherever both know a slot. A file of a newer version is refused; one that
+//! A record is newer than the state file wherever both know a slot. A file of a newer version is refused; one that
 //! can't be read is set aside under another name and said so.
 
+use super::records;
 use crate::home::Home;
 use baton_core::spec::AppSpec;
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Identity, Instance, Record, World};
-use baton_os::files::write_quick;
 use baton_os::logs::{Channel, Format, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// Version of both formats.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// What is wished of every slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,9 +57,8 @@ impl StateFile {
 }
 
 /// What one slot is.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct RunRecord {
-    version: u32,
     /// The boot in which it was written.
     pub(super) boot_id: String,
     /// The slot; `None` when it was deleted and only its last output is left.
@@ -162,8 +161,10 @@ pub(super) enum StorageError {
 pub(super) struct Loaded {
     /// The state file, when there is a readable one.
     pub(super) state: Option<StateFile>,
-    /// The run records by slot.
+    /// The records by slot.
     pub(super) runs: BTreeMap<InstanceId, RunRecord>,
+    /// Their lines as they were written.
+    pub(super) lines: Vec<u8>,
     /// What an operator should know.
     pub(super) notices: Vec<String>,
 }
@@ -175,16 +176,7 @@ pub(super) struct Loaded {
 pub(super) fn load(home: &Home) -> Result<Loaded, StorageError> {
     let mut loaded = Loaded::default();
     loaded.state = read(&home.state(), &mut loaded.notices)?;
-    let folder = home.run();
-    let failed = |error| StorageError::Io { path: folder.clone(), error };
-    for entry in fs::read_dir(&folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let id = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let Some(id) = id.filter(|_| path.extension().is_some_and(|extension| extension == "json")) else { continue };
-        if let Some(run) = read(&path, &mut loaded.notices)? {
-            loaded.runs.insert(InstanceId(id), run);
-        }
-    }
+    records::load(home, &mut loaded)?;
     Ok(loaded)
 }
 
@@ -209,16 +201,25 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path, notices: &mut Vec<String>) ->
     match parsed {
         Ok(value) => Ok(Some(value)),
         Err(error) => {
-            let aside = free_name(path);
-            fs::rename(path, &aside).map_err(|error| StorageError::Io { path: path.into(), error })?;
-            notices.push(format!(
-                "{} could not be read ({error}); it was set aside as {}",
-                path.display(),
-                aside.display()
-            ));
+            set_aside(path, &error, notices)?;
             Ok(None)
         }
     }
+}
+
+/// Keeps a file that can't be read under another name, and says so.
+///
+/// # Errors
+/// When it can't be renamed.
+pub(super) fn set_aside(
+    path: &Path,
+    reason: &serde_json::Error,
+    notices: &mut Vec<String>,
+) -> Result<(), StorageError> {
+    let aside = free_name(path);
+    fs::rename(path, &aside).map_err(|error| StorageError::Io { path: path.into(), error })?;
+    notices.push(format!("{} could not be read ({reason}); it was set aside as {}", path.display(), aside.display()));
+    Ok(())
 }
 
 /// `<path>.broken-<n>` with the first n that is free.
@@ -235,35 +236,6 @@ fn free_name(path: &Path) -> PathBuf {
     }
 }
 
-/// Writes the record of one slot.
-///
-/// # Errors
-/// When the file can't be written.
-pub(super) fn write_run(
-    home: &Home,
-    id: InstanceId,
-    boot_id: &str,
-    instance: Option<&Instance>,
-    lives: Vec<LifeRecord>,
-) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Borrowed<'a> {
-        version: u32,
-        boot_id: &'a str,
-        instance: Option<&'a Instance>,
-        spec: Option<&'a AppSpec>,
-        lives: Vec<LifeRecord>,
-    }
-    let spec = instance.map(|instance| &*instance.spec);
-    let bytes = serde_json::to_vec(&Borrowed { version: VERSION, boot_id, instance, spec, lives })?;
-    write_quick(&run_path(home, id), &bytes, 0o600)
-}
-
-/// The file of one slot.
-pub(super) fn run_path(home: &Home, id: InstanceId) -> PathBuf {
-    home.run().join(format!("{id}.json"))
-}
-
 /// The FIFO of one stream.
 pub(super) fn fifo_path(home: &Home, incarnation: Incarnation, channel: Channel) -> PathBuf {
     home.run().join(format!("{incarnation}.{}", channel.name()))
@@ -272,6 +244,7 @@ pub(super) fn fifo_path(home: &Home, incarnation: Incarnation, channel: Channel)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::records::Records;
     use baton_core::units::WallTime;
     use baton_core::world::{Cause, Directories, State, Verb, Wanted};
 
@@ -305,8 +278,11 @@ mod tests {
             told_to_run: true,
             routes: Routes::of(&world.instances[&InstanceId(3)]),
         };
-        write_run(&home, InstanceId(3), "boot", world.instances.get(&InstanceId(3)), vec![life.clone()]).unwrap();
-        write_run(&home, InstanceId(7), "boot", None, vec![]).unwrap();
+        let mut records = Records::begin(&home, "boot", b"").unwrap();
+        let written = world.instances.get(&InstanceId(3));
+        let entries = [(InstanceId(3), written, vec![]), (InstanceId(3), written, vec![life.clone()])];
+        records.append(entries.into_iter()).unwrap();
+        records.append([(InstanceId(7), None, vec![])].into_iter()).unwrap();
         let loaded = load(&home).unwrap();
         assert_eq!(loaded.state, Some(state));
         assert_eq!(loaded.notices, Vec::<String>::new());
@@ -321,7 +297,7 @@ mod tests {
     fn the_state_file_of_the_first_release_loads() {
         let (_dir, home) = home();
         fs::write(home.state(), include_str!("golden/state-1.json")).unwrap();
-        fs::write(run_path(&home, InstanceId(0)), include_str!("golden/run-1.json")).unwrap();
+        fs::write(home.run().join("records"), include_str!("golden/records-1")).unwrap();
         let loaded = load(&home).unwrap();
         assert_eq!(loaded.notices, Vec::<String>::new());
         let state = loaded.state.unwrap();
@@ -339,13 +315,51 @@ mod tests {
         let (_dir, home) = home();
         for garbage in ["", "{", "null", "{\"version\":1}", "\u{0}\u{0}"] {
             fs::write(home.state(), garbage).unwrap();
-            fs::write(run_path(&home, InstanceId(2)), garbage).unwrap();
             let loaded = load(&home).unwrap();
-            assert!(loaded.state.is_none() && loaded.runs.is_empty(), "{garbage:?}");
-            assert_eq!(loaded.notices.len(), 2, "{garbage:?}");
+            assert!(loaded.state.is_none(), "{garbage:?}");
+            assert_eq!(loaded.notices.len(), 1, "{garbage:?}");
         }
         assert!(!home.state().exists());
         assert_eq!(fs::read_to_string(home.root().join("state.json.broken-2")).unwrap(), "{");
+    }
+
+    #[test]
+    fn a_line_cut_off_by_a_kill_is_passed_over_and_one_in_the_midst_is_named() {
+        let (_dir, home) = home();
+        let world = world();
+        let path = home.run().join("records");
+        let mut records = Records::begin(&home, "boot", b"").unwrap();
+        let entry = || [(InstanceId(3), world.instances.get(&InstanceId(3)), vec![])].into_iter();
+        records.append(entry()).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, [&whole[..], &whole[..cut]].concat()).unwrap();
+            let loaded = load(&home).unwrap();
+            assert_eq!((loaded.lines, loaded.notices.len(), loaded.runs.len()), (whole.clone(), 0, 1), "{cut}");
+        }
+        fs::write(&path, [&whole[..9], b"\n", &whole[..]].concat()).unwrap();
+        let loaded = load(&home).unwrap();
+        assert_eq!((loaded.lines, loaded.runs.len()), (whole, 1));
+        assert!(loaded.notices[0].contains("records.broken-1"), "{:?}", loaded.notices);
+    }
+
+    #[test]
+    fn records_are_written_anew_when_most_are_out_of_date() {
+        let (_dir, home) = home();
+        let world = world();
+        let entry = || [(InstanceId(3), world.instances.get(&InstanceId(3)), vec![])].into_iter();
+        let mut records = Records::begin(&home, "boot", b"").unwrap();
+        let mut written = 0;
+        while !records.is_stale() {
+            records.append(entry()).unwrap();
+            written += 1;
+        }
+        assert!(written > 1_000, "{written}");
+        records.rewrite(entry()).unwrap();
+        assert!(!records.is_stale());
+        records.append(entry()).unwrap();
+        assert_eq!(fs::read_to_string(home.run().join("records")).unwrap().lines().count(), 2);
+        assert_eq!(load(&home).unwrap().runs.len(), 1);
     }
 
     #[test]
@@ -355,5 +369,9 @@ mod tests {
         let text = load(&home).unwrap_err().to_string();
         assert!(text.contains("state.json is of version 2") && text.contains("reads up to 1"), "{text}");
         assert!(home.state().exists());
+        fs::remove_file(home.state()).unwrap();
+        fs::write(home.run().join("records"), "{\"version\":2,\"id\":0}\n").unwrap();
+        let text = load(&home).unwrap_err().to_string();
+        assert!(text.contains("records is of version 2"), "{text}");
     }
 }
