@@ -82,7 +82,7 @@ pub enum Effect {
     },
     /// Tell those who subscribed.
     Publish(Update),
-    /// End the daemon and the guard, after everything before this.
+    /// End the daemon and the guard once every effect of this step is carried out.
     Shutdown,
 }
 

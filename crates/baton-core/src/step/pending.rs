@@ -54,10 +54,11 @@ pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
             return true;
         }
         outcomes.sort_by_key(|outcome| outcome.id);
-        effects.push(Effect::Reply { op: *op, reply: Reply::Outcomes(std::mem::take(outcomes)) });
+        // The end is begun before it is told, so that a daemon that dies in between has no successor.
         if request.shutdown {
             effects.push(Effect::Shutdown);
         }
+        effects.push(Effect::Reply { op: *op, reply: Reply::Outcomes(std::mem::take(outcomes)) });
         false
     });
     world.pending = pending;

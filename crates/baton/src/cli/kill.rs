@@ -4,6 +4,7 @@ use super::act;
 use super::common::Common;
 use super::failure::Failure;
 use super::session::{Session, command, list};
+use crate::client::ClientError;
 use baton_core::proto::{Action, Command, Greeting, List};
 use baton_os::process::Process;
 use baton_pm2::text;
@@ -14,6 +15,9 @@ use rustix::io::Errno;
 /// How long the daemon and its guard may take to end once their apps have.
 const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
+/// How often a daemon may die on us before we give up.
+const TRIES: u32 = 5;
+
 /// End every app and the daemon.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
@@ -21,8 +25,19 @@ pub(crate) struct Args {
     pub(crate) common: Common,
 }
 
-/// Runs the verb.
+/// Runs the verb. A daemon that dies meanwhile is asked again, as its successor: the wish is the same.
 pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
+    let mut announced = false;
+    for _ in 0..TRIES {
+        match attempt(session, &mut announced) {
+            Err(Failure::Client(ClientError::Lost)) => {}
+            result => return result,
+        }
+    }
+    Err(Failure::Client(ClientError::Lost))
+}
+
+fn attempt(session: &Session, announced: &mut bool) -> Result<(), Failure> {
     let mut client = match session.present_client()? {
         Some(client) => client,
         // A daemon that was killed together with its guard may have left apps, and knows them from its state.
@@ -34,11 +49,13 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
         }
     };
     let instances = list(&mut client, List::default())?.instances;
-    if instances.is_empty() {
-        session.warn(text::NO_PROCESS);
-    } else {
-        let ids: Vec<_> = instances.iter().map(|view| view.id).collect();
-        act::announce(Action::Delete, "all", &ids, session);
+    if !std::mem::replace(announced, true) {
+        if instances.is_empty() {
+            session.warn(text::NO_PROCESS);
+        } else {
+            let ids: Vec<_> = instances.iter().map(|view| view.id).collect();
+            act::announce(Action::Delete, "all", &ids, session);
+        }
     }
     let ends = Ends::of(client.greeting())?;
     let outcomes = command(&mut client, Command::Kill)?;

@@ -227,6 +227,10 @@ impl Driver {
     pub(super) fn end(&mut self, ending: Ending) {
         if self.ending.is_none() {
             self.ending = Some((ending, clock::now().instant + LAST_WORDS));
+            if let (Ending::Stop, Some(guard)) = (ending, &self.guard) {
+                // From here on a death is no accident: nobody is to be told that all has ended and find a successor.
+                guard.stand_down();
+            }
             self.connections.publish(&Update { revision: self.world.revision, change: Change::Ending });
         }
     }

@@ -210,7 +210,7 @@ fn lock(home: &Home, guard: Option<&GuardLink>, held: Option<OwnedFd>) -> io::Re
 
 /// What must be done last. A successor finds everything else on disk and with the guard.
 fn leave(home: &Home, driver: Driver, ending: Ending) {
-    let Driver { logs, guard, lock, .. } = driver;
+    let Driver { logs, lock, .. } = driver;
     logs.stop();
     if ending == Ending::Replaced {
         return;
@@ -222,9 +222,6 @@ fn leave(home: &Home, driver: Driver, ending: Ending) {
     }
     // The guard has the same open file, so closing would not do. Closing follows anyway.
     let _ = flock(&lock, FlockOperation::Unlock);
-    if let Some(guard) = guard {
-        guard.stand_down();
-    }
 }
 
 /// Distinguishes this daemon from every other one.

@@ -152,7 +152,12 @@ impl Baton {
     pub(crate) fn connect(&self) -> Option<Connection> {
         let stream = UnixStream::connect(self.home().join("baton.sock")).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-        Some(Connection { stream, next: 0 })
+        Some(Connection { stream, next: 0, late: false })
+    }
+
+    /// A connection to whatever daemon answers: waits for one if there is none.
+    pub(crate) fn connect_to_any(&self) -> Connection {
+        self.connect_to_successor(0)
     }
 
     /// A connection to a daemon other than this one: waits until the socket is made anew.
@@ -172,12 +177,10 @@ impl Baton {
 
     /// Waits until the list is as wished.
     pub(crate) fn wait_for(&self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
-        let watch = Watch::on(self.home());
         loop {
-            // There may be none just now, or it may be killed meanwhile: another one is started then.
-            match self.connect().and_then(|mut connection| connection.try_wait_for(what, &wished)) {
-                Some(list) => return list,
-                None => watch.wait(what),
+            // A daemon that dies meanwhile has a successor.
+            if let Some(list) = self.connect_to_any().try_wait_for(what, &wished) {
+                return list;
             }
         }
     }
@@ -225,11 +228,7 @@ impl Drop for Baton {
             let log = std::fs::read_to_string(self.home().join("pm2.log")).unwrap_or_default();
             eprintln!("---- the daemon's log\n{log}");
         }
-        let kill = || self.command(["kill"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        // A daemon that is made to crash may do so while it is told to end; the next one does as it is told.
-        if !kill().is_ok_and(|status| status.success()) {
-            let _ = kill();
-        }
+        let _ = self.command(["kill"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if let Some(guard) = guard {
             ended(guard);
         }
@@ -292,6 +291,8 @@ impl Watch {
 pub(crate) struct Connection {
     stream: UnixStream,
     next: u64,
+    /// Whether the last read ended because of the time, not because of the other side.
+    late: bool,
 }
 
 impl Connection {
@@ -316,7 +317,10 @@ impl Connection {
 
     fn message(&mut self) -> Option<ServerMessage> {
         let mut length = [0; 4];
-        self.stream.read_exact(&mut length).ok()?;
+        if let Err(error) = self.stream.read_exact(&mut length) {
+            self.late = error.kind() == std::io::ErrorKind::WouldBlock;
+            return None;
+        }
         let mut body = vec![0; u32::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut body).ok()?;
         Some(serde_json::from_slice(&body).expect("a message"))
@@ -324,17 +328,21 @@ impl Connection {
 
     /// Waits until the list is as wished.
     pub(crate) fn wait_for(&mut self, what: &str, wished: impl Fn(&[InstanceView]) -> bool) -> Vec<InstanceView> {
-        self.try_wait_for(what, &wished).unwrap_or_else(|| panic!("the daemon was lost while waiting for {what}"))
+        self.try_wait_for(what, &wished).unwrap_or_else(|| panic!("the daemon is gone while waiting for {what}"))
     }
 
-    /// [`Connection::wait_for`], or `None` when the daemon is lost.
-    fn try_wait_for(&mut self, what: &str, wished: &impl Fn(&[InstanceView]) -> bool) -> Option<Vec<InstanceView>> {
+    fn try_wait_for(&mut self, what: &str, wished: &dyn Fn(&[InstanceView]) -> bool) -> Option<Vec<InstanceView>> {
         let body = serde_json::to_vec(&ClientMessage { id: u64::MAX, request: Request::Subscribe }).expect("request");
         let length = u32::try_from(body.len()).expect("length").to_be_bytes();
         self.stream.write_all(&[&length[..], &body].concat()).ok()?;
         let mut list = Listing::default();
         loop {
-            let ServerMessage::Update(update) = self.message()? else { continue };
+            let message = match self.message() {
+                Some(message) => message,
+                None if self.late => panic!("waited in vain for {what}; the list is {:#?}", list.instances),
+                None => return None,
+            };
+            let ServerMessage::Update(update) = message else { continue };
             match update.change {
                 Change::Snapshot(snapshot) => list = snapshot,
                 Change::Slot(view) => {
@@ -342,7 +350,7 @@ impl Connection {
                     list.instances.push(*view);
                 }
                 Change::Gone(id) => list.instances.retain(|known| known.id != id),
-                Change::Ending => panic!("the daemon ended while waiting for {what}"),
+                Change::Ending => return None,
             }
             if wished(&list.instances) {
                 return Some(list.instances);
