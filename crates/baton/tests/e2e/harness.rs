@@ -235,6 +235,13 @@ impl Drop for Baton {
     }
 }
 
+/// The number that stands behind a text in a log.
+pub(crate) fn port_in(log: &str, before: &str) -> u16 {
+    let rest = log.rsplit(before).next().expect("a port");
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a port")
+}
+
 /// The helper program.
 pub(crate) fn testapp() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_baton")).parent().expect("folder").join("examples/testapp");

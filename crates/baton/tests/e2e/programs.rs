@@ -1,6 +1,6 @@
 //! What programs see, and what becomes of them.
 
-use crate::harness::{Baton, alive, ended, kill, testapp};
+use crate::harness::{Baton, alive, ended, kill, port_in, testapp};
 use baton_core::world::Status;
 use serde_json::{Value, json};
 
@@ -228,7 +228,7 @@ fn ports_are_free_when_delete_returns() {
     let baton = Baton::new();
     baton.start("web", &["child:listen:0", "wait"]);
     let said = baton.wait_log("web-out.log", "listening ");
-    let port: u16 = said.rsplit("listening ").next().expect("port").trim().parse().expect("port");
+    let port = port_in(&said, "listening ");
     baton.run(["delete", "web"]).ok();
     std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
 }

@@ -1,6 +1,6 @@
 //! Whole projects, run as their authors run them: the folders under `examples/`.
 
-use crate::harness::{Baton, alive, kill};
+use crate::harness::{Baton, alive, kill, port_in};
 use crate::programs::node;
 use baton_core::world::Status;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,6 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), &target).expect("copy");
         }
     }
-}
-
-fn port_in(log: &str, before: &str) -> u16 {
-    let rest = log.rsplit(before).next().expect("a port");
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().expect("a port")
 }
 
 fn get(port: u16, path: &str) -> String {

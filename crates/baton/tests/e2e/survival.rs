@@ -1,6 +1,6 @@
 //! The manager may die at any moment: processes are killed and their successors looked for.
 
-use crate::harness::{Baton, Watch, alive, ended, kill, testapp};
+use crate::harness::{Baton, Watch, alive, ended, kill, port_in, testapp};
 use baton_core::world::{Exit, Status};
 use serde_json::json;
 use std::process::Stdio;
@@ -24,10 +24,7 @@ fn a_killed_daemon_costs_nothing() {
     baton.start("a", &["wait"]);
     baton.start("b", &["listen:0"]);
     baton.run(["restart", "a"]).ok();
-    let port: u16 = {
-        let said = baton.wait_log("b-out.log", "listening ");
-        said.trim().rsplit(' ').next().expect("port").parse().expect("port")
-    };
+    let port = port_in(&baton.wait_log("b-out.log", "listening "), "listening ");
     let before = baton.jlist();
     for _ in 0..5 {
         let daemon = baton.daemon();
