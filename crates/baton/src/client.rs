@@ -87,7 +87,7 @@ impl Client {
         // Whoever has this lock starts; the others find its daemon when they get it.
         let _starting = lock_start(home)?;
         // Before the next look, so that no socket appears unseen in between.
-        let watch = Watch::on(home)?;
+        let watch = Watch::on(home);
         if let Some(client) = Self::connect(home)? {
             return Ok(client);
         }
@@ -97,7 +97,7 @@ impl Client {
         match readiness.wait() {
             Ok(()) => Self::connect(home)?.ok_or(ClientError::Lost),
             // The guard of a daemon that has just died starts it again: that one is awaited.
-            Err(text) if text == HELD => watch.await_daemon(home),
+            Err(text) if text == HELD => watch?.await_daemon(home),
             Err(text) => Err(ClientError::NotStarted(text)),
         }
     }

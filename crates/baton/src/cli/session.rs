@@ -2,7 +2,7 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::home::Home;
 use baton_core::proto::{Command, List, Listing, Outcome, Reply, Request};
 use baton_core::spec::Environment;
@@ -178,7 +178,7 @@ impl Session {
     /// # Errors
     /// When the home can't be used.
     pub(crate) fn present_client(&self) -> Result<Option<Client>, Failure> {
-        Client::connect(&self.home).map_err(Failure::system(format!("{}", self.home.socket().display())))
+        Ok(Client::connect(&self.home).map_err(ClientError::from)?)
     }
 
     /// The environment that apps inherit from this shell. Inside an app of ours, what we put there ourselves is left

@@ -35,6 +35,9 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 /// How long the end waits for the last output of apps.
 const LAST_WORDS: Millis = Millis(5_000);
 
+/// Notices that are kept for clients; the journal has all.
+const NOTICES: usize = 50;
+
 /// How the daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -186,7 +189,7 @@ impl Driver {
     /// Says something an operator should know, once.
     pub(super) fn notice(&mut self, text: String) {
         journal::warn(&text);
-        if !self.notices.contains(&text) {
+        if !self.notices.contains(&text) && self.notices.len() < NOTICES {
             self.notices.push(text);
         }
     }

@@ -114,6 +114,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let mut held: BTreeMap<String, OwnedFd> =
         guard.as_ref().map_or_else(|| Ok(Vec::new()), GuardLink::take_back)?.into_iter().collect();
     let lock = lock(home, guard.as_ref(), held.remove(LOCK_NAME))?;
+    recover::sweep_temporary(home);
     let signals = Signals::take()?;
     let boot_id = boot::boot_id()?;
     let loaded = storage::load(home).map_err(|error| io::Error::other(error.to_string()))?;

@@ -176,6 +176,20 @@ fn is_stream(name: &str) -> bool {
     name.starts_with("out:") || name.starts_with("err:")
 }
 
+/// Removes what a write left that was cut off; nobody else writes in a home that is locked.
+pub(super) fn sweep_temporary(home: &Home) {
+    for folder in [home.root().to_owned(), home.run()] {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+                // A left-over harms nobody.
+                let _ = crate::home::remove_file(&entry.path());
+            }
+        }
+    }
+}
+
 /// Removes FIFOs of lives that nobody knows.
 fn sweep_fifos(home: &Home, lives: &Lives) {
     let known: BTreeSet<_> = lives.keys().flat_map(|(_, incarnation)| fifos(home, incarnation)).collect();

@@ -50,13 +50,16 @@ impl Driver {
         let reply = match request {
             Request::Hello { protocol } => self.greet(protocol),
             Request::List(list) => match self.list(&list) {
-                Ok(listing) if list.metrics => {
-                    if let Some(answer) = self.connections.responder(client, id) {
-                        self.measurer.order(Order { leaders: self.leaders(&listing), listing, answer });
+                Ok(listing) => {
+                    let leaders = if list.metrics { self.leaders(&listing) } else { Vec::new() };
+                    if !leaders.is_empty() {
+                        if let Some(answer) = self.connections.responder(client, id) {
+                            self.measurer.order(Order { leaders, listing, answer });
+                        }
+                        return;
                     }
-                    return;
+                    Reply::List(Box::new(listing))
                 }
-                Ok(listing) => Reply::List(Box::new(listing)),
                 Err(refusal) => Reply::Refused(refusal),
             },
             Request::Command(command) => {

@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -125,7 +126,14 @@ impl Worker {
                     Order::RemovePid(path, pid) => remove_pid(&path, pid),
                 }
             }
-            self.make_all(jobs);
+            let keys: Vec<Key> = jobs.iter().map(|job| job.key).collect();
+            if catch_unwind(AssertUnwindSafe(|| self.make_all(jobs))).is_err() {
+                // Those that were made before it are known by now, and this is no news of them.
+                for key in keys {
+                    let message = "an error of baton; please report it with pm2.log".into();
+                    self.failed(key, SpawnError { stage: SpawnStage::Prepare, errno: 0, message }, Vec::new());
+                }
+            }
         }
     }
 
@@ -243,15 +251,8 @@ impl Worker {
         })
     }
 
-    /// Nothing of the life is left, and the core is told.
+    /// The release of the life takes away what was made for it.
     fn failed(&self, key: Key, error: SpawnError, warnings: Vec<String>) {
-        if let Some(guard) = &self.guard {
-            guard.release(guard_names(key), Box::new(|| ()));
-        }
-        for channel in CHANNELS {
-            // It may not have been made.
-            let _ = remove_file(&fifo_path(&self.home, key.1, channel));
-        }
         self.inbox.send(Message::Made { key, outcome: Err(error), warnings });
     }
 }

@@ -58,9 +58,10 @@ impl Driver {
                 self.queue.push_back(Event::Prepared { id, incarnation, identity });
             }
             Err(error) => {
-                if let Some(life) = self.lives.get_mut(key) {
-                    life.stage = Stage::Gone;
-                }
+                let Some(life) = self.lives.get_mut(key).filter(|life| matches!(life.stage, Stage::Making)) else {
+                    return;
+                };
+                life.stage = Stage::Gone;
                 self.start_failed(key, error);
             }
         }
