@@ -201,7 +201,8 @@ impl Frame {
     }
 }
 
-/// Sends a frame whole or not at all; never waits. `AGAIN`: there is no room now.
+/// Sends a frame whole or not at all; never waits. `AGAIN`: there is no room now, in the socket or in what a user may
+/// have on the way in descriptors.
 pub(super) fn send(socket: impl AsFd, frame: &Frame, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -209,8 +210,13 @@ pub(super) fn send(socket: impl AsFd, frame: &Frame, fds: &[BorrowedFd<'_>]) -> 
         return Err(Errno::TOOBIG);
     }
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(&frame.bytes[..frame.len])], &mut control, flags))?;
-    Ok(())
+    match rustix::io::retry_on_intr(|| {
+        sendmsg(&socket, &[IoSlice::new(&frame.bytes[..frame.len])], &mut control, flags)
+    }) {
+        // Else the frame would be dropped, and who asked would wait for ever.
+        Err(Errno::TOOMANYREFS) => Err(Errno::AGAIN),
+        other => other.map(drop),
+    }
 }
 
 /// What [`receive`] found.

@@ -93,8 +93,10 @@ impl Batch {
     pub(super) fn open(slot: &Path, commit: (OwnedFd, OwnedFd)) -> io::Result<Batch> {
         let (mut slot, begun) = Slot::open(slot)?;
         let scratch = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // Never larger than the batch pipe: what fits into this one moves into that one in one call.
-        let room = fcntl_setpipe_size(&scratch.0, fcntl_getpipe_size(&commit.0)?)?;
+        // Never larger than the batch pipe: what fits into this one moves into that one in one call. A smaller one does,
+        // too: a user with many FIFOs may not enlarge pipes any more, and the batch pipe is from better days.
+        let wanted = fcntl_getpipe_size(&commit.0)?;
+        let room = fcntl_setpipe_size(&scratch.0, wanted).or_else(|_| fcntl_getpipe_size(&scratch.0))?;
         let nowhere = File::options().write(true).open("/dev/null")?;
         let committed = rustix::io::ioctl_fionread(&commit.0)? > 0;
         let begun = match begun {
@@ -204,7 +206,7 @@ impl Batch {
         let room = self.bytes.len();
         // Asked before looking: whatever the last writer wrote is there by then.
         let mut fds = [PollFd::new(reader, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
         let no_writer = fds[0].revents().contains(PollFlags::HUP);
         let seen = match tee(reader, &self.scratch.1, room, SpliceFlags::NONBLOCK) {
             Ok(seen) => seen,
