@@ -2,7 +2,7 @@
 //! the daemon is killed.
 //!
 //! * [`LogThread`] (`thread.rs`): the loop, its commands and reports.
-//! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share.
+//! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share. `place.rs`: how it is opened.
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
 //! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
@@ -15,6 +15,7 @@
 mod batch;
 pub mod date;
 mod format;
+mod place;
 mod pump;
 mod raw;
 mod route;

@@ -1,10 +1,11 @@
 //! Log files. One [`Sink`] a path, however many streams write to it: the log thread is the only writer, so the offset of
 //! the next byte is the file's size.
 
+use super::place;
 use super::route::StreamKey;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags};
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -31,13 +32,12 @@ impl Sink {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY
             // Neither a FIFO without reader nor a stopped terminal may hold up the other streams.
             | OFlags::NONBLOCK;
-        let open = || rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
-        let fd = match open() {
-            Err(rustix::io::Errno::NOENT) => {
+        let fd = match place::open(path, flags) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(folder) = path.parent() {
-                    fs::create_dir_all(folder)?;
+                    place::make_folder(folder)?;
                 }
-                open()?
+                place::open(path, flags)?
             }
             other => other?,
         };
@@ -122,13 +122,13 @@ impl Sinks {
                 return Ok(());
             }
         }
-        match rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
+        match place::open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK) {
             Ok(fd) => {
                 let file = File::from(fd);
                 if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
             }
-            Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(other) => Err(other.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(other) => Err(other),
         }
     }
 }
