@@ -20,7 +20,7 @@
 
 use super::format::{Carry, whole_lines};
 use super::pump::{Left, Pump, Redo, Trouble};
-use super::raw::{MUCH, drop_all};
+use super::raw::drop_all;
 use super::sink::Sinks;
 use super::slot::{Carries, Record, Slot, Target};
 use baton_core::units::WallTime;
@@ -190,7 +190,7 @@ impl Batch {
             match (found, no_writer) {
                 (0, true) => Left::Closed,
                 (0, false) => Left::Nothing,
-                _ if beyond || no_writer || found >= MUCH => Left::More,
+                _ if beyond || no_writer || found >= pump.much() => Left::More,
                 _ => Left::Soon,
             }
         } else if beyond || whole_lines(rest) > 0 || (no_writer && pump.drain.is_some()) {

@@ -3,6 +3,7 @@
 use super::format::Style;
 use super::route::{Route, StreamKey};
 use super::slot::Record;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,9 +19,15 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
 /// How long after a look at an unfinished line the next one comes, at first and at most. See [`Left`] for why an event is
-/// not enough.
-const PEEK_FIRST: Duration = Duration::from_millis(2);
+/// not enough. A writer that fills the FIFO up behind an unfinished line loses about the first pause each time.
+const PEEK_FIRST: Duration = Duration::from_micros(50);
 const PEEK_LONGEST: Duration = Duration::from_millis(250);
+
+/// What a FIFO holds unless told otherwise.
+pub(super) const USUAL: usize = 64 * 1024;
+/// What a FIFO is made to hold once it was found full: fewer and larger steps cost writer and reader less. Best effort:
+/// a user has a limited amount of pipe memory, so that quiet streams keep the usual size.
+const LARGE: usize = 256 * 1024;
 
 /// How a stream's bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +68,10 @@ pub(super) struct Trouble {
 pub(super) struct Pump {
     pub(super) key: StreamKey,
     pub(super) reader: OwnedFd,
+    /// How many bytes the FIFO holds.
+    capacity: usize,
+    /// Whether it was made as large as it gets.
+    grown: bool,
     /// None, one or two different files.
     pub(super) targets: Vec<PathBuf>,
     pub(super) style: Style,
@@ -100,9 +111,12 @@ impl Pump {
         let style = Style::new(&route.format, key.channel);
         let raw = matches!(style, Style::Plain) && targets.len() < 2 && !route.format.copy;
         let way = if raw { Way::Raw } else { Way::Batch };
+        let capacity = fcntl_getpipe_size(&reader).unwrap_or(USUAL);
         Pump {
             key,
             reader,
+            capacity,
+            grown: capacity >= LARGE,
             targets,
             style,
             way,
@@ -114,6 +128,27 @@ impl Pump {
             drain: None,
             allowance: None,
             redo: None,
+        }
+    }
+
+    /// From this many bytes on a look is worth another one before a rest.
+    pub(super) fn much(&self) -> usize {
+        self.capacity / 4 * 3
+    }
+
+    /// How full the FIFO was for a look that has moved so many bytes, in bytes of one of the usual size.
+    pub(super) fn fullness(&self, moved: usize) -> usize {
+        moved.saturating_mul(USUAL) / self.capacity.max(1)
+    }
+
+    /// Makes the FIFO larger when it was nearly full.
+    pub(super) fn grow(&mut self, moved: usize) {
+        if self.grown || moved < self.much() {
+            return;
+        }
+        self.grown = true;
+        if let Ok(capacity) = fcntl_setpipe_size(&self.reader, LARGE) {
+            self.capacity = capacity;
         }
     }
 

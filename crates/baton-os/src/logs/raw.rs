@@ -11,8 +11,6 @@ use std::os::fd::OwnedFd;
 
 /// More than a pipe holds.
 const ALL: usize = 1 << 20;
-/// After this much the FIFO is worth another look before a rest.
-pub(super) const MUCH: usize = 48 * 1024;
 
 /// What a look came to.
 #[derive(Debug)]
@@ -23,11 +21,11 @@ pub(super) enum Moved {
     NotHere,
 }
 
-/// Moves what is in the FIFO to the end of the file, or to nowhere.
+/// Moves what is in the FIFO to the end of the file, or to nowhere. From `much` bytes on there may be more.
 ///
 /// # Errors
 /// The file can't be written; the bytes are still in the FIFO.
-pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File) -> io::Result<Moved> {
+pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File, much: usize) -> io::Result<Moved> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
     let moved = match sink {
         // The offset is the size of this moment: a user's `: > file` leaves no hole.
@@ -37,7 +35,7 @@ pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File) -> io:
     };
     match moved {
         Ok(0) => Ok(Moved::Bytes(0, Left::Closed)),
-        Ok(count) => Ok(Moved::Bytes(count, if count >= MUCH { Left::More } else { Left::Soon })),
+        Ok(count) => Ok(Moved::Bytes(count, if count >= much { Left::More } else { Left::Soon })),
         Err(Errno::AGAIN) => Ok(Moved::Bytes(0, Left::Nothing)),
         Err(Errno::INTR) => Ok(Moved::Bytes(0, Left::More)),
         Err(Errno::INVAL) => Ok(Moved::NotHere),

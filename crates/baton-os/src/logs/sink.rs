@@ -103,9 +103,9 @@ impl Sinks {
         self.by_path.remove(path);
     }
 
-    /// Closes what `wanted` does not ask for.
-    pub(super) fn keep(&mut self, wanted: impl Fn(&Path) -> bool) {
-        self.by_path.retain(|path, _| wanted(path));
+    /// Closes all files, so that the next use opens what is at the paths then.
+    pub(super) fn close_all(&mut self) {
+        self.by_path.clear();
     }
 
     /// Empties the file at `path`, open or not. A missing file is empty already.

@@ -5,7 +5,7 @@
 //! nothing to wait for but events there is no timer and no wake-up.
 
 use super::batch::{Batch, Reason, private_pipe};
-use super::pump::{Left, Pump, Trouble, Way};
+use super::pump::{Left, Pump, Trouble, USUAL, Way};
 use super::raw::{self, Moved};
 use super::route::{LogOptions, LogReport, Stream, StreamKey};
 use super::sink::Sinks;
@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 const LONGEST_REST: Duration = Duration::from_millis(2);
 /// Below this a rest costs more than it saves.
 const SHORTEST_REST: Duration = Duration::from_micros(60);
-/// A rest should end with the FIFO between an eighth and half full.
-const FEW_BYTES: usize = 8 * 1024;
-const MANY_BYTES: usize = 32 * 1024;
+/// A rest should end with the FIFO between an eighth and half full, see [`Pump::fullness`].
+const FEW_BYTES: usize = USUAL / 8;
+const MANY_BYTES: usize = USUAL / 2;
 /// How long other batches wait for the stream of a begun one to be attached.
 const CLAIM: Duration = Duration::from_secs(1);
 
@@ -243,7 +243,7 @@ impl Worker {
                     self.draining.insert((id, incarnation));
                 }
                 Command::ReopenAll => {
-                    self.sinks.keep(|_| false);
+                    self.sinks.close_all();
                     self.open_files();
                     self.try_again();
                 }
@@ -315,7 +315,7 @@ impl Worker {
         }
     }
 
-    /// Looks once at every stream that has something to do. Returns the most bytes that one of them gave.
+    /// Looks once at every stream that has something to do. Returns how full the fullest one was.
     fn pass(&mut self) -> usize {
         let now = Instant::now();
         let due: Vec<u64> = self.pumps.iter().filter(|(_, pump)| pump.is_due(now)).map(|(token, _)| *token).collect();
@@ -328,7 +328,8 @@ impl Worker {
             }
             let keep = match self.look(&mut pump, now) {
                 Ok((moved, left)) => {
-                    most = most.max(moved);
+                    most = most.max(pump.fullness(moved));
+                    pump.grow(moved);
                     self.recovered(&pump);
                     pump.settle(moved, left, now);
                     !pump.is_drained(moved, left, now)
@@ -362,7 +363,7 @@ impl Worker {
                 Some(path) => Some(&*self.sinks.get(path, now).map_err(|error| Trouble { path: path.clone(), error })?),
                 None => None,
             };
-            match raw::pump(&pump.reader, sink, &self.nowhere) {
+            match raw::pump(&pump.reader, sink, &self.nowhere, pump.much()) {
                 Ok(Moved::Bytes(count, left)) => return Ok((count, left)),
                 Ok(Moved::NotHere) => pump.way = Way::Batch,
                 Err(error) => return Err(Trouble { path: path.cloned().unwrap_or_default(), error }),
@@ -406,9 +407,12 @@ impl Worker {
         let pump = self.pumps.remove(&token)?;
         // The guard has the same FIFO open, so closing ours wouldn't end the watch.
         let _ = epoll::delete(&self.epoll, &pump.reader);
-        let pumps = &self.pumps;
-        self.sinks.keep(|path| pumps.values().any(|pump| pump.writes_to(path)));
-        self.troubled.retain(|path| pumps.values().any(|pump| pump.writes_to(path)));
+        for path in &pump.targets {
+            if !self.pumps.values().any(|other| other.writes_to(path)) {
+                self.sinks.close(path);
+                self.troubled.remove(path);
+            }
+        }
         Some(pump.key)
     }
 
