@@ -268,3 +268,27 @@ fn a_successor_kills_what_its_predecessor_died_before_it_could_kill() {
     assert!(sent(&at(2000, Event::Timer)));
     assert!(sent(&at(2001, Event::Recovered { id, incarnation, found: Found::Ended(Exit::Code(1)) })));
 }
+
+#[test]
+fn an_app_that_is_being_deleted_can_be_started_anew() {
+    let mut world = World::new(directories());
+    let wish = || Wish { spec: AppSpec { name: "a".into(), ..AppSpec::default() }, count: 1 };
+    let define = || Command::Define { apps: vec![wish()], wait: Wait::Spawned };
+    let delete = Command::Act {
+        action: Action::Delete,
+        targets: vec![Selector::new("a")],
+        patch: Patch::default(),
+        wait: Wait::default(),
+    };
+    let mut at = |event| step(&mut world, Now::default(), event);
+    let identity = Identity { pid: 7, start_time: 7, boot_id: "b".into() };
+    at(Event::Command { op: OpId(1), command: define() });
+    at(Event::Prepared { id: InstanceId(0), incarnation: Incarnation(1), identity });
+    at(Event::Spawned { id: InstanceId(0), incarnation: Incarnation(1) });
+    // It takes its time to end.
+    at(Event::Command { op: OpId(2), command: delete });
+    let effects = at(Event::Command { op: OpId(3), command: define() });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Spawn { id: InstanceId(1), .. })), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
+    assert_eq!(world.instances[&InstanceId(1)].number, 0);
+}

@@ -67,7 +67,7 @@ fn waiting(wait: Wait, now: Now) -> Pending {
 
 fn define(world: &mut World, now: Now, wish: Wish, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
     let spec = Arc::new(wish.spec);
-    let mut present: Vec<(u32, InstanceId)> = world.named(&spec.name).map(|i| (i.number, i.id)).collect();
+    let mut present: Vec<(u32, InstanceId)> = staying(world, &spec.name).map(|i| (i.number, i.id)).collect();
     present.sort_unstable();
     let keep = (wish.count as usize).min(present.len());
     for (_, id) in present.drain(keep..) {
@@ -82,6 +82,11 @@ fn define(world: &mut World, now: Now, wish: Wish, wait: Wait, pending: &mut Pen
     }
 }
 
+/// The slots of an app but those that are about to leave the list: nothing can be asked of them any more.
+fn staying<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
+    world.named(name).filter(|instance| instance.state.wanted() != Wanted::Gone)
+}
+
 fn launch(
     world: &mut World,
     now: Now,
@@ -90,7 +95,7 @@ fn launch(
     wait: Wait,
     effects: &mut Effects,
 ) -> Result<Pending, Refusal> {
-    let same: Vec<&Instance> = world.named(&wish.spec.name).filter(|i| i.spec.script == wish.spec.script).collect();
+    let same: Vec<&Instance> = staying(world, &wish.spec.name).filter(|i| i.spec.script == wish.spec.script).collect();
     if !force && same.iter().any(|instance| instance.state.wanted() == Wanted::Up) {
         return Err(Refusal::AlreadyLaunched);
     }
@@ -187,7 +192,7 @@ fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, wait: Wait, pending: &mu
 
 /// Makes a slot; its number is the lowest that is free among the slots of its app.
 fn insert(world: &mut World, now: Now, spec: Arc<AppSpec>, number: Option<u32>, increment: Option<i64>) -> InstanceId {
-    let taken: BTreeSet<u32> = world.named(&spec.name).map(|instance| instance.number).collect();
+    let taken: BTreeSet<u32> = staying(world, &spec.name).map(|instance| instance.number).collect();
     let number = number.unwrap_or_else(|| (0..).find(|n| !taken.contains(n)).unwrap_or(0));
     let increment = increment.or_else(|| {
         let variable = spec.increment_var.as_ref()?;
