@@ -111,6 +111,7 @@ impl Machine {
         }
         let effects = step(&mut self.world, now, event);
         self.world.touched.clear();
+        let ends = effects.iter().any(|effect| matches!(effect, Effect::Shutdown));
         for (count, effect) in effects.into_iter().enumerate() {
             if self.dies_after == Some(count) {
                 self.dies_after = None;
@@ -129,6 +130,18 @@ impl Machine {
             self.carry_out(effect);
         }
         self.check();
+        if ends {
+            self.end();
+        }
+    }
+
+    /// The daemon has ended for good; the next one begins with an empty home.
+    fn end(&mut self) {
+        assert!(self.world.ending && self.world.instances.is_empty(), "the end before everything has ended");
+        assert!(self.open.is_empty(), "the end before every request has its reply");
+        let running = self.processes.values().filter(|process| process.phase == Phase::Running);
+        assert_eq!(running.count(), 0, "the end while a process runs");
+        self.world.ending = false;
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -187,15 +200,8 @@ impl Machine {
             Effect::Forget { id } => {
                 self.quiet.remove(&id);
             }
-            Effect::Shutdown => {
-                assert!(self.world.ending && self.world.instances.is_empty(), "the end before everything has ended");
-                assert!(self.open.is_empty(), "the end before every request has its reply");
-                let running = self.processes.values().filter(|process| process.phase == Phase::Running);
-                assert_eq!(running.count(), 0, "the end while a process runs");
-                // The next daemon of this home.
-                self.world.ending = false;
-            }
-            Effect::Persist | Effect::Publish(_) => {}
+            // The end is looked at when the step is done.
+            Effect::Persist | Effect::Publish(_) | Effect::Shutdown => {}
         }
     }
 
