@@ -1,6 +1,6 @@
 //! Process files in every format, read into app specifications without Node.
 //!
-//! * [`load`] reads a whole process file: JSON in PM2's loose form, YAML, JavaScript.
+//! * [`load()`] reads a whole process file: JSON in PM2's loose form, YAML, JavaScript.
 //! * [`target`] says what a start target is.
 //! * [`normalise`] makes an [`AppSpec`](baton_core::spec::AppSpec) of the keys of one app, from a file or from a
 //!   command line. What a key is comes from the table `baton_core::spec::FIELDS`: to add one, add a row there.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The options are keys and values as a process file has them, so both ways give the same app.
 ///
 /// # Errors
-/// As [`app`], and when the target is neither a file nor a program.
+/// As [`app()`], and when the target is neither a file nor a program.
 pub fn script(
     target: &str,
     options: &Map<String, Value>,

@@ -1,7 +1,7 @@
 //! The normalised wish: what one app should be.
 //!
-//! * [`field`] is what is known about a key: its spellings, type, change class and documentation.
-//! * [`app`] is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
+//! * `field` is what is known about a key: its spellings, type, change class and documentation.
+//! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
 //!   `plan` all come. To add a key, add a row there.
 
 mod app;

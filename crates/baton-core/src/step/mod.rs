@@ -1,9 +1,9 @@
 //! The one function that changes the world.
 //!
-//! * [`event`] and [`effect`] are its language.
-//! * [`lifecycle`] decides what happens to one slot: the table State × Event, total, without a `_` arm.
-//! * [`command`] turns requests into what is wished of slots.
-//! * [`pending`] tells when a request is done.
+//! * `event` and `effect` are its language.
+//! * `lifecycle` decides what happens to one slot: the table State × Event, total, without a `_` arm.
+//! * `command` turns requests into what is wished of slots.
+//! * `pending` tells when a request is done.
 //!
 //! Rules: an event of an incarnation that is not the current one is stale and changes nothing; a reply is an effect;
 //! whoever carries out the effects takes `world.touched` after every step and writes those records first.

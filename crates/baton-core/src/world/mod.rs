@@ -1,9 +1,9 @@
 //! What is: the process list and everything that is known of each slot.
 //!
-//! * [`state`] is the state of a slot and what follows from it.
-//! * [`cause`] says why something happened; every transition carries one.
-//! * [`instance`] is one slot.
-//! * [`view`] is how the outside sees a slot.
+//! * `state` is the state of a slot and what follows from it.
+//! * `cause` says why something happened; every transition carries one.
+//! * `instance` is one slot.
+//! * `view` is how the outside sees a slot.
 //!
 //! The world is owned by one task and changed by [`crate::step::step`] alone.
 

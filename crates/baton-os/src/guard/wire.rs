@@ -68,7 +68,7 @@ pub(super) enum Kind {
     StandDown = 6,
     /// Daemon: become the executable of this descriptor when it has exited. Acknowledged.
     Update = 7,
-    /// Guard: `value` is an [`Answer`]; a refused name is attached.
+    /// Guard: `value` is one of [`answer`]; a refused name is attached.
     Ack = 32,
     /// Guard: some of what it holds; `value` 1 when more follows.
     Held = 33,
