@@ -21,15 +21,11 @@ pub fn sample(leaders: &[(InstanceId, Identity)]) -> Vec<(InstanceId, Usage)> {
         return Vec::new();
     };
     let page = system(libc::_SC_PAGESIZE).unwrap_or(4096);
-    let mut buffer = Vec::new();
     let mut usages = vec![None; leaders.len()];
     for (stat, index) in attribute(&table, leaders) {
         let usage: &mut Usage = usages[index].get_or_insert_default();
         usage.cpu_ticks += stat.ticks;
-        // One that ended meanwhile uses nothing.
-        if procfs::read_into(&format!("/proc/{}/statm", stat.pid), &mut buffer).is_ok() {
-            usage.memory.0 += resident_pages(&buffer).unwrap_or(0) * page;
-        }
+        usage.memory.0 += stat.resident * page;
     }
     leaders.iter().zip(usages).filter_map(|((id, _), usage)| Some((*id, usage?))).collect()
 }
@@ -56,11 +52,6 @@ fn attribute<'a>(
         }
         None
     })
-}
-
-/// The second number of `statm`.
-fn resident_pages(statm: &[u8]) -> Option<u64> {
-    std::str::from_utf8(statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// A number of the system that doesn't change while it runs.
@@ -106,7 +97,7 @@ mod tests {
 
     fn stat(pid: u32, ppid: u32, session: u32) -> Stat {
         let start_time = u64::from(pid) * 10;
-        Stat { pid, state: b'S', ppid, pgrp: session, session, ticks: 1, threads: 1, start_time }
+        Stat { pid, state: b'S', ppid, pgrp: session, session, ticks: 1, threads: 1, start_time, resident: 0 }
     }
 
     fn leader(id: u32, pid: u32, start_time: u64) -> (InstanceId, Identity) {

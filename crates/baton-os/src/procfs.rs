@@ -1,8 +1,13 @@
 //! Reading `/proc`, as bytes: names of programs may be anything.
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Longer than any `stat`.
+const LINE: usize = 4096;
 
 /// What we need of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub(crate) struct Stat {
     pub(crate) threads: u32,
     /// Start, in clock ticks since boot.
     pub(crate) start_time: u64,
+    /// Resident memory, in pages.
+    pub(crate) resident: u64,
 }
 
 impl Stat {
@@ -46,10 +53,11 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 /// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing. So are those
 /// of other users where `/proc` is mounted with `hidepid`.
 pub(crate) fn table() -> io::Result<BTreeMap<u32, Stat>> {
-    let mut buffer = Vec::with_capacity(1024);
+    let proc = openat(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut buffer = Vec::with_capacity(LINE);
     let mut table = BTreeMap::new();
     for pid in pids()? {
-        match stat(pid, &mut buffer) {
+        match stat_in(&proc, &format!("{pid}/stat"), &mut buffer) {
             Ok(Some(stat)) => drop(table.insert(pid, stat)),
             Ok(None) => {}
             Err(error) if is_hidden(&error) => {}
@@ -61,12 +69,35 @@ pub(crate) fn table() -> io::Result<BTreeMap<u32, Stat>> {
 
 /// `/proc/<pid>/stat`, or `None` when there is no such process. `buffer` is reused between calls.
 pub(crate) fn stat(pid: u32, buffer: &mut Vec<u8>) -> io::Result<Option<Stat>> {
-    match read_into(&format!("/proc/{pid}/stat"), buffer) {
-        Ok(()) => parse_stat(buffer)
-            .map(Some)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unreadable /proc/{pid}/stat"))),
+    stat_in(CWD, &format!("/proc/{pid}/stat"), buffer)
+}
+
+fn stat_in(folder: impl AsFd, path: &str, buffer: &mut Vec<u8>) -> io::Result<Option<Stat>> {
+    let read = || {
+        let file = openat(folder, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        read_at_once(&file, buffer)
+    };
+    match read() {
+        Ok(()) => {
+            let unreadable = || io::Error::new(io::ErrorKind::InvalidData, format!("unreadable {path}"));
+            parse_stat(buffer).map(Some).ok_or_else(unreadable)
+        }
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Reads what the kernel gives as one piece of less than [`LINE`] bytes. Neither the size nor the end is asked for: the
+/// table is read often, and every call counts.
+fn read_at_once(file: &OwnedFd, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.reserve(LINE);
+    loop {
+        match rustix::io::read(file, rustix::buffer::spare_capacity(buffer)) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -105,7 +136,9 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     // 16 cutime … 19 nice; 20 counts threads, 22 is the start time.
     let threads = number(fields.nth(4)?)?;
     let start_time = fields.nth(1)?.parse().ok()?;
-    Some(Stat { pid, state, ppid, pgrp, session, ticks: user + system, threads, start_time })
+    // 23 is the size of the address space.
+    let resident = fields.nth(1)?.parse().ok()?;
+    Some(Stat { pid, state, ppid, pgrp, session, ticks: user + system, threads, start_time, resident })
 }
 
 /// Ids of processes from outside our pid namespace read 0, and dead ones -1.
@@ -119,10 +152,11 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let line = b"42 (a) R 1 (b c)) S 7 40 39 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 3 0 987654 1 2\n";
+        let line = b"42 (a) R 1 (b c)) S 7 40 39 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 3 0 987654 1 222 3\n";
         let stat = parse_stat(line).unwrap();
+        let (start_time, resident) = (987_654, 222);
         let expected =
-            Stat { pid: 42, state: b'S', ppid: 7, pgrp: 40, session: 39, ticks: 560, threads: 3, start_time: 987_654 };
+            Stat { pid: 42, state: b'S', ppid: 7, pgrp: 40, session: 39, ticks: 560, threads: 3, start_time, resident };
         assert_eq!(stat, expected);
         assert!(!Stat { state: b'Z', ..stat }.is_dead(), "two threads live on");
         assert!(Stat { state: b'Z', threads: 1, ..stat }.is_dead());
@@ -134,6 +168,7 @@ mod tests {
         assert_eq!(stat.pid, std::process::id());
         assert_eq!(stat.ppid, std::os::unix::process::parent_id());
         assert!(stat.start_time > 0);
+        assert!(stat.resident > 0);
     }
 
     #[test]

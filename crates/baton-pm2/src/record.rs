@@ -21,25 +21,42 @@ pub struct Host<'a> {
 
 /// The list of processes as `jlist` prints it: one line, in ascending order of numbers. The views must be whole.
 pub fn jlist(views: &[InstanceView], host: Host<'_>) -> String {
-    list(views, host).to_string()
+    // One at a time: the records of a hundred apps would fill megabytes for a moment.
+    let records = sorted(views).map(|view| serde_json::to_string(&process(view, host)));
+    let mut text = String::from("[");
+    for (index, record) in records.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&record.expect("a value is JSON"));
+    }
+    text.push(']');
+    text
 }
 
 /// The same list as a value.
 pub fn list(views: &[InstanceView], host: Host<'_>) -> Value {
+    sorted(views).map(|view| process(view, host)).collect()
+}
+
+fn sorted(views: &[InstanceView]) -> impl Iterator<Item = &InstanceView> {
     let mut sorted: Vec<_> = views.iter().collect();
     sorted.sort_by_key(|view| view.id);
-    sorted.into_iter().map(|view| process(view, host)).collect()
+    sorted.into_iter()
 }
 
 /// One member of that list.
 pub fn process(view: &InstanceView, host: Host<'_>) -> Value {
-    json!({
-        "pid": view.pid.unwrap_or(0),
-        "name": view.name,
-        "pm2_env": pm2_env(view, host),
-        "pm_id": view.id.0,
-        "monit": { "memory": view.memory.unwrap_or(Bytes(0)).0, "cpu": cpu(view.cpu.unwrap_or(0.0)) },
-    })
+    let monit = json!({ "memory": view.memory.unwrap_or(Bytes(0)).0, "cpu": cpu(view.cpu.unwrap_or(0.0)) });
+    // `json!` would copy the record, which is most of it.
+    let members: [(&str, Value); 5] = [
+        ("pid", view.pid.unwrap_or(0).into()),
+        ("name", view.name.clone().into()),
+        ("pm2_env", pm2_env(view, host).into()),
+        ("pm_id", view.id.0.into()),
+        ("monit", monit),
+    ];
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>().into()
 }
 
 /// A processor share with one digit, and as a whole number where it is one, as JavaScript writes it.

@@ -236,6 +236,7 @@ mod tests {
             session,
             ticks: 0,
             threads: 1,
+            resident: 0,
             start_time: u64::from(pid),
         };
         processes.iter().map(|process| (process.0, stat(process))).collect()
