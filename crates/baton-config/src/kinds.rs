@@ -3,6 +3,7 @@
 use crate::env;
 use crate::words;
 use baton_core::spec::Kind;
+use baton_core::world::Signal;
 use serde_json::{Map, Value, json};
 
 /// What was expected of a value that does not fit, and what to write instead.
@@ -71,6 +72,10 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
                 Misfit::new(format!("one of {}", words.join(", ")), format!("write one of {}", words.join(", ")))
             })
         }
+        Kind::Signal => text(value)
+            .and_then(|text| Signal::parse(&text))
+            .map(|signal| json!(signal.to_string()))
+            .ok_or_else(|| Misfit::new("a signal", "write a name or a number, such as SIGTERM or 15")),
         Kind::Switch => match (boolean(value), texts(value)) {
             (Some(yes), _) => Ok(Value::Bool(yes)),
             (None, Some(list)) => Ok(json!(list)),
@@ -245,6 +250,12 @@ mod tests {
             &[(json!("a"), json!("a")), (json!(80), json!("80")), (json!(1.5), json!("1.5"))],
             &[json!(true), json!([]), json!({})],
             "a text",
+        );
+        check(
+            Kind::Signal,
+            &[(json!("term"), json!("SIGTERM")), (json!("SIGUSR2"), json!("SIGUSR2")), (json!(15), json!("SIGTERM"))],
+            &[json!("SIGNONSENSE"), json!(0), json!(true)],
+            "a signal",
         );
         check(Kind::Path, &[(json!("a/b"), json!("a/b"))], &[json!(""), json!(1), json!(true)], "a path");
         check(

@@ -1,10 +1,11 @@
 //! Files that are whole or absent, and the lock that makes a daemon the only one.
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-use std::ffi::{OsStr, OsString};
+use rustix::fs::{FlockOperation, MemfdFlags, Mode, OFlags, flock, memfd_create, open};
+use rustix::io::Errno;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -121,6 +122,15 @@ impl Drop for Lock {
 impl AsFd for Lock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+/// Memory as a file, for data that outlives an exec. It can't be made executable, without which a hardened kernel
+/// (`vm.memfd_noexec=2`) refuses it; kernels before 6.3 do not know that wish.
+pub(crate) fn memfd(name: &CStr, flags: MemfdFlags) -> io::Result<OwnedFd> {
+    match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => Ok(memfd_create(name, flags)?),
+        result => Ok(result?),
     }
 }
 

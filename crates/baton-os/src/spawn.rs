@@ -12,7 +12,7 @@ use crate::process::Process;
 use crate::stub;
 use baton_core::world::{SpawnError, SpawnStage};
 use plan::Plan;
-use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::fs::{MemfdFlags, SeekFrom, seek};
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::ffi::{CString, OsStr, OsString};
@@ -141,7 +141,7 @@ fn start_stub(launch: &Launch, texts: &Texts, go: &OwnedFd, report: &OwnedFd) ->
         argv: texts.argv.iter().map(CString::as_c_str).collect(),
         env: texts.env.iter().map(CString::as_c_str).collect(),
     };
-    let data = memfd_create("baton-launch", MemfdFlags::CLOEXEC)?;
+    let data = crate::files::memfd(c"baton-launch", MemfdFlags::CLOEXEC)?;
     write_all(&data, &plan.encode())?;
     seek(&data, SeekFrom::Start(0))?;
     let data = inheritable(&data, lowest)?;

@@ -4,7 +4,7 @@ use super::program::{self, Program};
 use super::values::{self, Values};
 use crate::error::{ConfigError, Warning};
 use crate::options::Context;
-use crate::{env, keys, paths};
+use crate::{env, keys, kinds, paths};
 use baton_core::spec::{AppSpec, Environment, Source};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let merge_logs = merge_logs(&values);
     let base_env = base_env(&values, &cwd, context);
     files(&mut values, &name, &cwd, context);
+
+    daemon_defaults(&mut values, context)?;
 
     let namespace = options.overrides.namespace.as_deref().unwrap_or("default");
     let fields = &mut values.fields;
@@ -58,6 +60,22 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     spec.username = crate::user::name(&options.caller_env);
     spec.source = Source { file: context.file.map(paths::text).unwrap_or_default(), index: context.index };
     Ok((spec, values.warnings))
+}
+
+/// The defaults that PM2's daemon takes from the environment of whoever started it: here they are the caller's.
+fn daemon_defaults(values: &mut Values, context: &Context<'_>) -> Result<(), ConfigError> {
+    for (variable, key) in [("PM2_KILL_SIGNAL", "kill_signal"), ("PM2_KILL_TIMEOUT", "kill_timeout")] {
+        let Some(text) = context.options.caller_env.get(variable).filter(|_| !values.fields.contains_key(key)) else {
+            continue;
+        };
+        let Some((field, _)) = keys::find(key) else { continue };
+        let value = kinds::canonical(field.kind, &json!(text)).map_err(|misfit| ConfigError::Shape {
+            place: values.place.clone(),
+            what: format!("the variable {variable}={text:?} is not {}", misfit.expected),
+        })?;
+        values.fields.insert(field.name, value);
+    }
+    Ok(())
 }
 
 /// The app's own keys with those of the command line above them, whatever their spelling.

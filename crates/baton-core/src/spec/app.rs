@@ -133,10 +133,10 @@ app_spec! {
     restart_delay: Millis = Millis(0), Kind::Duration, Live;
     /// First pause of a growing series: each is half as long again as the last, at most 15 s; it begins anew after 30 s of uptime (ms).
     exp_backoff_restart_delay: Millis = Millis(0), Kind::Duration, Live;
-    /// Time between the stop signal and SIGKILL (ms).
+    /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
-    /// Signal that asks the app to end. Default: SIGINT, or the daemon's PM2_KILL_SIGNAL.
-    kill_signal: Option<String> = None, Kind::Text, Live;
+    /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
+    kill_signal: Option<String> = None, Kind::Signal, Live;
     /// End the whole process tree, not only the first process.
     treekill: bool = true, Kind::Bool, Live;
     /// User to run as: a name or a number. Needs root.

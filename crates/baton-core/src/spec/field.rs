@@ -41,6 +41,8 @@ pub enum Kind {
     Integers,
     /// A map of variables to values.
     Environment,
+    /// A signal by its name, with or without `SIG`, or its number.
+    Signal,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `true`, `false`, a text or a list of texts.

@@ -134,7 +134,7 @@ impl Table {
             bytes[at + 5..at + 5 + text.len()].copy_from_slice(text);
             at += RECORD;
         }
-        let memfd = rustix::fs::memfd_create(c"baton-guard", MemfdFlags::empty())?;
+        let memfd = crate::files::memfd(c"baton-guard", MemfdFlags::empty())?;
         let mut written = 0;
         while written < bytes.len() {
             written += rustix::io::pwrite(&memfd, &bytes[written..], written as u64)?;

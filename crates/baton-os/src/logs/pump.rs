@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// How long the last output of an app that is gone waits for a file that can't be written, on a full disk for one.
+const TROUBLED: Duration = Duration::from_secs(600);
 /// A stamped line that goes on is written out after its stream was quiet for this long: a prompt should be seen.
 const QUIET: Duration = Duration::from_millis(100);
 /// A JSON line waits longer, because only whole lines make whole records.
@@ -174,7 +176,7 @@ impl Pump {
     /// Whether there is something to do at `now`.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         if let Some((at, _)) = self.retry {
-            return at <= now || self.drain_is_over(now);
+            return at <= now || self.is_given_up(now);
         }
         let peek = self.peek.is_some_and(|(at, _)| at <= now);
         self.ready || peek || self.tail_is_due(now) || self.drain_is_over(now)
@@ -182,11 +184,16 @@ impl Pump {
 
     /// The next time at which there is something to do without any event.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let own = match self.retry {
-            Some((at, _)) => Some(at),
-            None => self.tail_due().into_iter().chain(self.peek.map(|(at, _)| at)).min(),
-        };
-        own.into_iter().chain(self.drain).min()
+        match self.retry {
+            Some((at, _)) => self.drain.map(|drain| drain + TROUBLED).into_iter().chain([at]).min(),
+            None => self.tail_due().into_iter().chain(self.peek.map(|(at, _)| at)).chain(self.drain).min(),
+        }
+    }
+
+    /// Whether a stream whose file can't be written has waited long enough: its app is gone, and descriptors are not
+    /// without end.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        self.drain.is_some_and(|drain| drain + TROUBLED <= now)
     }
 
     pub(super) fn drain_is_over(&self, now: Instant) -> bool {

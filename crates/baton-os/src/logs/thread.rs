@@ -336,7 +336,7 @@ impl Worker {
                 }
                 Err(trouble) => {
                     self.trouble(&mut pump, trouble);
-                    !pump.drain_is_over(now)
+                    !pump.is_given_up(now)
                 }
             };
             self.pumps.insert(token, pump);

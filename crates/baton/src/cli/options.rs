@@ -204,6 +204,7 @@ fn value_name(kind: Option<Kind>) -> &'static str {
         Some(Kind::Duration) => "TIME",
         Some(Kind::Size) => "SIZE",
         Some(Kind::Words) => "WORDS",
+        Some(Kind::Signal) => "SIGNAL",
         Some(Kind::Choice(_)) => "WORD",
         Some(Kind::Text | Kind::Bool | Kind::Texts | Kind::Environment | Kind::Switch | Kind::Map | Kind::Any)
         | None => "TEXT",

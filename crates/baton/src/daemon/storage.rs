@@ -96,6 +96,7 @@ pub(super) struct Routes {
     app_name: String,
     process_id: u32,
     copy: bool,
+    children_stay: bool,
 }
 
 impl Routes {
@@ -112,7 +113,13 @@ impl Routes {
             app_name: spec.name.clone(),
             process_id: instance.id.0,
             copy: spec.log_sync == "copy",
+            children_stay: !spec.treekill,
         }
+    }
+
+    /// Whether children of the app live on after it (`treekill: false`) and may still write.
+    pub(super) fn children_stay(&self) -> bool {
+        self.children_stay
     }
 
     /// The route of one stream.

@@ -274,13 +274,14 @@ fn a_crashed_leader_takes_its_tree_along_before_the_next_life() {
 #[test]
 fn treekill_off_leaves_the_children() {
     let baton = Baton::new();
-    let app = testapp();
-    baton
-        .run(["start", app.to_str().expect("path"), "--name", "t", "--no-treekill", "--", "session:wait", "wait"])
-        .ok();
+    // Long after the leader's output counts as read to its end.
+    baton.file("stays.sh", "sleep 3; echo still here; exec sleep 1000");
+    baton.file("leader.sh", "setsid sh stays.sh & echo child $!; exec sleep 1000");
+    baton.run(["start", "leader.sh", "--name", "t", "--no-treekill"]).ok();
     let child = children(&baton.wait_log("t-out.log", "child "))[0];
     baton.run(["stop", "t"]).ok();
     assert!(alive(child));
+    baton.wait_log("t-out.log", "still here");
     kill(child);
     ended(child);
 }

@@ -9,6 +9,9 @@ use baton_os::logs::LogReport;
 /// How long output may come after the end of a process (ms). Whatever is left holds the FIFO open, but does not
 /// belong to the tree that was ended.
 const DRAIN: u64 = 2_000;
+/// The same where children were left alive on purpose: as long as they hold the FIFO open, in other words. A FIFO
+/// without a reader would block them once it is full.
+const DRAIN_OF_CHILDREN: u64 = 365 * 24 * 3_600_000;
 
 impl Driver {
     pub(in crate::daemon) fn release(&mut self, key: Key) {
@@ -17,7 +20,8 @@ impl Driver {
         self.bury(key);
         let Some(life) = self.lives.get(key) else { return };
         if life.collected {
-            self.logs.drain(key.0, key.1, DRAIN);
+            let patience = if life.routes.children_stay() { DRAIN_OF_CHILDREN } else { DRAIN };
+            self.logs.drain(key.0, key.1, patience);
         } else {
             self.let_go(key);
         }
