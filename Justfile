@@ -17,11 +17,11 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# One stripped binary in dist/: static where the musl target is installed, else against glibc.
+# One stripped binary in dist/: static where musl or a static glibc is installed, else against this machine's glibc.
 dist:
     bash dist.sh
 
-# Compare with PM2 from npm, in one run on this machine.
+# Compare what `just dist` builds with PM2 from npm, in one run on this machine.
 bench *ARGS:
-    cargo build --release
-    cargo run --release --example bench -- {{ARGS}}
+    bash dist.sh
+    cargo run --release --example bench -- --baton dist/baton {{ARGS}}

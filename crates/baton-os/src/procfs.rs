@@ -40,6 +40,9 @@ impl Stat {
     }
 }
 
+/// Processes by pid.
+pub(crate) type Table = BTreeMap<u32, Stat>;
+
 /// The numbers in `/proc` that are pids.
 pub(crate) fn pids() -> io::Result<Vec<u32>> {
     let mut pids = Vec::with_capacity(512);
@@ -52,11 +55,21 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 
 /// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing. So are those
 /// of other users where `/proc` is mounted with `hidepid`.
-pub(crate) fn table() -> io::Result<BTreeMap<u32, Stat>> {
+pub(crate) fn table() -> io::Result<Table> {
+    table_after(&Table::new(), |_| false)
+}
+
+/// [`table`] a moment after another look: the lines of that one which are `settled` are not read again while the pid is
+/// there. Pids are given out in rising order, so that within a moment none comes round to another process.
+pub(crate) fn table_after(before: &Table, settled: impl Fn(&Stat) -> bool) -> io::Result<Table> {
     let proc = openat(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut buffer = Vec::with_capacity(LINE);
-    let mut table = BTreeMap::new();
+    let mut table = Table::new();
     for pid in pids()? {
+        if let Some(stat) = before.get(&pid).filter(|stat| settled(stat)) {
+            table.insert(pid, *stat);
+            continue;
+        }
         match stat_in(&proc, &format!("{pid}/stat"), &mut buffer) {
             Ok(Some(stat)) => drop(table.insert(pid, stat)),
             Ok(None) => {}

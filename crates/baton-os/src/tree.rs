@@ -9,7 +9,7 @@
 mod members;
 
 use crate::process::Process;
-use crate::procfs;
+use crate::procfs::{self, Table};
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Identity, Signal};
 use members::{Found, ProcSigns, Target};
@@ -21,6 +21,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 /// The environment variable by which members of a tree are known wherever they went.
 pub const MARK_VARIABLE: &str = "BATON_MARK";
@@ -85,6 +86,7 @@ impl Sweeper {
             report: Box::new(report),
             watches: BTreeMap::new(),
             signals: Vec::new(),
+            last: None,
         };
         std::thread::Builder::new().name("sweeper".into()).spawn(move || worker.run())?;
         Ok(Sweeper { requests, bell })
@@ -133,6 +135,9 @@ fn ring(bell: &OwnedFd) {
     let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
 }
 
+/// A look of which no part is older helps the next one, see [`procfs::table_after`].
+const FRESH: Duration = Duration::from_millis(20);
+
 /// How long to wait after the kernel refused to show processes or give descriptors, in nanoseconds.
 const AFTER_TROUBLE: i64 = 100_000_000;
 
@@ -142,6 +147,8 @@ struct Worker {
     report: Box<dyn Fn(TreeReport) + Send>,
     watches: BTreeMap<TreeKey, Watch>,
     signals: Vec<(TreeKey, Belongings, Signal)>,
+    /// The last look, and when the oldest part of it was read.
+    last: Option<(Instant, Table)>,
 }
 
 struct Watch {
@@ -213,7 +220,7 @@ impl Worker {
             (signals.iter().zip(known).map(|((_, belongings, _), known)| (belongings, known)))
                 .chain(due.iter().map(|(_, watch)| (&watch.belongings, watch.session_known)))
                 .collect();
-        let Ok(mut found) = find(&sought) else {
+        let Ok(mut found) = find(&sought, &mut self.last) else {
             // The leader at least is known without looking.
             signals.iter().for_each(|(_, belongings, signal)| signal_leader(&belongings.leader, *signal));
             due.iter_mut().for_each(|(_, watch)| watch.next = Next::Retry);
@@ -315,7 +322,7 @@ impl Watch {
 
 /// One look at the process table for all of these; the second of each pair is [`Target::session_known`]. Several may
 /// ask for the same tree.
-fn find(sought: &[(&Belongings, bool)]) -> io::Result<Vec<Found>> {
+fn find(sought: &[(&Belongings, bool)], last: &mut Option<(Instant, Table)>) -> io::Result<Vec<Found>> {
     let mut trees: Vec<(&Belongings, bool)> = Vec::new();
     let mut positions = Vec::with_capacity(sought.len());
     let mut by_leader = HashMap::new();
@@ -328,7 +335,11 @@ fn find(sought: &[(&Belongings, bool)]) -> io::Result<Vec<Found>> {
         trees[position].1 |= session_known;
         positions.push(position);
     }
-    let table = procfs::table()?;
+    let (read_at, before) =
+        last.take().filter(|(at, _)| at.elapsed() < FRESH).unwrap_or_else(|| (Instant::now(), Table::new()));
+    // No member is older than its leader, so what is older than all of them need not be looked at twice.
+    let earliest = trees.iter().map(|(tree, _)| tree.leader.start_time).min().unwrap_or(0);
+    let table = procfs::table_after(&before, |stat| stat.start_time < earliest)?;
     let marks = trees.iter().enumerate().map(|(index, (tree, _))| (tree.mark.as_str(), index));
     let fifos = trees.iter().enumerate().flat_map(|(index, (tree, _))| {
         // A FIFO that is gone is nobody's any more.
@@ -339,6 +350,7 @@ fn find(sought: &[(&Belongings, bool)]) -> io::Result<Vec<Found>> {
     let targets: Vec<Target<'_>> =
         trees.iter().map(|&(tree, session_known)| Target { leader: &tree.leader, session_known }).collect();
     let found = members::find(&table, &targets, std::process::id(), &mut signs);
+    *last = Some((read_at, table));
     Ok(positions.into_iter().map(|position| found[position].clone()).collect())
 }
 

@@ -166,7 +166,8 @@ impl<'a> ProcSigns<'a> {
         ProcSigns {
             marks: marks.map(|(mark, index)| (mark.as_bytes(), index)).collect(),
             fifos: fifos.into_iter().collect(),
-            buffer: Vec::new(),
+            // Reading into an empty one begins with a few bytes at a time.
+            buffer: Vec::with_capacity(16 * 1024),
         }
     }
 

@@ -5,12 +5,16 @@ use baton_os::clock;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Display;
+use std::io::{self, Write};
 
 /// A line of this kind (`log`, `warn`, `error`).
 fn line(kind: &str, text: impl Display) {
     let wall = i64::try_from(clock::now().wall.0).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(wall).unwrap_or_default().to_zoned(TimeZone::system());
-    eprintln!("{}: PM2 {kind}: {text}", time.strftime("%Y-%m-%dT%H:%M:%S"));
+    // In one piece: standard error has no buffer, and the guard writes to the same file.
+    let line = format!("{}: PM2 {kind}: {text}\n", time.strftime("%Y-%m-%dT%H:%M:%S"));
+    // Without a log there is nobody to tell.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Something happened.
