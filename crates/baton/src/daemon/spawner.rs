@@ -12,6 +12,7 @@ use baton_core::world::{InstanceView, SpawnError, SpawnStage};
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::Stream;
 use baton_os::spawn::{Credentials, Launch, find_program, prepare};
+use baton_os::tree::MARK_VARIABLE;
 use baton_os::{fifo, files, user};
 use baton_pm2::environment::{self, ChildFacts};
 use std::ffi::OsString;
@@ -26,8 +27,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 const TOGETHER: usize = 32;
 /// Where programs are looked for when the app's environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-/// The variable that marks every process of a life.
-const MARK: &str = "BATON_MARK";
 
 /// A process to make.
 #[derive(Debug)]
@@ -231,7 +230,7 @@ impl Worker {
         })?;
         let root = self.home.root().to_string_lossy();
         let mut env = environment::child(spec, &ChildFacts::of(&job.view, &root), &from_files);
-        env.insert(MARK.into(), job.mark.clone());
+        env.insert(MARK_VARIABLE.into(), job.mark.clone());
         let (name, argv) = command(spec);
         let path_var = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         let program = find_program(&name, path_var, &cwd).ok_or_else(|| not_found(&name, path_var, &cwd))?;
