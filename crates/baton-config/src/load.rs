@@ -116,6 +116,9 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 
 /// Strict JSON first, as it is fast and knows positions; else PM2's loose form, which is a JavaScript expression.
 fn json(path: &Path, text: String, options: &LoadOptions) -> Result<Export, ConfigError> {
+    if text.trim().is_empty() {
+        return Err(ConfigError::Syntax { place: Place::file(path), what: "it is empty".into(), excerpt: None });
+    }
     match serde_json::from_str(&text) {
         Ok(root) => Ok(Export { text: Some((Format::Json, text)), ..Export::of(path, root) }),
         Err(_) => evaluate(path, Source::Expression(text), options),

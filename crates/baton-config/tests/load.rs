@@ -314,3 +314,12 @@ fn the_example_projects_load() {
         assert!(messages(&found).iter().all(|text| !text.contains("unknown key") && !text.contains("cwd")), "{file}");
     }
 }
+
+#[test]
+fn an_empty_file_is_called_empty() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("ecosystem.json");
+    std::fs::write(&path, " \n").expect("file");
+    let error = load(&path, &options()).expect_err("refused");
+    assert_eq!(error.to_string(), format!("process file {}: it is empty", path.display()));
+}

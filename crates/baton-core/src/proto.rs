@@ -282,6 +282,18 @@ pub struct Listing {
     pub notices: Vec<String>,
 }
 
+/// What to do about a daemon of another time. Only a program that it understands can have it replaced.
+fn foreign(daemon: u32, client: u32) -> String {
+    let spoken = format!("it speaks protocol {daemon}, this program {client}");
+    if daemon > client {
+        format!("the daemon is of a newer version ({spoken}): use the newer program")
+    } else {
+        format!(
+            "the daemon is of an older version ({spoken}): run `update --executable NEW` with the program that it was started from"
+        )
+    }
+}
+
 /// Why a request was refused. The texts are those that people know from PM2 where it has one.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -293,7 +305,7 @@ pub enum Refusal {
     #[error("Script already launched, add -f option to force re-execution")]
     AlreadyLaunched,
     /// The client speaks another protocol.
-    #[error("the daemon speaks protocol {daemon}, this program speaks {client}; run `baton update`")]
+    #[error("{}", foreign(*daemon, *client))]
     Protocol {
         /// What the daemon speaks.
         daemon: u32,

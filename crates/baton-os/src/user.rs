@@ -63,7 +63,21 @@ pub fn credentials(user: Option<&str>, group: Option<&str>) -> Result<Option<Cre
     }
     let (passwd, groups) = (read("/etc/passwd")?, read("/etc/group")?);
     let own = rustix::process::geteuid().as_raw().to_string();
-    choose(&passwd, &groups, user.unwrap_or(&own), group).map(Some)
+    let chosen = choose(&passwd, &groups, user.unwrap_or(&own), group)?;
+    if !rustix::process::geteuid().is_root() {
+        if !is_ours(&chosen) {
+            let text = "only root may run programs as another user or group: start the daemon as root, or leave out uid and gid";
+            return Err(refused(rustix::io::Errno::PERM.raw_os_error(), text.into()));
+        }
+        // To set what is set already is not allowed either.
+        return Ok(None);
+    }
+    Ok(Some(chosen))
+}
+
+/// Whether a process of ours runs so anyway.
+fn is_ours(chosen: &Credentials) -> bool {
+    chosen.uid == rustix::process::geteuid().as_raw() && chosen.gid == rustix::process::getegid().as_raw()
 }
 
 fn choose(passwd: &[u8], groups: &[u8], user: &str, group: Option<&str>) -> Result<Credentials, SpawnError> {

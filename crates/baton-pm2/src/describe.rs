@@ -42,7 +42,10 @@ pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
     let (program, name, id) = (options.program, &view.name, view.id);
     text.push_str(&format!("\n Use `{program} logs {name} [--lines 1000]` to display logs\n"));
     text.push_str(&format!(" Use `{program} env {id}` to display environment variables\n"));
-    text.push_str(&format!(" Use `{program} monit` to monitor CPU and Memory usage {name}\n"));
+    // Only PM2's users look for this line, and only they know that command.
+    if program == "pm2" {
+        text.push_str(&format!(" Use `{program} monit` to monitor CPU and Memory usage {name}\n"));
+    }
     text
 }
 

@@ -4,6 +4,7 @@
 
 use crate::environment::{INTERNAL_KEYS, LISTED_KEYS, scalar};
 use crate::inspect;
+use crate::mask;
 use crate::style::{Colour, Style};
 use baton_core::units::InstanceId;
 use serde_json::{Map, Value, json};
@@ -220,12 +221,14 @@ pub fn signal_sent(signal: &str, word: &str) -> String {
     format!("successfully sent signal {signal} to {}", signal_target(word))
 }
 
-/// The variables of a record as `env <id>` lists them: PM2's own members are left out, the last one comes first.
-pub fn env_lines(record: &Map<String, Value>) -> Vec<String> {
+/// The variables of a record as `env <id>` lists them: PM2's own members are left out, the last one comes first. With
+/// `masked`, secrets do not show.
+pub fn env_lines(record: &Map<String, Value>, masked: bool) -> Vec<String> {
+    let shown = |key: &str, value: String| if masked { mask::value(key, &value).to_owned() } else { value };
     record
         .iter()
         .rev()
         .filter(|(key, _)| !INTERNAL_KEYS.contains(&key.as_str()) || LISTED_KEYS.contains(&key.as_str()))
-        .filter_map(|(key, value)| Some(format!("{key}: {}", scalar(value)?)))
+        .filter_map(|(key, value)| Some(format!("{key}: {}", shown(key, scalar(value)?))))
         .collect()
 }

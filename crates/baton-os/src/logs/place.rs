@@ -7,9 +7,10 @@
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, lstat, open as open_plainly, openat2};
 use rustix::io::Errno;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 const ROOT: u32 = 0;
@@ -27,15 +28,17 @@ pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(open_plainly(path, flags, mode(flags))?)
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it, for their owner alone: logs hold secrets.
 ///
 /// # Errors
 /// As for [`open`].
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
     if rustix::process::geteuid().is_root() {
-        return fs::create_dir_all(resolve(path, ROOT)?);
+        return builder.create(resolve(path, ROOT)?);
     }
-    fs::create_dir_all(path)
+    builder.create(path)
 }
 
 /// Only a new file has a mode; the newer call insists on that.
@@ -128,6 +131,18 @@ mod tests {
             let error = open_trusting(&path(name).join(below), flags, trusted).expect_err("refused");
             assert!(error.to_string().ends_with("is another user's link to what is not theirs"), "{error}");
             assert!(resolve(&path(name).join("deep/er"), trusted).is_err(), "no folder is made there");
+        }
+    }
+
+    #[test]
+    fn folders_for_logs_belong_to_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        make_folder(&folder.path().join("a/b")).expect("made");
+        make_folder(&folder.path().join("a/b")).expect("it is there");
+        for name in ["a", "a/b"] {
+            let mode = fs::metadata(folder.path().join(name)).expect("made").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{name}");
         }
     }
 

@@ -186,7 +186,7 @@ fn a_unique_id_looks_like_a_uuid_and_stays() {
 #[test]
 fn env_lists_the_app_s_variables_last_one_first() {
     let record = pm2_env(&seen(&stopped(3, demo()), Millis(0), Bytes(0)), host());
-    let lines = text::env_lines(&record);
+    let lines = text::env_lines(&record, false);
     let unique = environment::unique_id(InstanceId(3), MADE);
     assert_eq!(
         lines,

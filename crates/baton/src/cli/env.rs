@@ -2,7 +2,7 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, list};
+use super::session::{CalledAs, Session, list};
 use baton_core::proto::List;
 use baton_core::units::InstanceId;
 use baton_pm2::record;
@@ -14,11 +14,14 @@ use clap::Parser;
 pub(crate) struct Args {
     /// Number of the slot.
     id: String,
+    /// Show the values of secrets too. (Called as pm2, they always show.)
+    #[arg(long)]
+    reveal: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
-/// Runs the verb. Values are shown as they are: this is the place to look one up.
+/// Runs the verb. Secrets are masked unless asked for: terminals are shared and recorded.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let number = args.id.parse().ok().map(InstanceId);
     let mut client = session.quiet_client()?;
@@ -28,7 +31,8 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     };
     let home = session.home.root().to_string_lossy();
     let record = record::pm2_env(view, session.host(&home));
-    for line in text::env_lines(&record) {
+    let masked = !args.reveal && session.called != CalledAs::Pm2;
+    for line in text::env_lines(&record, masked) {
         session.line(&line);
     }
     Ok(())

@@ -53,6 +53,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if !words.is_empty() && files.is_empty() && args.file.env.is_some() {
         return Err(Failure::Usage(text::ENV_WITHOUT_FILE.into()));
     }
+    if files.is_empty() && !args.file.only.is_empty() {
+        session.warn("--only has no effect without a process file");
+    }
     let patch = patch(&args.app, &args.app_args, args.start.update_env, session)?;
     let mut client = session.client()?;
     if !words.is_empty() && !args.start.update_env {

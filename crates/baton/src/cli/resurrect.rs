@@ -40,7 +40,7 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
     act::success(&outcomes)
 }
 
-/// The slots of one dump. One that is broken is removed, as PM2 does, so that the next `save` keeps no copy of it.
+/// The slots of one dump. PM2 removes one that is broken; here it makes room for the next `save` under another name.
 fn read(path: &Path, session: &Session) -> Option<Vec<Saved>> {
     let shown = path.to_string_lossy();
     session.say(&text::restoring(&shown));
@@ -60,10 +60,12 @@ fn read(path: &Path, session: &Session) -> Option<Vec<Saved>> {
             session.error(&text::dump_unparsable(&shown));
             session.complain(&format!("  {error}"));
             // A record that only we do not understand may still be of use to its owner.
-            if matches!(error, DumpError::Json(_))
-                && let Err(error) = std::fs::remove_file(path)
-            {
-                session.warn(&format!("{shown} could not be removed: {error}"));
+            if matches!(error, DumpError::Json(_)) {
+                let aside = format!("{shown}.broken");
+                match std::fs::rename(path, &aside) {
+                    Ok(()) => session.warn(&format!("it is kept as {aside}")),
+                    Err(error) => session.warn(&format!("{shown} could not be renamed: {error}")),
+                }
             }
             None
         }

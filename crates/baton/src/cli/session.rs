@@ -32,6 +32,14 @@ impl CalledAs {
             CalledAs::Pm2 => "pm2",
         }
     }
+
+    /// The variable that names the home.
+    pub(crate) fn home_variable(self) -> &'static str {
+        match self {
+            CalledAs::Baton => "BATON_HOME",
+            CalledAs::Pm2 => "PM2_HOME",
+        }
+    }
 }
 
 /// Tells the version of the package that a script belongs to.

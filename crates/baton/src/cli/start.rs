@@ -8,6 +8,7 @@ use super::options::AppOptions;
 use super::session::{Session, command, list};
 use super::target;
 use crate::client::Client;
+use baton_config::ConfigError;
 use baton_config::target::{Target, classify, find_default};
 use baton_core::proto::{Action, Command, List, Outcome, Patch, Wait};
 use baton_core::select::Selector;
@@ -162,11 +163,18 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
     for job in read_files(&args, &directory, session) {
         match job {
             Ok(job) => jobs.push(job),
-            Err(failure) => started.fail(&failure, session),
+            // Scripts name a file that may be there or not beside one that is.
+            Err(failure @ Failure::Config(ConfigError::FileNotFound(_))) => started.fail(&failure, session),
+            // What is wrong in a file changes nothing, the other targets neither.
+            Err(failure) => return Err(failure),
         }
     }
     if jobs.is_empty() {
         return Err(Failure::Told);
+    }
+    if !jobs.iter().any(|job| matches!(job, Job::Define(_))) && (args.file.env.is_some() || !args.file.only.is_empty())
+    {
+        session.warn("--env and --only have no effect without a process file");
     }
     let mut client = session.client()?;
     for job in jobs {
@@ -258,9 +266,6 @@ fn launch(
     let wish = apps::script(text, &args.app, &args.app_args, session)?;
     if wish.spec.exec_mode == ExecMode::Cluster {
         return Err(Failure::Unavailable("cluster mode is not available yet: add -x for independent processes".into()));
-    }
-    if args.file.env.is_some() {
-        session.warn("--env has no effect without a process file");
     }
     let wished = wish.spec.instances.0.max(0);
     session.say(&text::starting(&wish.spec.script, record::exec_mode(wish.spec.exec_mode), wished));

@@ -42,8 +42,9 @@ pub(crate) fn check(session: &Session) -> Result<Option<Imported>, Failure> {
     if !session.take_over {
         return Err(Failure::Usage(format!(
             "a PM2 daemon (version {version}) manages {}: add --take-over to import its apps and stop it, end it with \
-             its own `pm2 kill`, or set BATON_HOME to another folder",
-            home.display()
+             its own `pm2 kill`, or set {} to another folder",
+            home.display(),
+            session.called.home_variable()
         )));
     }
     let records = pm2.records()?;

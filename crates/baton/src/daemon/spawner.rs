@@ -27,6 +27,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 const TOGETHER: usize = 32;
 /// Where programs are looked for when the app's environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// The code of the system for something that is not there.
+const NO_ENTRY: i32 = rustix::io::Errno::NOENT.raw_os_error();
 
 /// A process to make.
 #[derive(Debug)]
@@ -199,7 +201,9 @@ impl Worker {
         let prepared = prepare(&launch)?;
         let pid = prepared.process.identity().pid;
         let pid_file = Path::new(&job.view.files.pid);
-        if let Err(error) = write_pid(pid_file, pid) {
+        // One elsewhere is there for others to read.
+        let mode = if pid_file.starts_with(self.home.pids()) { 0o600 } else { 0o644 };
+        if let Err(error) = write_pid(pid_file, pid, mode) {
             warnings.push(format!(
                 "App [{}:{}]: could not write {}: {error}",
                 job.view.name,
@@ -230,10 +234,16 @@ impl Worker {
         })?;
         let root = self.home.root().to_string_lossy();
         let mut env = environment::child(spec, &ChildFacts::of(&job.view, &root), &from_files);
+        if let Some(home) = other_home(spec, &from_files) {
+            env.insert("HOME".into(), home);
+        }
         env.insert(MARK_VARIABLE.into(), job.mark.clone());
         let (name, argv) = command(spec);
         let path_var = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         let program = find_program(&name, path_var, &cwd).ok_or_else(|| not_found(&name, path_var, &cwd))?;
+        if let Some(script) = missing_script(spec, &cwd) {
+            return Err(SpawnError { stage: SpawnStage::Prepare, errno: NO_ENTRY, message: script });
+        }
         let [stdout, stderr] = app_ends;
         Ok(Launch {
             program,
@@ -261,11 +271,11 @@ fn spec(job: &Job) -> &AppSpec {
     job.view.spec.as_deref().expect("the view of a job is whole")
 }
 
-fn write_pid(path: &Path, pid: u32) -> io::Result<()> {
+fn write_pid(path: &Path, pid: u32, mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    files::write_quick(path, pid.to_string().as_bytes(), 0o644)
+    files::write_quick(path, pid.to_string().as_bytes(), mode)
 }
 
 /// The variables of all files of an app, later files above earlier ones.
@@ -308,7 +318,24 @@ fn not_found(name: &str, path_var: &str, cwd: &Path) -> SpawnError {
     } else {
         format!("{}: no such file", path.display())
     };
-    SpawnError { stage: SpawnStage::Prepare, errno: rustix::io::Errno::NOENT.raw_os_error(), message }
+    SpawnError { stage: SpawnStage::Prepare, errno: NO_ENTRY, message }
+}
+
+/// What is wrong when an interpreter's script is not there. The interpreter would only end again and again over it. A
+/// folder that can't be looked into is left to the program, which may run as someone who can.
+fn missing_script(spec: &AppSpec, cwd: &Path) -> Option<String> {
+    let there = cwd.join(&spec.script).try_exists();
+    (spec.interpreter != "none" && matches!(there, Ok(false))).then(|| format!("Script not found: {}", spec.script))
+}
+
+/// The home of the user that an app is to run as; its own definition may say otherwise.
+fn other_home(spec: &AppSpec, from_files: &Environment) -> Option<String> {
+    if spec.env.contains_key("HOME") || from_files.contains_key("HOME") {
+        return None;
+    }
+    // An unknown user was refused before.
+    let user = user::lookup_user(spec.uid.as_deref()?).ok()??;
+    user.home.into_os_string().into_string().ok()
 }
 
 fn prepare_error(error: &io::Error, what: &str) -> SpawnError {
@@ -363,7 +390,7 @@ mod tests {
     fn the_pid_file_of_a_successor_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/app-0.pid");
-        write_pid(&path, 7).unwrap();
+        write_pid(&path, 7, 0o600).unwrap();
         remove_pid(&path, 6);
         assert_eq!(fs::read_to_string(&path).unwrap(), "7");
         remove_pid(&path, 7);

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod care;
 mod programs;
 mod projects;
 mod survival;

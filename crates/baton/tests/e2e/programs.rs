@@ -237,12 +237,14 @@ fn ports_are_free_when_delete_returns() {
 fn nothing_of_the_tree_survives_a_stop() {
     let baton = Baton::new();
     let config = json!([{"name": "tree", "script": testapp(), "kill_timeout": 300, "args": [
-        "child:wait", "child:ignore:INT,TERM,HUP+wait", "session:ignore:INT,TERM,HUP+wait", "orphan:ignore:INT,TERM,HUP+out:deep+wait", "wait",
+        "child:wait", "child:ignore:INT,TERM,HUP+wait", "session:ignore:INT,TERM,HUP+wait", "orphan:ignore:INT,TERM,HUP+out:deep+wait", "out:all", "wait",
     ]}]);
     baton.file("ecosystem.config.json", config.to_string());
     for _ in 0..3 {
         baton.run(["start", "ecosystem.config.json"]).ok();
-        let said = baton.wait_log("tree-out.log", "deep");
+        // The orphan may speak before its parent has told its number.
+        baton.wait_log("tree-out.log", "deep");
+        let said = baton.wait_log("tree-out.log", "all");
         let mut pids = children(&said);
         pids.push(baton.pid("tree"));
         assert_eq!(pids.len(), 5, "{said}");
@@ -257,8 +259,9 @@ fn nothing_of_the_tree_survives_a_stop() {
 #[test]
 fn a_crashed_leader_takes_its_tree_along_before_the_next_life() {
     let baton = Baton::new();
-    baton.start("tree", &["session:ignore:INT,TERM+wait", "orphan:ignore:INT,TERM+out:deep+wait", "wait"]);
-    let said = baton.wait_log("tree-out.log", "deep");
+    baton.start("tree", &["session:ignore:INT,TERM+wait", "orphan:ignore:INT,TERM+out:deep+wait", "out:all", "wait"]);
+    baton.wait_log("tree-out.log", "deep");
+    let said = baton.wait_log("tree-out.log", "all");
     let old = children(&said);
     assert_eq!(old.len(), 2, "{said}");
     let first = baton.pid("tree");
