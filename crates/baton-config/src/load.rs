@@ -77,10 +77,12 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
             let root = yaml::read(path, &text)?;
             Ok(Export { text: Some((Format::Yaml, text)), ..Export::of(path, root) })
         }
-        "js" | "cjs" | "mjs" => evaluate(path, Source::File, options),
-        "ts" | "mts" | "cts" | "tsx" => {
-            later("process files in TypeScript", "write it in JavaScript, or compile it to .js or .cjs")
-        }
+        "js" | "cjs" | "mjs" | "ts" | "mts" | "cts" => evaluate(path, Source::File, options),
+        "tsx" | "jsx" => Err(ConfigError::Format {
+            path: path.into(),
+            what: "JSX is not read".into(),
+            help: "a process file shows no page: name it .ts or .js",
+        }),
         "toml" => later("process files in TOML", "write it in YAML, JSON or JavaScript"),
         "edn" | "clj" | "cljs" | "cljc" => {
             later("process files in Clojure", "compile it to .cjs, or write it in YAML, JSON or JavaScript")

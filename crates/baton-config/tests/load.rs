@@ -189,8 +189,14 @@ fn each_bad_file_gets_one_clear_message() {
         ),
         (
             "bad/apps.config.ts",
-            "process file bad/apps.config.ts: process files in TypeScript are not available yet",
-            "write it in JavaScript, or compile it to .js or .cjs",
+            "process file bad/apps.config.ts:2:1: SyntaxError: types are left out, not compiled: cannot strip an enum; write a \
+             constant object",
+            "",
+        ),
+        (
+            "bad/page.config.tsx",
+            "process file bad/page.config.tsx: JSX is not read",
+            "a process file shows no page: name it .ts or .js",
         ),
         (
             "bad/apps.edn",

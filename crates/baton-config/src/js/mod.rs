@@ -4,6 +4,7 @@
 //!
 //! * `engine`: one evaluation on a thread of its own, with a time and a memory limit;
 //! * `module`: CommonJS and ES modules (`builtins/bootstrap.js` is the other half);
+//! * [`ts`](crate::ts): types taken out of TypeScript, before anything else sees it;
 //! * `resolve`: Node's look-up of a specifier, from path to `package.json` conditions;
 //! * `natives`: what the builtins need from the system; everything with an effect is journalled;
 //! * `builtins/`: one source per builtin, compiled when it is first required;
@@ -29,6 +30,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::ts;
 use baton_core::spec::Environment;
 use serde_json::Value;
 
@@ -127,8 +129,8 @@ pub fn load(loader: Loader, path: &Path, source: Source, options: &JsOptions) ->
             };
             match node::run(path, source, options) {
                 Ok(evaluated) => Ok(Evaluated { note: Some(format!("evaluated by Node: {first}")), ..evaluated }),
-                // Our own words have the column and the line.
-                Err(_) if matches!(*first.kind, JsErrorKind::Syntax { .. }) => Err(first),
+                // Our own words have the column and the line; and an older Node reads no TypeScript at all.
+                Err(_) if matches!(*first.kind, JsErrorKind::Syntax { .. }) || ts::is_typescript(path) => Err(first),
                 Err(second) => Err(second),
             }
         }
@@ -154,13 +156,6 @@ fn well_formed(json: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
-}
-
-/// Turns the source of `path` into plain JavaScript, keeping every line and column.
-///
-/// The one place where a dialect with types would be stripped; JavaScript passes as it is.
-fn strip(_path: &Path, source: String) -> String {
-    source
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use rquickjs::module::Declared;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Ctx, Function, Module, Object, Result, Value};
 
+use super::lexer;
 use super::resolve::{self, Asker, Missing, Target};
 use super::state::State;
-use super::{lexer, strip};
+use crate::ts;
 
 /// What goes before the text of a CommonJS file, on its first line.
 pub(super) const WRAPPER_START: &str = "(function (exports, require, module, __filename, __dirname) { ";
@@ -161,8 +162,8 @@ pub(super) fn format(ctx: &Ctx<'_>, path: &Path, source: &str, state: &State) ->
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Format::Json,
         Some("node") => Format::Addon,
-        Some("cjs") => Format::CommonJs,
-        Some("mjs") => Format::EsModule,
+        Some("cjs" | "cts") => Format::CommonJs,
+        Some("mjs" | "mts") => Format::EsModule,
         _ => match state.packages.module_type(path, state).as_deref() {
             Some("module") => Format::EsModule,
             Some("commonjs") => Format::CommonJs,
@@ -191,7 +192,8 @@ pub(super) fn expression<'js>(ctx: &Ctx<'js>, path: &Path, text: &str, state: &S
     script(ctx, format!("({text}\n)"), &path.to_string_lossy())
 }
 
-/// Reads a source file: notes it as an input, drops the byte order mark and hides the `#!` line.
+/// Reads a source file as JavaScript: notes it as an input, drops the byte order mark, hides the `#!` line and leaves
+/// out types.
 pub(super) fn read_source(ctx: &Ctx<'_>, path: &Path, state: &State) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| super::natives::errno(ctx, &error, "open", Some(path)))?;
     state.note_input(path);
@@ -201,7 +203,7 @@ pub(super) fn read_source(ctx: &Ctx<'_>, path: &Path, state: &State) -> Result<S
         Some(rest) => format!("//{rest}"),
         None => text.to_owned(),
     };
-    Ok(strip(path, text))
+    ts::strip(path, &text).map_err(|wrong| super::natives::syntax(ctx, path, &wrong))
 }
 
 /// Parses a JSON file; errors name the file.

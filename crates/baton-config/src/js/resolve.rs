@@ -1,7 +1,8 @@
 //! Node's look-up of a module: from a specifier and the file that names it to a file.
 //!
 //! Follows <https://nodejs.org/api/modules.html#all-together> and <https://nodejs.org/api/esm.html#resolution-algorithm>.
-//! Wider than Node in one point: `import './helper'` finds `helper.js` as `require` does.
+//! Wider than Node in two points: `import './helper'` finds `helper.js` as `require` does, and in a TypeScript file
+//! `./helper` and `./helper.js` find `helper.ts`, as its compilers do.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::state::State;
+use crate::ts;
 
 /// Who asks, which decides the conditions of a package's `exports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +108,7 @@ pub(super) fn resolve(specifier: &str, base: &Path, asker: Asker, state: &State)
     let found = if let Some(url) = specifier.strip_prefix("file://") {
         path_like(&percent_decode(url), Path::new("/"), state)
     } else if is_relative(specifier) || specifier.starts_with('/') {
-        path_like(specifier, directory, state)
+        path_like(specifier, directory, state).or_else(|| typescript(specifier, base, state))
     } else if specifier.starts_with('#') {
         return import_map(specifier, base, asker, state);
     } else {
@@ -131,6 +133,31 @@ fn path_like(specifier: &str, directory: &Path, state: &State) -> Option<PathBuf
     let names_a_directory = specifier.ends_with('/') || specifier.ends_with('.') && is_relative(specifier);
     let file = if names_a_directory { None } else { as_file(&path, state, Probe::Noted) };
     file.or_else(|| as_directory(&path, state, Probe::Noted))
+}
+
+/// The TypeScript file that a specifier in a TypeScript file means: what `tsc` would make of it is named, or nothing.
+fn typescript(specifier: &str, base: &Path, state: &State) -> Option<PathBuf> {
+    if !ts::is_typescript(base) {
+        return None;
+    }
+    let path = normalise(&base.parent()?.join(specifier));
+    let source = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("js") => Some("ts"),
+        Some("mjs") => Some("mts"),
+        Some("cjs") => Some("cts"),
+        _ => None,
+    };
+    if let Some(found) = source.and_then(|extension| exact(&path.with_extension(extension), state, Probe::Noted)) {
+        return Some(found);
+    }
+    let with = |path: &Path, extension: &str| {
+        let mut name = path.file_name()?.to_os_string();
+        name.push(".");
+        name.push(extension);
+        exact(&path.with_file_name(name), state, Probe::Noted)
+    };
+    let at = |path: &Path| ["ts", "mts", "cts"].iter().find_map(|extension| with(path, extension));
+    at(&path).or_else(|| at(&path.join("index")))
 }
 
 /// Whether a candidate that is absent is worth remembering: those in `node_modules` are many and say little.

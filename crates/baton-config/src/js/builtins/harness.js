@@ -25,6 +25,9 @@ process.on('exit', (code) => { if (!done) print(code === 0 && process.exitCode =
 process.exit = (code = process.exitCode ?? 0) => { if (!done) print({ exit: Number(code) }); done = true; exit(code); };
 
 (async () => {
+  if (/\.[cm]?ts$/.test(file) && !process.features.typescript) {
+    throw new Error(`Node ${process.version} reads no TypeScript by itself; 22.18 and newer do`);
+  }
   let value;
   if (expression !== undefined && expression !== null) {
     value = require('vm').runInThisContext(`(${expression}\n)`, { filename: file, columnOffset: -1 });

@@ -13,11 +13,13 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
+use rquickjs::function::Constructor;
 use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
 use super::module;
 use super::resolve::{self, Asker, Target};
 use super::state::{State, Stop};
+use crate::ts::Diagnostic;
 
 pub(super) use child::{Outcome, kill_running, supervise};
 
@@ -186,6 +188,20 @@ pub(super) fn errno(ctx: &Ctx<'_>, error: &io::Error, call: &str, path: Option<&
         properties.push(("path", path.into_js(ctx)));
     }
     throw(ctx, &format!("{code}: {text}, {call}{shown}"), &properties)
+}
+
+/// Throws a `SyntaxError` that names a position in a file.
+pub(super) fn syntax(ctx: &Ctx<'_>, path: &Path, wrong: &Diagnostic) -> rquickjs::Error {
+    let make = || -> Result<Value<'_>> {
+        let constructor: Constructor = ctx.globals().get("SyntaxError")?;
+        let error: Object = constructor.construct((wrong.message.as_str(),))?;
+        error.set("stack", format!("    at {}:{}:{}", path.display(), wrong.line, wrong.column))?;
+        Ok(error.into_value())
+    };
+    match make() {
+        Ok(error) => ctx.throw(error),
+        Err(error) => error,
+    }
 }
 
 fn throw<'js>(ctx: &Ctx<'js>, message: &str, properties: &[(&str, Result<Value<'js>>)]) -> rquickjs::Error {

@@ -1,1 +1,3 @@
-export default []
+const name: string = "a";
+enum Mode { Dev }
+export default { apps: [{ name, script: Mode.Dev }] };
