@@ -22,6 +22,7 @@ mod options;
 pub mod paths;
 mod position;
 pub mod target;
+mod toml;
 pub mod ts;
 mod user;
 pub mod words;

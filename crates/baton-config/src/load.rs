@@ -4,7 +4,7 @@ use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
 use crate::js::{self, JsError, JsOptions, Source, exports};
 use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
-use crate::{duplicates, env, later, normalise, target, yaml};
+use crate::{duplicates, env, later, normalise, target, toml, yaml};
 use baton_core::spec::{AppSpec, Environment};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -83,7 +83,11 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
             what: "JSX is not read".into(),
             help: "a process file shows no page: name it .ts or .js",
         }),
-        "toml" => later("process files in TOML", "write it in YAML, JSON or JavaScript"),
+        "toml" => {
+            let text = read(path)?;
+            let root = toml::read(path, &text)?;
+            Ok(Export { text: Some((Format::Toml, text)), ..Export::of(path, root) })
+        }
         "edn" | "clj" | "cljs" | "cljc" => {
             later("process files in Clojure", "compile it to .cjs, or write it in YAML, JSON or JavaScript")
         }
@@ -97,7 +101,7 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
         other => Err(ConfigError::Format {
             path: path.into(),
             what: format!("`.{other}` is no format of process files"),
-            help: "name it .js, .cjs, .mjs, .json or .yaml",
+            help: "name it .js, .cjs, .mjs, .ts, .json, .yaml or .toml",
         }),
     }
 }

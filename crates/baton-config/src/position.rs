@@ -4,6 +4,7 @@
 //! walks to the key and stops there: the parser then says where it is.
 
 use crate::error::Position;
+pub(crate) use crate::toml::Step;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -13,6 +14,7 @@ use std::fmt;
 pub(crate) enum Format {
     Json,
     Yaml,
+    Toml,
 }
 
 /// A text that was read, with its value.
@@ -46,12 +48,6 @@ impl Document<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Step<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
 fn locate(format: Format, text: &str, path: &[Step<'_>]) -> Option<Position> {
     match format {
         Format::Yaml => {
@@ -59,6 +55,7 @@ fn locate(format: Format, text: &str, path: &[Step<'_>]) -> Option<Position> {
             let at = stopped.location()?;
             Some(Position { line: at.line(), column: at.column() })
         }
+        Format::Toml => crate::toml::locate(text, path.iter().copied()),
         Format::Json => {
             let mut parser = serde_json::Deserializer::from_str(text);
             let stopped = Seek(path).deserialize(&mut parser).err()?;

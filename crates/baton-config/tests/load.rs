@@ -56,6 +56,18 @@ fn yaml_merges_maps_and_takes_kebab_keys() {
 }
 
 #[test]
+fn toml_has_the_same_keys_in_its_own_notation() {
+    let found = loaded("apps.toml", &options());
+    let [api, worker] = &found.apps[..] else { panic!("{:?}", found.apps) };
+    assert_eq!((api.name.as_str(), api.min_uptime, api.max_restarts), ("api", Millis(10_000), Some(5)));
+    assert_eq!(env(api), [("ON", "true"), ("RATE", "1.5"), ("SINCE", "2026-01-02")]);
+    assert_eq!(api.env_profiles["production"]["PORT"], "80");
+    assert_eq!((worker.instances, worker.interpreter.as_str()), (Instances(0), "bash"));
+    assert_eq!((worker.exec_mode, worker.source.index), (ExecMode::Fork, 1));
+    assert_eq!(messages(&found), [""; 0]);
+}
+
+#[test]
 fn a_javascript_file_with_everything_in_it() {
     let chosen = LoadOptions { env_name: Some("production".into()), ..options() };
     let found = loaded("full.config.cjs", &chosen);
@@ -183,9 +195,14 @@ fn each_bad_file_gets_one_clear_message() {
             "give each app its own name; `instances` runs one app several times",
         ),
         (
-            "bad/apps.toml",
-            "process file bad/apps.toml: process files in TOML are not available yet",
-            "write it in YAML, JSON or JavaScript",
+            "bad/unit.toml",
+            "process file bad/unit.toml:7:1: app `worker`: `kill_timeout: \"soon\"` is not a time",
+            "write a number of milliseconds or a number with ms, s, m or h, such as \"10s\"",
+        ),
+        (
+            "bad/noscript.toml",
+            "process file bad/noscript.toml:2:1: app `api` has no `script`",
+            "write what to run, such as script: \"app.js\"",
         ),
         (
             "bad/apps.config.ts",
@@ -211,7 +228,7 @@ fn each_bad_file_gets_one_clear_message() {
         (
             "bad/ecosystem.conf",
             "process file bad/ecosystem.conf: `.conf` is no format of process files",
-            "name it .js, .cjs, .mjs, .json or .yaml",
+            "name it .js, .cjs, .mjs, .ts, .json, .yaml or .toml",
         ),
         (
             "bad/nvm.json",
@@ -237,6 +254,12 @@ fn syntax_errors_show_the_line() {
     let (message, _, excerpt) = refusal("bad/syntax.yaml", &options());
     assert_eq!(message, "process file bad/syntax.yaml:3:4: YAML syntax: did not find expected '-' indicator");
     assert_eq!(excerpt, "3 |    script: b\n  |    ^");
+    let (message, _, excerpt) = refusal("bad/syntax.toml", &options());
+    assert_eq!(
+        message,
+        "process file bad/syntax.toml:3:10: TOML syntax: string values must be quoted, expected literal string"
+    );
+    assert_eq!(excerpt, "3 | script = srv/server.js\n  |          ^");
     let (message, _, excerpt) = refusal("bad/throws.config.cjs", &options());
     assert!(message.starts_with("process file bad/throws.config.cjs:2:"), "{message}");
     assert!(message.contains("TypeError: "), "{message}");
