@@ -157,6 +157,16 @@ pub enum ConfigError {
         /// What was found.
         what: String,
     },
+    /// A unit, a profile or a kind of app that makes no sense.
+    #[error("{place}: {what}")]
+    Declaration {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        what: String,
+        /// What to write.
+        help: String,
+    },
     /// An app that does not say what to run.
     #[error("{place}: {app} has no `script`")]
     NoScript {
@@ -210,6 +220,7 @@ impl ConfigError {
             ConfigError::Shape { .. } => {
                 Some("export a list of apps, one app, or { apps: [ { script: \"app.js\" } ] }".into())
             }
+            ConfigError::Declaration { help, .. } => Some(help.clone()),
             ConfigError::NoScript { .. } => Some("write what to run, such as script: \"app.js\"".into()),
             ConfigError::Value(bad) => Some(bad.help.clone()),
             ConfigError::Duplicate { .. } => {

@@ -7,10 +7,12 @@
 //! * [`js`] evaluates process files that are programs.
 //! * [`dotenv`] reads files of variables; the daemon does so at each start of an app.
 
+mod declare;
 pub mod dotenv;
 pub mod duplicates;
 mod env;
 pub mod error;
+mod glob;
 pub mod interpreter;
 pub mod js;
 pub mod keys;

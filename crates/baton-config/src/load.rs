@@ -1,10 +1,11 @@
 //! A whole process file: read, evaluated, its apps normalised and compared.
 
 use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
-use crate::js::{self, JsError, JsOptions, Source, exports};
+use crate::js::exports::{self, ShapeError};
+use crate::js::{self, JsError, JsOptions, Source};
 use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
-use crate::{duplicates, env, later, normalise, target, toml, yaml};
+use crate::{declare, duplicates, env, later, normalise, target, toml, yaml};
 use baton_core::spec::{AppSpec, Environment};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -164,19 +165,22 @@ fn failure(path: &Path, failed: JsError) -> ConfigError {
 fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let place = Place::file(path);
     let root = &export.root;
-    let raw = exports::apps(root.clone())
-        .map_err(|wrong| ConfigError::Shape { place: place.clone(), what: wrong.to_string() })?;
+    let list = match exports::apps(root.clone()) {
+        Err(ShapeError::NoApps) if declare::declares(root) => Vec::new(),
+        found => found.map_err(|wrong| ConfigError::Shape { place: place.clone(), what: wrong.to_string() })?,
+    };
     let document = export.text.as_ref().map(|(format, text)| Document { format: *format, text, root });
-    let locate = |index: usize, key: Option<&str>| document?.locate(raw.get(index)?, index, key);
-
     let mut warnings = export.notes;
+    let (items, told) = declare::apps(path, root, list, document.as_ref(), options, |failed| failure(path, failed))?;
+    warnings.extend(told);
+    let locate = |index: usize, key: Option<&str>| items.get(index)?.locate(document.as_ref()?, key);
     if beside_apps(root, "static").is_some() {
         warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
     }
     let deploy_env = deploy_environment(root, options);
     let mut chosen = Choice::new(&options.only);
-    let mut apps = Vec::with_capacity(raw.len());
-    for (index, app) in raw.iter().enumerate() {
+    let mut apps = Vec::with_capacity(items.len());
+    for (index, app) in items.iter().map(|item| &item.app).enumerate() {
         let context = Context { options, file: Some(path), index, deploy_env: deploy_env.as_ref() };
         let (spec, told) =
             normalise::app(app, &context).map_err(|wrong| placed(wrong, index, app, options, &locate))?;
@@ -258,14 +262,17 @@ impl<'o> Choice<'o> {
         Choice { wanted, seen: vec![false; wanted.len()] }
     }
 
-    /// Whether the app is wanted, by the name in the file or by its whole name.
+    /// Whether the app is wanted, by the name in the file, by its whole name or by its unit.
     fn takes(&mut self, raw: &Map<String, Value>, spec: &AppSpec) -> bool {
         let written = raw.get("name").and_then(Value::as_str);
-        let at = self.wanted.iter().position(|name| *name == spec.name || written == Some(name));
-        if let Some(at) = at {
-            self.seen[at] = true;
+        let mut taken = self.wanted.is_empty();
+        for (name, seen) in self.wanted.iter().zip(&mut self.seen) {
+            if *name == spec.name || written == Some(name) || *name == spec.namespace {
+                *seen = true;
+                taken = true;
+            }
         }
-        self.wanted.is_empty() || at.is_some()
+        taken
     }
 
     fn unknown(self) -> Vec<String> {

@@ -23,8 +23,10 @@ pub struct LoadOptions {
     pub strip: &'static [&'static str],
     /// The directory the caller is in: absolute.
     pub caller_cwd: PathBuf,
-    /// The chosen profile (`--env`).
+    /// The chosen `env_<name>` (`--env`).
     pub env_name: Option<String>,
+    /// The chosen one of the file's `profiles` (`--profile`).
+    pub profile: Option<String>,
     /// Only these apps (`--only`); all when empty.
     pub only: Vec<String>,
     /// Options that act on every app.

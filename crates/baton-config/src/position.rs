@@ -34,6 +34,21 @@ impl Document<'_> {
         locate(self.format, self.text, &path)
     }
 
+    /// The position of the last key of a path.
+    pub(crate) fn position(&self, path: &[Step<'_>]) -> Option<Position> {
+        // A list has no key of its own: the item's place is that of its list.
+        let keys = path.iter().rposition(|step| matches!(step, Step::Key(_)))? + 1;
+        locate(self.format, self.text, &path[..keys])
+    }
+
+    /// The value at the end of a path.
+    pub(crate) fn at<'p>(&self, mut path: impl Iterator<Item = Step<'p>>) -> Option<&Value> {
+        path.try_fold(self.root, |value, step| match step {
+            Step::Key(key) => value.get(key),
+            Step::Index(at) => value.get(at),
+        })
+    }
+
     /// The way to an app, in the shapes that keep the order of the list.
     fn path_of(&self, app: &Map<String, Value>, index: usize) -> Option<Vec<Step<'static>>> {
         let (apps, pm2, at) = (Step::Key("apps"), Step::Key("pm2"), Step::Index(index));

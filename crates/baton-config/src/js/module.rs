@@ -31,6 +31,7 @@ const INTERNAL: &str = "node:internal";
 const BUILTINS: &[(&str, &str)] = &[
     ("assert", include_str!("builtins/assert.js")),
     ("assert/strict", "module.exports = require('assert').strict;"),
+    ("baton", include_str!("builtins/baton.js")),
     ("buffer", include_str!("builtins/buffer.js")),
     ("child_process", include_str!("builtins/child_process.js")),
     ("console", include_str!("builtins/console.js")),
@@ -96,7 +97,8 @@ const UNAVAILABLE: &[&str] = &[
 ];
 
 /// Helpers of ours in the table above that no file may require.
-const PRIVATE: &[&str] = &["abort", "dotenv", "dotenv/config", "inspect", "settle", "structured_clone", "unavailable"];
+const PRIVATE: &[&str] =
+    &["abort", "baton", "dotenv", "dotenv/config", "inspect", "settle", "structured_clone", "unavailable"];
 
 /// Whether a specifier without `node:` names a builtin of Node.
 pub(super) fn is_builtin(name: &str) -> bool {
@@ -304,6 +306,8 @@ impl Resolver for EsLoader {
         };
         let base = base.split_once('?').map_or(base, |(base, _)| base);
         match resolve::resolve(specifier, Path::new(base), Asker::Import, &self.0) {
+            // Its `loadServices` starts from the directory of the file that imports it.
+            Ok(Target::Builtin(name)) if name == "baton" => Ok(format!("node:baton?{base}")),
             Ok(Target::Builtin(name)) => Ok(format!("node:{name}")),
             Ok(Target::File(path)) => Ok(format!("{}{query}", path.display())),
             Err(missing) => Err(not_found(ctx, specifier, Path::new(base), Asker::Import, missing)),
@@ -393,7 +397,7 @@ fn synthetic<'js>(
     names: IndexSet<String>,
     load: Function<'js>,
 ) -> Result<Module<'js, Declared>> {
-    let path = name.split_once('?').map_or(name, |(path, _)| path);
+    let path = if name.starts_with("node:") { name } else { name.split_once('?').map_or(name, |(path, _)| path) };
     let mut text = String::from("const whole = import.meta.load(import.meta.name), of = Object(whole);\n");
     let mut exports = vec!["whole as default".to_owned(), "whole as 'module.exports'".to_owned()];
     for (number, name) in names.iter().filter(|name| !matches!(name.as_str(), "default" | "module.exports")).enumerate()

@@ -114,8 +114,8 @@ pub(super) fn resolve(specifier: &str, base: &Path, asker: Asker, state: &State)
     } else {
         match bare(specifier, base, asker, state) {
             Ok(file) => Some(file),
-            // Ours serves files that expect to find it installed.
-            Err(Missing::Module) if matches!(specifier, "dotenv" | "dotenv/config") => {
+            // Our helpers, unless a package of that name is installed; and our dotenv serves files that expect one.
+            Err(Missing::Module) if matches!(specifier, "baton" | "dotenv" | "dotenv/config") => {
                 return Ok(Target::Builtin(specifier.to_owned()));
             }
             Err(missing) => return Err(missing),

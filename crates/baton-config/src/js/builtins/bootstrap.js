@@ -51,6 +51,7 @@
     }
     static _load(specifier, parent) {
       const target = Module._resolveFilename(specifier, parent);
+      if (target === 'node:baton') return helpersFor(parent?.filename);
       if (target.startsWith('node:')) return requireBuiltin(target.slice(5));
       return loadFile(target, parent).exports;
     }
@@ -179,7 +180,19 @@
     return JSON.stringify(await requireBuiltin('settle')(value, native.environment()));
   }
 
+  // The helpers are one for all files, but for the directory that `loadServices` starts from.
+  const helpers = new Map();
+  function helpersFor(file) {
+    if (!helpers.has(file)) {
+      const { helpers: common, loader, expand } = requireBuiltin('baton');
+      const made = { ...common, loadServices: loader((service) => loadFile(service, cache[file]).exports, file) };
+      helpers.set(file, Object.defineProperty(made, 'expand', { value: expand }));
+    }
+    return helpers.get(file);
+  }
+
   function load(name) {
+    if (name.startsWith('node:baton?')) return helpersFor(name.slice('node:baton?'.length));
     return name.startsWith('node:') ? requireBuiltin(name.slice(5)) : loadFile(name).exports;
   }
 

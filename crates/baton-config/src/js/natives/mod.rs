@@ -20,6 +20,7 @@ use super::module;
 use super::resolve::{self, Asker, Target};
 use super::state::{State, Stop};
 use crate::ts::Diagnostic;
+use crate::{glob, keys, words};
 
 pub(super) use child::{Outcome, kill_running, supervise};
 
@@ -96,6 +97,7 @@ pub(super) fn core<'js>(ctx: &Ctx<'js>, state: &Rc<State>) -> Result<Object<'js>
         Function::new(ctx.clone(), move |ctx: Ctx<'js>, name: String| -> Result<Object<'js>> {
             let group = Object::new(ctx.clone())?;
             match name.as_str() {
+                "baton" => helpers(&ctx, &group, &s)?,
                 "fs" => fs::define(&ctx, &group, &s)?,
                 "os" => os::define(&ctx, &group)?,
                 "process" => process(&ctx, &group, &s)?,
@@ -117,6 +119,19 @@ fn environment<'js>(ctx: &Ctx<'js>, state: &State) -> Result<Object<'js>> {
         object.set(name.as_str(), value.as_str())?;
     }
     Ok(object)
+}
+
+/// What the helpers of `require("baton")` ask for.
+fn helpers<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>) -> Result<()> {
+    let field = |written: String| keys::find(&written).map(|(field, _)| field.name);
+    group.set("field", Function::new(ctx.clone(), field))?;
+    group.set("words", Function::new(ctx.clone(), |text: String| words::split(&text)))?;
+    let s = state.clone();
+    let files = move |pattern: String, base: String| -> Vec<String> {
+        let found = glob::files(&pattern, Path::new(&base), |directory| s.note_directory(directory));
+        found.into_iter().map(|file| file.to_string_lossy().into_owned()).collect()
+    };
+    group.set("glob", Function::new(ctx.clone(), files))
 }
 
 fn process<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>) -> Result<()> {

@@ -1,0 +1,225 @@
+//! What a process file declares beside a list of plain apps: `kind` of an app, `units` and `profiles`.
+//!
+//! * `units`: apps that a unit holds, and apps elsewhere in the file that it takes in by name;
+//! * `profiles`: the chosen profile, and those it extends, put over the apps;
+//! * `kind`, and what a unit gives to its apps, mean what the helpers of `require("baton")` do: those do the work.
+//!
+//! Profiles come before the helpers, so that a patch is what the app was given, not a change of what became of it.
+
+mod profiles;
+mod units;
+
+use crate::error::{ConfigError, Place, Position, Warning};
+use crate::js::{self, JsError, JsOptions, Source};
+use crate::options::LoadOptions;
+use crate::position::{Document, Step};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// The keys of apps that the helpers know as `kind`.
+const KINDS: &[&str] = &["app", "node", "python"];
+
+/// An app as it is declared.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Item {
+    /// Its keys.
+    pub(crate) app: Map<String, Value>,
+    origin: Origin,
+    unit: Option<Membership>,
+}
+
+/// Where an app is written.
+#[derive(Clone, Debug, PartialEq)]
+enum Origin {
+    /// In the list of apps, with its keys as they were written.
+    Listed { index: usize, written: Map<String, Value> },
+    /// Elsewhere.
+    At(Way),
+}
+
+/// What a unit means for one app of it.
+#[derive(Clone, Debug, PartialEq)]
+struct Membership {
+    unit: String,
+    /// Goes before the app's name.
+    prefix: String,
+    /// `env`, `env_file` and `depends_on` of the unit.
+    options: Map<String, Value>,
+}
+
+impl Item {
+    fn listed(index: usize, app: Map<String, Value>) -> Item {
+        Item { origin: Origin::Listed { index, written: app.clone() }, app, unit: None }
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.app.get("name").and_then(Value::as_str)
+    }
+
+    /// Whether a name of the file means this app: as it is written, or with the unit's prefix.
+    fn is_called(&self, name: &str) -> bool {
+        let prefix = self.unit.as_ref().map_or("", |unit| &unit.prefix);
+        self.name().is_some_and(|own| own == name || name.strip_prefix(prefix) == Some(own))
+    }
+
+    /// The position of a key of the app, or of the app.
+    pub(crate) fn locate(&self, document: &Document<'_>, key: Option<&str>) -> Option<Position> {
+        match &self.origin {
+            Origin::Listed { index, written } => document.locate(written, *index, key),
+            Origin::At(way) => {
+                let first = || document.at(way.steps())?.as_object()?.keys().next().map(String::as_str);
+                let path: Vec<Step<'_>> = way.steps().chain(key.or_else(first).map(Step::Key)).collect();
+                document.position(&path)
+            }
+        }
+    }
+}
+
+/// The way from the root of a file to a value in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Way(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Key(String),
+    Index(usize),
+}
+
+impl Way {
+    fn key(&self, key: &str) -> Way {
+        let mut longer = self.clone();
+        longer.0.push(Part::Key(key.into()));
+        longer
+    }
+
+    fn index(&self, index: usize) -> Way {
+        let mut longer = self.clone();
+        longer.0.push(Part::Index(index));
+        longer
+    }
+
+    fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.0.iter().map(|part| match part {
+            Part::Key(key) => Step::Key(key),
+            Part::Index(index) => Step::Index(*index),
+        })
+    }
+}
+
+/// A declaration that makes no sense.
+#[derive(Debug)]
+struct Wrong {
+    way: Way,
+    what: String,
+    help: String,
+}
+
+impl Wrong {
+    fn new(way: &Way, what: impl Into<String>, help: impl Into<String>) -> Wrong {
+        Wrong { way: way.clone(), what: what.into(), help: help.into() }
+    }
+}
+
+/// Whether a file without a list of apps may still declare some.
+pub(crate) fn declares(root: &Value) -> bool {
+    level(root, "units").is_some() || level(root, "profiles").is_some()
+}
+
+/// Makes the apps of a file from its list and from what it declares beside that.
+///
+/// # Errors
+/// [`ConfigError::Declaration`], and [`ConfigError::Evaluation`] when a helper refuses what it is given.
+pub(crate) fn apps(
+    path: &Path,
+    root: &Value,
+    list: Vec<Map<String, Value>>,
+    document: Option<&Document<'_>>,
+    options: &LoadOptions,
+    failure: impl Fn(JsError) -> ConfigError,
+) -> Result<(Vec<Item>, Vec<Warning>), ConfigError> {
+    let place = Place::file(path);
+    let misplaced = |wrong: Wrong| {
+        let steps: Vec<Step<'_>> = wrong.way.steps().collect();
+        let position = document.filter(|_| !steps.is_empty()).and_then(|document| document.position(&steps));
+        ConfigError::Declaration { place: Place { position, ..place.clone() }, what: wrong.what, help: wrong.help }
+    };
+    let mut items: Vec<Item> = list.into_iter().enumerate().map(|(index, app)| Item::listed(index, app)).collect();
+    let mut warnings = Vec::new();
+    if let Some((way, units)) = level(root, "units") {
+        units::apply(&way, units, &mut items, &mut warnings).map_err(misplaced)?;
+    }
+    profiles::apply(level(root, "profiles"), options.profile.as_deref(), &mut items).map_err(misplaced)?;
+    for item in &items {
+        check_kind(item).map_err(|(key, what, help)| {
+            let position =
+                document.and_then(|document| item.locate(document, Some(key)).or(item.locate(document, None)));
+            ConfigError::Declaration { place: Place { position, ..place.clone() }, what, help }
+        })?;
+    }
+    expand(path, &mut items, options).map_err(failure)?;
+    Ok((items, warnings))
+}
+
+/// A member of the root, or of what the root wraps, with the way to it.
+fn level<'v>(root: &'v Value, key: &str) -> Option<(Way, &'v Value)> {
+    let top = Way::default();
+    let wrapped = ["default", "pm2"].into_iter().filter_map(|by| Some((top.key(by), root.get(by)?)));
+    std::iter::once((top.clone(), root))
+        .chain(wrapped)
+        .find_map(|(way, level)| Some((way.key(key), level.get(key).filter(|value| !value.is_null())?)))
+}
+
+/// What is wrong with the kind of an app: the key, the text, and what to do.
+fn check_kind(item: &Item) -> Result<(), (&'static str, String, String)> {
+    let name = item.name();
+    let app = name.map_or_else(|| "an app".into(), |name| format!("app `{name}`"));
+    match item.app.get("kind") {
+        None => {}
+        Some(Value::String(kind)) if KINDS.contains(&kind.as_str()) => {}
+        Some(other) => {
+            return Err((
+                "kind",
+                format!("{app}: kind {other} is not known"),
+                format!("write one of {}", KINDS.join(", ")),
+            ));
+        }
+    }
+    let needs_a_name = item.app.contains_key("kind") || item.unit.is_some();
+    if needs_a_name && name.is_none_or(str::is_empty) {
+        return Err(("name", "an app with a kind or in a unit has no name".into(), "write name: \"…\"".into()));
+    }
+    Ok(())
+}
+
+/// Lets the helpers make of the apps what their kinds and units mean.
+fn expand(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), JsError> {
+    let meant = |item: &Item| item.app.contains_key("kind") || item.unit.is_some();
+    let asked: Vec<Value> = items.iter().filter(|item| meant(item)).map(question).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let text = format!("import('node:baton').then((baton) => baton.default.expand({}))", Value::Array(asked));
+    let js_options = JsOptions {
+        env: options.caller_env.clone(),
+        cwd: options.caller_cwd.clone(),
+        argv: Vec::new(),
+        limits: options.limits,
+    };
+    let done = js::evaluate(path, Source::Expression(text), &js_options)?;
+    let Value::Array(answers) = done.value else { return Ok(()) };
+    for (item, answer) in items.iter_mut().filter(|item| meant(item)).zip(answers) {
+        if let Value::Object(app) = answer {
+            item.app = app;
+        }
+    }
+    Ok(())
+}
+
+fn question(item: &Item) -> Value {
+    match &item.unit {
+        None => json!({ "app": item.app }),
+        Some(Membership { unit, prefix, options }) => {
+            json!({ "app": item.app, "unit": unit, "prefix": prefix, "options": options })
+        }
+    }
+}

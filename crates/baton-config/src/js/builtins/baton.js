@@ -1,0 +1,188 @@
+// Helpers for process files: `require('baton')`. They give plain apps, so that what comes out can be spread, changed and
+// mixed with apps that are written out. `kind` and `units` of the data formats are these same functions (`expand`).
+const fs = require('fs');
+const path = require('path');
+const { field, glob } = native.binding('baton');
+
+const list = (value) => (value === undefined || value === null ? [] : Array.isArray(value) ? value : [value]);
+const words = (value) => (typeof value === 'string' ? native.binding('baton').words(value) : list(value));
+
+// Which variables of an app were given, and which are only defaults that a unit's environment stands above.
+const given = new WeakMap();
+
+// Whether an app has a key, in any of its spellings.
+const has = (app, name) => Object.keys(app).some((key) => app[key] !== undefined && (key === name || field(key) === name));
+const logs = (name) => ({ out_file: `./logs/${name}-out.log`, error_file: `./logs/${name}-err.log` });
+
+function check(condition, message) {
+  if (!condition) throw new TypeError(message);
+}
+
+function defineApp(name, script, args, options) {
+  if (name !== null && typeof name === 'object') return defineApp(name.name, name.script, name.args, name);
+  if (args !== null && typeof args === 'object' && !Array.isArray(args) && options === undefined) [args, options] = [undefined, args];
+  options ??= {};
+  check(typeof name === 'string' && name !== '', 'defineApp: an app needs a name');
+  const app = { name, script: script ?? options.script, args: args ?? options.args ?? [] };
+  const defaults = { exec_mode: 'fork', instances: 1, ...logs(name), merge_logs: true, autorestart: true, restart_delay: 10000, kill_timeout: 10000 };
+  for (const key of Object.keys(defaults)) if (!has(options, key)) app[key] = defaults[key];
+  for (const key of Object.keys(options)) if (!['name', 'script', 'args', 'env'].includes(key)) app[key] = options[key];
+  const own = options.env ?? {};
+  app.env = { ...variables(), ...own, PM2_PROCESS_NAME: name };
+  given.set(app.env, own);
+  return app;
+}
+defineApp.HEARTBEAT_PORT = 5005;
+defineApp.PYTHONPATH = undefined;
+
+function variables() {
+  return {
+    HEARTBEAT_PORT: defineApp.HEARTBEAT_PORT,
+    PYTHONUNBUFFERED: '1',
+    PYTHONPATH: defineApp.PYTHONPATH,
+    CHECK_INTERVAL: 300000,
+    HEARTBEAT_TIMEOUT: 600000,
+  };
+}
+
+// How a directory's Python is run: by what lies in it.
+function managerOf(directory) {
+  const here = (name) => fs.existsSync(path.resolve(directory, name));
+  if (here('uv.lock')) return 'uv';
+  if (here('Pipfile')) return 'pipenv';
+  return here('.venv') || here('venv') ? 'venv' : 'pipenv';
+}
+
+function definePythonService(name, directory, options = {}) {
+  check(typeof directory === 'string', `definePythonService: ${name} needs a directory`);
+  const { manager, module = 'main', venv, args, ...rest } = options;
+  const where = rest.cwd ?? directory;
+  const kind = manager ?? (venv ? 'venv' : managerOf(where));
+  const run = ['-m', module, ...words(args)];
+  const programs = {
+    pipenv: () => ['pipenv', ['run', 'python', ...run]],
+    uv: () => ['uv', ['run', 'python', ...run]],
+    venv: () => [path.resolve(where, venv ?? (fs.existsSync(path.resolve(where, '.venv')) ? '.venv' : 'venv'), 'bin/python'), run],
+  };
+  check(Object.hasOwn(programs, kind), `definePythonService: ${name}: manager '${kind}' is none of pipenv, uv, venv`);
+  const [script, line] = programs[kind]();
+  return defineApp(name, rest.script ?? script, line, { cwd: directory, interpreter: 'none', ...rest });
+}
+
+function defineNodeService(name, directory, options = {}) {
+  check(typeof directory === 'string', `defineNodeService: ${name} needs a directory`);
+  return defineApp(name, options.script ?? '.', options.args ?? [], { cwd: directory, ...options });
+}
+
+// The apps in anything that holds some: a list, an agent, a whole export.
+function appsOf(value) {
+  if (Array.isArray(value)) return value.flatMap(appsOf);
+  check(value !== null && typeof value === 'object', `${value === null ? 'null' : typeof value} is no app and holds none`);
+  if (value.apps !== undefined) return appsOf(value.apps);
+  if (value.default !== undefined && !has(value, 'script')) return appsOf(value.default);
+  return [value];
+}
+
+// An app under another name: variables and log files that were made of the old one follow.
+function renamed(app, name) {
+  const copy = { ...app, name };
+  const [before, after] = [logs(app.name), logs(name)];
+  for (const key of Object.keys(before)) if (app[key] === before[key]) copy[key] = after[key];
+  if (app.env && 'PM2_PROCESS_NAME' in app.env) {
+    copy.env = { ...app.env, PM2_PROCESS_NAME: name };
+    given.set(copy.env, given.get(app.env) ?? app.env);
+  }
+  return copy;
+}
+
+// An app with what its unit shares: below what the app was given itself, above the defaults of `defineApp`.
+function shared(app, { env, env_file, depends_on } = {}) {
+  const copy = { ...app };
+  if (env) {
+    const own = given.get(app.env ?? {}) ?? app.env;
+    const name = app.env?.PM2_PROCESS_NAME;
+    copy.env = { ...app.env, ...env, ...own, ...(name === undefined ? {} : { PM2_PROCESS_NAME: name }) };
+    given.set(copy.env, { ...env, ...own });
+  }
+  const both = (above, below) => {
+    const all = [...new Set([...list(above), ...list(below)])];
+    return all.length === 1 ? all[0] : all;
+  };
+  if (env_file !== undefined) copy.env_file = both(env_file, app.env_file);
+  if (depends_on !== undefined) copy.depends_on = dependencies(depends_on, app.depends_on);
+  return copy;
+}
+
+// Lists of names and maps from names to conditions, in one.
+function dependencies(...all) {
+  const known = all.filter((one) => one !== undefined && one !== null);
+  const isMap = (one) => typeof one === 'object' && !Array.isArray(one);
+  if (!known.some(isMap)) return [...new Set(known.flatMap(list))];
+  const maps = known.map((one) => (isMap(one) ? one : Object.fromEntries(list(one).map((name) => [name, 'started']))));
+  return Object.assign({}, ...maps);
+}
+
+function member(app, unit, prefix, options) {
+  const made = shared(renamed(app, `${prefix}${app.name}`), { ...options, env: options?.env ?? {} });
+  made.env.AGENT_NAME = unit;
+  return { ...made, namespace: unit };
+}
+
+function defineAgent(name, apps, options = {}) {
+  check(typeof name === 'string' && name !== '', 'defineAgent: an agent needs a name');
+  const { env, env_file, depends_on } = options;
+  return { name, apps: appsOf(apps ?? []).map((app) => member(app, name, `${name}_`, { env, env_file, depends_on })), ...options };
+}
+
+// Several apps, agents and services as one export; `prefix` lets stacks of the same apps run side by side.
+function defineStack(name, parts, options = {}) {
+  check(typeof name === 'string' && name !== '', 'defineStack: a stack needs a name');
+  const { prefix = '', env, env_file, ...rest } = options;
+  const apps = appsOf(parts ?? []).map((app) => {
+    const unit = app.namespace === undefined ? name : `${prefix}${app.namespace}`;
+    return { ...shared(renamed(app, `${prefix}${app.name}`), { env, env_file }), namespace: unit };
+  });
+  return { name, apps, ...rest };
+}
+
+// `loadServices` for a file: patterns start from its directory.
+function loader(load, file) {
+  return function loadServices(pattern, { env = {} } = {}) {
+    const base = path.dirname(file);
+    const files = list(pattern).flatMap((one) => glob(one, base));
+    const found = [...new Set(files)].filter((one) => one !== file);
+    check(found.length, `loadServices: ${list(pattern).join(', ')} matches no file under ${base}`);
+    const before = { ...process.env };
+    Object.assign(process.env, env);
+    try {
+      return found.flatMap((one) => {
+        const exported = load(one);
+        check(typeof exported?.then !== 'function' && typeof exported !== 'function', `loadServices: ${one} exports a ${typeof exported === 'function' ? 'function' : 'promise'}: load it by itself`);
+        return appsOf(exported);
+      });
+    } finally {
+      for (const key of Object.keys(env)) {
+        if (key in before) process.env[key] = before[key];
+        else delete process.env[key];
+      }
+    }
+  };
+}
+
+const kinds = {
+  app: (name, app) => defineApp(name, app.script, app.args, app),
+  node: (name, app) => defineNodeService(name, app.cwd ?? '.', app),
+  python: (name, app) => definePythonService(name, app.cwd ?? '.', app),
+};
+
+// What `kind` and `units` of a data file mean: one app for each item, in order.
+function expand(items) {
+  return items.map(({ app, unit, prefix, options }) => {
+    const { kind, ...rest } = app;
+    const made = kind === undefined ? rest : kinds[kind](app.name, rest);
+    return unit === undefined ? made : member(made, unit, prefix, options);
+  });
+}
+
+const helpers = { defineApp, definePythonService, defineNodeService, defineAgent, defineStack };
+module.exports = { helpers, loader, expand };
