@@ -55,7 +55,7 @@ pub(crate) fn locate<'a>(text: &str, path: impl IntoIterator<Item = Step<'a>>) -
                 at = key.span().start;
                 value
             }
-            Step::Index(index) => here?.as_array()?.iter().nth(index)?,
+            Step::Index(index) => here?.as_array()?.get(index)?,
         };
         here = Some(next.get_ref());
         table = next.get_ref().as_table();

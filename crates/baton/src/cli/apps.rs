@@ -29,6 +29,9 @@ pub(crate) struct FileOptions {
     /// The environment of a process file to use: `env_<NAME>` above `env`.
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
+    /// One of the `profiles` of a process file.
+    #[arg(long, visible_alias = "mode", value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// What evaluates a JavaScript process file.
     #[arg(long, value_enum, default_value = "auto")]
     loader: LoaderName,
@@ -105,6 +108,7 @@ impl Started {
 pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session: &Session) -> Result<Loaded, Failure> {
     let mut options = load_options(session)?;
     options.env_name = file.env.clone();
+    options.profile = file.profile.clone();
     options.only = file.only.iter().flat_map(|names| words(names)).collect();
     options.loader = match file.loader {
         LoaderName::Embedded => Loader::Embedded,

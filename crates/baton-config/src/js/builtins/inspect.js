@@ -95,8 +95,9 @@ function entries(value, keys, limits, depth, above) {
   if (value instanceof Set) for (const one of value) parts.push(inner(one));
   for (const key of keys) {
     if (indexed && /^\d+$/.test(String(key))) continue;
-    const label = typeof key === 'symbol' ? `[${String(key)}]` : IDENTIFIER.test(key) ? key : quote(key);
     const own = Object.getOwnPropertyDescriptor(value, key);
+    const bare = own.enumerable && typeof key !== 'symbol';
+    const label = !bare ? `[${String(key)}]` : IDENTIFIER.test(key) ? key : quote(key);
     const text = own.get ? (own.set ? '[Getter/Setter]' : '[Getter]') : own.set ? '[Setter]' : inner(own.value);
     parts.push(`${label}: ${text}`);
   }
@@ -126,7 +127,8 @@ function formatWithOptions(options, ...args) {
         case 'f': return primitive(typeof value === 'symbol' ? NaN : parseFloat(value));
         case 'j': try { return JSON.stringify(value); } catch { return '[Circular]'; }
         case 'c': return '';
-        default: return inspect(value, { ...options, depth: 4 });
+        case 'o': return inspect(value, { ...options, showHidden: true, depth: 4 });
+        default: return inspect(value, options);
       }
     });
     args = args.slice(at);

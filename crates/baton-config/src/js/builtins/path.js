@@ -1,4 +1,5 @@
-// Paths as POSIX writes them. `win32` is loadable for packages that look at it, and works on POSIX paths only.
+// Paths as POSIX writes them. `win32` has its own separator and drive letters; only its `resolve` is that of POSIX, as
+// there is no current drive.
 const check = (value, name) => {
   if (typeof value !== 'string') {
     const error = new TypeError(`The "${name}" argument must be of type string. Received ${value === null ? 'null' : typeof value}`);
@@ -113,5 +114,16 @@ const path = {
   delimiter: ':',
 };
 path.posix = path;
-path.win32 = { ...path, sep: '\\', delimiter: ';' };
+const slashes = (text) => (typeof text === 'string' ? text.replaceAll('\\', '/') : text);
+const windows = (work) => (...all) => work(...all.map(slashes)).replaceAll('/', '\\');
+path.win32 = {
+  ...path,
+  ...Object.fromEntries(Object.entries({ normalize, join, relative, dirname }).map(([name, work]) => [name, windows(work)])),
+  basename: (text, ...suffix) => basename(slashes(text), ...suffix),
+  extname: (text) => extname(slashes(text)),
+  isAbsolute: (text) => (check(text, 'path'), /^([a-z]:)?[\\/]/i.test(text)),
+  sep: '\\',
+  delimiter: ';',
+};
+path.win32.win32 = path.win32;
 module.exports = path;

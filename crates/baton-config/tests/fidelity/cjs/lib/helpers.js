@@ -1,0 +1,2 @@
+function defineApp(name, script, args = [], opts = {}) { const { env = {}, ...rest } = opts; return { name, script, args, ...rest, env: { ...env, PM2_PROCESS_NAME: name, PYTHONPATH: defineApp.PYTHONPATH, CHECK_INTERVAL: 300000 } }; }
+exports.defineApp = defineApp; exports.defineAgent = (name, apps) => ({ name, apps: apps.map((app) => ({ ...app, name: `${name}_${app.name}`, env: { ...app.env, AGENT_NAME: name } })) });

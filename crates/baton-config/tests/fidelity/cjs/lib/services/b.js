@@ -1,0 +1,1 @@
+exports.apps = [require('../helpers').defineApp('b', 'b.js')];

@@ -1,0 +1,1 @@
+module.exports = { apps: require('./lib/bad.json') };

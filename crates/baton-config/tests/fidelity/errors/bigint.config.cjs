@@ -1,0 +1,1 @@
+module.exports = { apps: [], n: 1n };

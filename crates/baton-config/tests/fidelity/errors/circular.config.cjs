@@ -1,0 +1,1 @@
+const a = { apps: [] }; a.self = a; module.exports = a;

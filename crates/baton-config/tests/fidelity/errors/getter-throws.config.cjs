@@ -1,0 +1,1 @@
+module.exports = { get apps() { throw new Error('from the getter'); } };

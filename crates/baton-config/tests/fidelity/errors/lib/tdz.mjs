@@ -1,0 +1,2 @@
+import { a } from '../cycle-tdz.config.mjs';
+export const b = a;

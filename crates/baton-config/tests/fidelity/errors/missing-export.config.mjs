@@ -1,0 +1,2 @@
+import { nothing } from './lib/some.mjs';
+export default { apps: [], nothing };

@@ -1,0 +1,1 @@
+module.exports = Promise.reject(new Error('no settings'));

@@ -1,0 +1,1 @@
+export default { apps: [], n: 010 };

@@ -1,0 +1,2 @@
+const settings = undefined;
+module.exports = { apps: [{ name: settings.name }] };

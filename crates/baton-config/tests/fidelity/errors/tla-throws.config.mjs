@@ -1,0 +1,2 @@
+await null; throw new RangeError('out of range');
+export default { apps: [] };

@@ -1,0 +1,2 @@
+import fs, { existsSync } from 'fs'; import * as path from 'path'; import os from 'node:os'; import process, { env } from 'node:process'; import { EventEmitter } from 'events'; import { Buffer } from 'buffer';
+export default { apps: [], same: [fs.existsSync === existsSync, path.default.join === path.join, typeof os.cpus, process.env === env, typeof EventEmitter, Buffer.from('a').toString('hex')], meta: Object.keys(import.meta).includes('url') };

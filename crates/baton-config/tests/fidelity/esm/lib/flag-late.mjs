@@ -1,0 +1,1 @@
+export const seen = process.env.ROOT_ECOSYSTEM;

@@ -1,0 +1,1 @@
+(globalThis.log ??= []).push('second'); process.env.SECOND = '1';

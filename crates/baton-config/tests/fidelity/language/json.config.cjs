@@ -1,0 +1,1 @@
+module.exports = { apps: [], parsed: JSON.parse('{"__proto__": 1, "a": [1.0, 1e2], "b": "\\u00e9"}', (k, v) => (k === 'b' ? v + '!' : v)), text: [JSON.stringify({ a: 1, b: [undefined] }, null, 2), JSON.stringify({ a: 1, b: 2 }, ['b']), JSON.stringify('\ud800'), JSON.stringify({ d: new Date(0), u: undefined }), JSON.stringify([1], null, '--'), String(JSON.stringify(undefined))] };

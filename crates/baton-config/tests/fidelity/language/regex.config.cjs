@@ -1,0 +1,2 @@
+const named = /(?<year>\d{4})-(?<month>\d\d)/u.exec('on 2026-11-21');
+module.exports = { apps: [], named: { ...named.groups }, index: named.index, all: [...'a1b22'.matchAll(/[a-z](\d+)/g)].map((m) => m[1]), behind: 'price $42'.match(/(?<=\$)\d+/)[0], sticky: (() => { const r = /a/y; r.lastIndex = 1; return r.test('ba'); })(), fn: 'a-b-c'.replace(/-(\w)/g, (_, c) => c.toUpperCase()), split: 'a1b2c'.split(/(\d)/), unicode: /\p{Lu}/u.test('É'), dotall: /a.b/s.test('a\nb'), dollar: 'x'.replace('x', '$$&') };

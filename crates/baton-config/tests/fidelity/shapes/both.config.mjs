@@ -1,0 +1,2 @@
+export const apps = [{ name: 'a', script: 'a.js' }];
+export default { apps };

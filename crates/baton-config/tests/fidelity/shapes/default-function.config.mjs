@@ -1,0 +1,1 @@
+export default async function () { return { apps: [{ name: 'a', script: 'a.js' }] }; }

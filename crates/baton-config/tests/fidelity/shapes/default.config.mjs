@@ -1,0 +1,1 @@
+export default { apps: [{ name: 'a', script: 'a.js' }] };

@@ -1,0 +1,1 @@
+module.exports = { pm2: [{ name: 'a', script: 'a.js' }], name: 'project' };

@@ -1,0 +1,1 @@
+module.exports = { script: 'a.js', name: 'a' };

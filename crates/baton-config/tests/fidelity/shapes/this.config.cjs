@@ -1,0 +1,1 @@
+this.apps = [{ name: 'a', script: 'a.js', same: this === exports && this === module.exports }];

@@ -1,0 +1,1 @@
+module.exports = { apps: [], kind: typeof exports, dir: require('path').basename(__dirname) };

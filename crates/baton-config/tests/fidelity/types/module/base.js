@@ -1,0 +1,1 @@
+export const apps = [{ name: 'typed', script: 'x.js' }];

@@ -1,0 +1,1 @@
+module.exports = { old: true, type: typeof require };

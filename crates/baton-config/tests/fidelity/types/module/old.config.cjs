@@ -1,0 +1,1 @@
+module.exports = { apps: require('./base.js').apps, cond: require('#cond') };
