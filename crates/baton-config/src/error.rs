@@ -167,6 +167,16 @@ pub enum ConfigError {
         /// What to write.
         help: String,
     },
+    /// An app whose required variables have no value.
+    #[error("{place}: app `{app}`: required_env: {names} not set")]
+    MissingVariables {
+        /// Where the app is defined.
+        place: Place,
+        /// Its name.
+        app: String,
+        /// The variables.
+        names: String,
+    },
     /// An app that does not say what to run.
     #[error("{place}: {app} has no `script`")]
     NoScript {
@@ -220,6 +230,7 @@ impl ConfigError {
             ConfigError::Shape { .. } => {
                 Some("export a list of apps, one app, or { apps: [ { script: \"app.js\" } ] }".into())
             }
+            ConfigError::MissingVariables { .. } => Some("set them in the shell, in env_file or in env".into()),
             ConfigError::Declaration { help, .. } => Some(help.clone()),
             ConfigError::NoScript { .. } => Some("write what to run, such as script: \"app.js\"".into()),
             ConfigError::Value(bad) => Some(bad.help.clone()),

@@ -15,6 +15,10 @@ const HARMLESS: &[&str] = &[
     "disable_trace",
     "windowsHide",
     "kill_retry_time",
+    // `check` and `start` act on these.
+    "artifacts",
+    "on_missing",
+    "required_env",
 ];
 /// Keys that only mean something beside another one.
 const TUNING: &[(&str, &str)] = &[

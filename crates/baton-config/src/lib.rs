@@ -7,6 +7,7 @@
 //! * [`js`] evaluates process files that are programs.
 //! * [`dotenv`] reads files of variables; the daemon does so at each start of an app.
 
+pub mod check;
 mod declare;
 pub mod dotenv;
 pub mod duplicates;
@@ -23,6 +24,7 @@ pub mod normalise;
 mod options;
 pub mod paths;
 mod position;
+pub mod render;
 pub mod target;
 mod toml;
 pub mod ts;
@@ -32,5 +34,5 @@ mod yaml;
 
 pub use error::{ConfigError, Place, Position, Warning};
 pub use js::{Limits, Loader};
-pub use load::{Loaded, load, load_stdin_json};
+pub use load::{Loaded, Raw, evaluate, evaluate_stdin_json, load, load_stdin_json};
 pub use options::{CliOverrides, Context, LoadOptions};

@@ -23,6 +23,19 @@ pub struct Loaded {
     pub unknown_only: Vec<String>,
     /// What the file printed, for the caller's stderr.
     pub console: Vec<u8>,
+    /// The command that the file gives for missing scripts (`on_missing` beside its apps).
+    pub on_missing: Option<String>,
+}
+
+/// A process file evaluated and nothing more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raw {
+    /// What it exports, as JSON.
+    pub value: Value,
+    /// What it printed, for the caller's stderr.
+    pub console: Vec<u8>,
+    /// What is worth saying.
+    pub warnings: Vec<Warning>,
 }
 
 /// What was read of a file before its apps are looked at.
@@ -43,6 +56,31 @@ struct Export {
 /// When the file is missing or unreadable, its format unknown or its syntax wrong, when it fails or exceeds a limit, when
 /// it holds no apps, and when an app is wrong: see [`ConfigError`].
 pub fn load(file: &Path, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let path = find(file, options)?;
+    let export = export(&path, options)?;
+    finish(&path, export, options)
+}
+
+/// Evaluates a process file and gives its export as it is.
+///
+/// # Errors
+/// As [`load`], but for what is wrong with apps.
+pub fn evaluate(file: &Path, options: &LoadOptions) -> Result<Raw, ConfigError> {
+    let export = export(&find(file, options)?, options)?;
+    Ok(Raw { value: export.root, console: export.console, warnings: export.notes })
+}
+
+/// Evaluates a JSON text that came through standard input and gives it as it is.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_stdin_json(text: &str, options: &LoadOptions) -> Result<Raw, ConfigError> {
+    let export = json(Path::new("stdin"), text.to_owned(), options)?;
+    Ok(Raw { value: export.root, console: export.console, warnings: export.notes })
+}
+
+/// The file that is meant, absolute.
+fn find(file: &Path, options: &LoadOptions) -> Result<PathBuf, ConfigError> {
     let mut path = target::resolve(&options.caller_cwd, file);
     if path.is_dir() {
         path = target::find_default(&path).unwrap_or_else(|| path.join("ecosystem.config.js"));
@@ -50,8 +88,7 @@ pub fn load(file: &Path, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     if !path.exists() {
         return Err(ConfigError::FileNotFound(file.display().to_string()));
     }
-    let export = export(&path, options)?;
-    finish(&path, export, options)
+    Ok(path)
 }
 
 /// Reads a JSON text that came through standard input, in PM2's loose form.
@@ -78,7 +115,7 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
             let root = yaml::read(path, &text)?;
             Ok(Export { text: Some((Format::Yaml, text)), ..Export::of(path, root) })
         }
-        "js" | "cjs" | "mjs" | "ts" | "mts" | "cts" => evaluate(path, Source::File, options),
+        "js" | "cjs" | "mjs" | "ts" | "mts" | "cts" => run(path, Source::File, options),
         "tsx" | "jsx" => Err(ConfigError::Format {
             path: path.into(),
             what: "JSX is not read".into(),
@@ -128,11 +165,11 @@ fn json(path: &Path, text: String, options: &LoadOptions) -> Result<Export, Conf
     }
     match serde_json::from_str(&text) {
         Ok(root) => Ok(Export { text: Some((Format::Json, text)), ..Export::of(path, root) }),
-        Err(_) => evaluate(path, Source::Expression(text), options),
+        Err(_) => run(path, Source::Expression(text), options),
     }
 }
 
-fn evaluate(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, ConfigError> {
+fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, ConfigError> {
     let js_options = JsOptions {
         env: options.caller_env.clone(),
         cwd: options.caller_cwd.clone(),
@@ -205,6 +242,7 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
         inputs: export.inputs,
         unknown_only: chosen.unknown(),
         console: export.console,
+        on_missing: beside_apps(root, "on_missing").and_then(Value::as_str).map(str::to_owned),
     })
 }
 

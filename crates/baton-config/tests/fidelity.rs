@@ -1,13 +1,12 @@
 //! What Node exports is what baton exports: each process file under `tests/fidelity` is evaluated by the embedded engine
-//! and by `JSON.stringify` in Node itself, and the two texts are equal byte for byte once keys are sorted. The files
-//! under `errors` fail in both.
+//! and by `JSON.stringify` in Node itself, and the two texts are equal byte for byte, in the order of their keys too. The
+//! files under `errors` fail in both.
 //!
 //! The yardstick is a program of its own, not the loader's way of calling Node: a mistake of that one would hide here.
 //! Without Node the comparison is skipped and says so; in CI that is a failure.
 
 use baton_config::js::{self, JsOptions, Limits, Loader, Source};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use baton_config::render;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -74,21 +73,7 @@ fn node() -> Option<PathBuf> {
     node
 }
 
-/// A text with the keys of every object sorted.
-fn sorted(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let keys: BTreeMap<&String, String> = map.iter().map(|(key, value)| (key, sorted(value))).collect();
-            let members: Vec<String> =
-                keys.into_iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(sorted).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
-    }
-}
-
-/// What Node makes of a file: the sorted text, or the error.
+/// What Node makes of a file: the text, or the error.
 fn theirs(node: &Path, file: &Path) -> Result<String, String> {
     let directory = tempfile::tempdir().expect("a directory");
     let (yardstick, output) = (directory.path().join("yardstick.cjs"), directory.path().join("out"));
@@ -107,7 +92,7 @@ fn theirs(node: &Path, file: &Path) -> Result<String, String> {
     if !ran.status.success() || text.is_empty() {
         return Err(String::from_utf8_lossy(&ran.stderr).into_owned());
     }
-    Ok(sorted(&serde_json::from_str(&text).expect("JSON")))
+    Ok(text)
 }
 
 fn ours(file: &Path) -> Result<String, String> {
@@ -118,7 +103,7 @@ fn ours(file: &Path) -> Result<String, String> {
         limits: Limits { time: std::time::Duration::from_secs(30), ..Limits::default() },
     };
     let evaluated = js::load(Loader::Embedded, file, Source::File, &options).map_err(|error| error.to_string())?;
-    Ok(sorted(&evaluated.value))
+    Ok(render::stringify(&evaluated.value))
 }
 
 #[test]

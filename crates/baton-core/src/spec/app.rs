@@ -184,6 +184,8 @@ later! {
     "depends_on", Kind::Any, Live, "Apps and units that must be up first.";
     "oneshot", Kind::Bool, Live, "The app ends by itself and that is success.";
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
+    "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
+    "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
     "ready", Kind::Any, Live, "How to tell that the app is ready.";
     "health", Kind::Any, Live, "How to tell that the app is well.";
     "heartbeat", Kind::Any, Live, "Restart the app when its heartbeat stops.";

@@ -6,7 +6,8 @@ use super::options::AppOptions;
 use super::session::{Session, command, list};
 use super::target::{self, Meant};
 use crate::client::Client;
-use baton_config::{CliOverrides, Context, Limits, LoadOptions, Loader, normalise};
+use baton_config::target::find_default;
+use baton_config::{CliOverrides, Context, Limits, LoadOptions, Loader, check, normalise};
 use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait, Wish};
 use baton_core::spec::AppSpec;
 use baton_core::units::InstanceId;
@@ -15,6 +16,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::PathBuf;
 use std::thread;
 
 /// Options that say which part of a process file is meant and how it is read.
@@ -51,7 +53,12 @@ enum LoaderName {
 
 /// What a process file says.
 pub(crate) struct Loaded {
-    apps: Vec<AppSpec>,
+    /// Its apps, those that are wanted.
+    pub(crate) apps: Vec<AppSpec>,
+    /// The command that it gives for missing scripts.
+    pub(crate) on_missing: Option<String>,
+    /// Every file that was read for it.
+    pub(crate) inputs: Vec<PathBuf>,
 }
 
 /// What was started by one command line.
@@ -106,23 +113,11 @@ impl Started {
 /// # Errors
 /// When it is missing, wrong, or evaluates to something else than apps.
 pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session: &Session) -> Result<Loaded, Failure> {
-    let mut options = load_options(session)?;
-    options.env_name = file.env.clone();
-    options.profile = file.profile.clone();
-    options.only = file.only.iter().flat_map(|names| words(names)).collect();
-    options.loader = match file.loader {
-        LoaderName::Embedded => Loader::Embedded,
-        LoaderName::Node => Loader::Node,
-        LoaderName::Auto => Loader::Auto,
-    };
+    let mut options = file_options(file, session)?;
     options.overrides = overrides(app, session);
     let loaded = match source {
         Meant::File(path) => baton_config::load(path, &options)?,
-        Meant::Stdin => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(Failure::system("standard input"))?;
-            baton_config::load_stdin_json(&text, &options)?
-        }
+        Meant::Stdin => baton_config::load_stdin_json(&stdin()?, &options)?,
         Meant::Slots(selector) => return Err(Failure::Usage(format!("{} is no process file", selector.text))),
     };
     session.pass_on(&loaded.console);
@@ -132,7 +127,61 @@ pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session
     for name in &loaded.unknown_only {
         session.warn(&format!("--only: there is no app {name} in the process file"));
     }
-    Ok(Loaded { apps: loaded.apps })
+    Ok(Loaded { apps: loaded.apps, on_missing: loaded.on_missing, inputs: loaded.inputs })
+}
+
+/// What a process file exports, as it is.
+///
+/// # Errors
+/// As [`load`], but for what is wrong with apps.
+pub(crate) fn evaluate(source: &Meant, file: &FileOptions, session: &Session) -> Result<Value, Failure> {
+    let options = file_options(file, session)?;
+    let raw = match source {
+        Meant::File(path) => baton_config::evaluate(path, &options)?,
+        Meant::Stdin => baton_config::evaluate_stdin_json(&stdin()?, &options)?,
+        Meant::Slots(selector) => return Err(Failure::Usage(format!("{} is no process file", selector.text))),
+    };
+    session.pass_on(&raw.console);
+    for warning in &raw.warnings {
+        session.warn(&warning.to_string());
+    }
+    Ok(raw.value)
+}
+
+/// The process file that a verb about files means: its word, whatever that is called, `--config`, or the directory's.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn source(word: Option<&str>, file: &FileOptions, session: &Session) -> Result<Meant, Failure> {
+    let mut words = word.into_iter().chain(file.config.iter().map(String::as_str));
+    match (words.next(), words.next()) {
+        (Some("-"), None) => Ok(Meant::Stdin),
+        (Some(path), None) => Ok(Meant::File(path.into())),
+        (None, _) => find_default(&session.directory()?)
+            .map(Meant::File)
+            .ok_or_else(|| Failure::Usage("File ecosystem.config.js not found".into())),
+        (Some(_), Some(_)) => Err(Failure::Usage("name one process file".into())),
+    }
+}
+
+fn stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(Failure::system("standard input"))?;
+    Ok(text)
+}
+
+fn file_options(file: &FileOptions, session: &Session) -> Result<LoadOptions, Failure> {
+    Ok(LoadOptions {
+        env_name: file.env.clone(),
+        profile: file.profile.clone(),
+        only: file.only.iter().flat_map(|names| words(names)).collect(),
+        loader: match file.loader {
+            LoaderName::Embedded => Loader::Embedded,
+            LoaderName::Node => Loader::Node,
+            LoaderName::Auto => Loader::Auto,
+        },
+        ..load_options(session)?
+    })
 }
 
 /// The names in `a,b` or `a b`.
@@ -169,13 +218,14 @@ fn wish(spec: AppSpec) -> Wish {
 /// Makes the apps of a process file run as it says, and tells so in PM2's lines.
 ///
 /// # Errors
-/// When the daemon refuses.
+/// When a variable of `required_env` has no value, and when the daemon refuses.
 pub(crate) fn define(
     loaded: Loaded,
     wait: Wait,
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
+    check::refuse_missing_variables(&loaded.apps)?;
     let present = list(client, List::default())?.instances;
     let (mut fresh, mut known): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for spec in &loaded.apps {

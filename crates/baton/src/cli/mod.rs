@@ -6,6 +6,7 @@
 mod absent;
 mod act;
 mod apps;
+mod check;
 mod cleardump;
 mod common;
 mod daemon_update;
@@ -25,6 +26,7 @@ mod pid;
 mod ping;
 mod prettylist;
 mod reload_logs;
+mod render;
 mod reset;
 mod restart;
 mod resurrect;
@@ -91,6 +93,8 @@ verbs! {
     List => ls, "list" | "ls" | "l" | "ps" | "status";
     Describe => describe, "describe" | "show" | "info" | "desc";
     Logs => logs, "logs" | "log";
+    Check => check, "check" | "preflight" | "validate";
+    Render => render, "render";
     Flush => flush, "flush";
     ReloadLogs => reload_logs, "reloadLogs";
     Reset => reset, "reset";

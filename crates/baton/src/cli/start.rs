@@ -2,6 +2,7 @@
 
 use super::act::{self, Targets};
 use super::apps::{self, FileOptions, Loaded, Started};
+use super::check;
 use super::common::Common;
 use super::failure::Failure;
 use super::options::AppOptions;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     file: FileOptions,
     #[command(flatten)]
     start: StartOptions,
+    /// Check the apps of process files first, as `check` does; when one check fails, start nothing.
+    #[arg(long)]
+    check: bool,
     /// Start a second copy of a script that runs already.
     #[arg(short, long)]
     force: bool,
@@ -175,6 +179,13 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
     if !jobs.iter().any(|job| matches!(job, Job::Define(_))) && (args.file.env.is_some() || !args.file.only.is_empty())
     {
         session.warn("--env and --only have no effect without a process file");
+    }
+    if args.check {
+        for job in &jobs {
+            if let Job::Define(loaded) = job {
+                check::all(loaded, false, session)?;
+            }
+        }
     }
     let mut client = session.client()?;
     for job in jobs {

@@ -1,0 +1,74 @@
+//! Process files written out again: in every format they give the apps that they were made of.
+
+use baton_config::render::{self, Format};
+use baton_config::{LoadOptions, Loaded, evaluate, load};
+use std::path::{Path, PathBuf};
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn options() -> LoadOptions {
+    let caller_env = [("PATH", "/usr/bin:/bin"), ("HOME", "/home/me")].map(|(k, v)| (k.into(), v.into())).into();
+    LoadOptions { caller_env, caller_cwd: data(), home: "/home/me/.baton".into(), ..LoadOptions::default() }
+}
+
+fn loaded(file: &Path, options: &LoadOptions) -> Loaded {
+    load(file, options).unwrap_or_else(|wrong| panic!("{}: {wrong}", file.display()))
+}
+
+#[test]
+fn what_is_rendered_gives_the_same_apps_in_every_format_and_place() {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for file in [
+        data().join("apps.yaml"),
+        data().join("apps.toml"),
+        data().join("loose.json"),
+        data().join("full.config.cjs"),
+        examples.join("workspace/ecosystem.config.cjs"),
+        examples.join("runbook/pm2/ecosystem.dev.config.cjs"),
+        examples.join("agents/ecosystem.config.js"),
+    ] {
+        let before = loaded(&file, &options()).apps;
+        assert!(!before.is_empty());
+        for (name, format) in [
+            ("a.json", Format::Json),
+            ("a.yaml", Format::Yaml),
+            ("a.toml", Format::Toml),
+            ("a.config.cjs", Format::Cjs),
+        ] {
+            let header = format!("{} from {}", render::MARK, file.display());
+            let text = render::text(format, &render::document(&before), Some(&header)).expect("text");
+            let path = elsewhere.path().join(name);
+            std::fs::write(&path, &text).expect("written");
+            // Where it is read makes no difference: every path is absolute.
+            let after = loaded(&path, &LoadOptions { caller_cwd: elsewhere.path().to_owned(), ..options() });
+            assert_eq!(after.apps.len(), before.len(), "{text}");
+            for (one, other) in before.iter().zip(&after.apps) {
+                assert_eq!(one.changes(other), [], "{}: {} as {format:?}", file.display(), one.name);
+                assert_eq!(one.env_profiles, other.env_profiles);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rendered_app_says_only_what_is_not_the_default() {
+    let found = loaded(&data().join("shapes/list.json"), &options());
+    let document = render::document(&found.apps);
+    let app = document["apps"][0].as_object().expect("an app");
+    let keys: Vec<&str> = app.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["name", "script", "cwd", "interpreter", "exec_mode", "instances", "merge_logs"]);
+    assert_eq!(app["script"], data().join("srv/server.js").to_string_lossy().into_owned());
+}
+
+#[test]
+fn the_export_is_given_as_it_is() {
+    let raw = evaluate(&data().join("full.config.cjs"), &options()).expect("an export");
+    assert!(raw.value["apps"].as_array().is_some_and(|apps| apps.len() == 3), "{}", raw.value);
+    assert_eq!(raw.console, b"reading\n");
+    let raw = evaluate(Path::new("apps.toml"), &options()).expect("an export");
+    assert_eq!(raw.value["apps"][0]["minUptime"], "10s");
+    assert!(evaluate(Path::new("missing.json"), &options()).is_err());
+}

@@ -1,0 +1,80 @@
+//! `check`: whether the apps of a process file find what they need, before anything is started.
+
+use super::apps::{self, FileOptions, Loaded};
+use super::common::Common;
+use super::failure::Failure;
+use super::options::AppOptions;
+use super::session::{Session, list};
+use baton_config::check::{self, Finding, Options, Verdict};
+use baton_core::proto::List;
+use baton_core::world::Status;
+use clap::Parser;
+
+/// Look whether the apps of a process file can start: scripts, interpreters, directories, variables, ports.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Process file, or `-` for JSON on standard input. Default: ecosystem.config.* of the directory.
+    #[arg(value_name = "file|-")]
+    target: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    file: FileOptions,
+    /// Fail for what is only doubtful too: a script older than its sources, a log file in git.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Runs the verb: one line a check, all of them, and exit code 1 when one fails. Nothing is started, no daemon either.
+pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    let source = apps::source(args.target.as_deref(), &args.file, session)?;
+    let loaded = apps::load(&source, &args.file, &AppOptions::default(), session)?;
+    all(&loaded, args.strict, session)
+}
+
+/// Checks the apps of a process file and tells what was found.
+///
+/// # Errors
+/// When a check fails (told already).
+pub(crate) fn all(loaded: &Loaded, strict: bool, session: &Session) -> Result<(), Failure> {
+    let running = running(session)?;
+    let options =
+        Options { strict, logs: session.home.logs(), on_missing: loaded.on_missing.as_deref(), running: &running };
+    let findings = check::apps(&loaded.apps, &options);
+    for finding in &findings {
+        session.line(&line(finding));
+    }
+    let failed: Vec<&Finding> = findings.iter().filter(|finding| finding.verdict == Verdict::Failed).collect();
+    if failed.is_empty() {
+        session.say(&format!("{} checks of {} apps passed", findings.len(), loaded.apps.len()));
+        return Ok(());
+    }
+    session.error(&summary(failed.len(), findings.len(), failed.iter().any(|finding| finding.missing_script)));
+    let mut remedies: Vec<&str> = failed.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
+    remedies.dedup();
+    for remedy in remedies {
+        session.complain(&format!("  help: {remedy}"));
+    }
+    Err(Failure::Told)
+}
+
+/// Names of apps that run now; none when no daemon runs.
+fn running(session: &Session) -> Result<Vec<String>, Failure> {
+    let Some(mut client) = session.present_client()? else { return Ok(Vec::new()) };
+    let instances = list(&mut client, List::default())?.instances;
+    Ok(instances.into_iter().filter(|view| view.status == Status::Online).map(|view| view.name).collect())
+}
+
+fn line(finding: &Finding) -> String {
+    let mark = match finding.verdict {
+        Verdict::Passed => '✓',
+        Verdict::Doubtful => '!',
+        Verdict::Failed => '✗',
+    };
+    format!("{mark} {}: {}", finding.app, finding.text)
+}
+
+fn summary(failed: usize, all: usize, artifacts: bool) -> String {
+    let what = if artifacts { ": Missing build artifacts" } else { "" };
+    format!("{failed} of {all} checks failed{what}")
+}

@@ -1,0 +1,121 @@
+//! `render`: a process file as it was resolved, written out in a format of choice; or its export as it is.
+
+use super::apps::{self, FileOptions};
+use super::common::Common;
+use super::failure::Failure;
+use super::options::AppOptions;
+use super::session::Session;
+use super::target::Meant;
+use baton_config::render::{self, Format};
+use clap::{Parser, ValueEnum};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The resolved environment may hold secrets.
+const OWNER_ONLY: u32 = 0o600;
+
+/// Print what a process file means: every app with its paths, variables and defaults resolved.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Process file, or `-` for JSON on standard input. Default: ecosystem.config.* of the directory.
+    #[arg(value_name = "file|-")]
+    target: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    file: FileOptions,
+    /// Notation of the result. Default: what the name of the output file says, else JSON.
+    #[arg(short, long, value_enum)]
+    format: Option<Notation>,
+    /// Write to this file, whole or not at all. A file that `render` did not write is left alone.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print the export as it is, as `JSON.stringify` would in Node.
+    #[arg(long, conflicts_with_all = ["format", "only", "env", "profile"])]
+    raw: bool,
+}
+
+/// Notation of the result.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Notation {
+    /// Strict JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// TOML.
+    Toml,
+    /// A plain `ecosystem.config.cjs`.
+    Cjs,
+}
+
+/// Runs the verb. Nothing is asked of the daemon.
+pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    let source = apps::source(args.target.as_deref(), &args.file, session)?;
+    if args.raw {
+        let mut text = render::stringify(&apps::evaluate(&source, &args.file, session)?);
+        text.push('\n');
+        return match &args.output {
+            None => {
+                session.data(text.as_bytes());
+                Ok(())
+            }
+            // JSON has no place for a mark in somebody else's data, so only a new file is written.
+            Some(output) => write(output, &text, fs::symlink_metadata(output).is_err()),
+        };
+    }
+    let format = format(&args)?;
+    let loaded = apps::load(&source, &args.file, &AppOptions::default(), session)?;
+    let document = render::document(&loaded.apps);
+    // JSON on standard output is data for programs; a file says where it comes from.
+    let header = (format != Format::Json || args.output.is_some()).then(|| header(&source, &loaded.inputs));
+    let text = render::text(format, &document, header.as_deref())
+        .map_err(|wrong| Failure::Usage(format!("this cannot be written as {format:?}: {wrong}")))?;
+    match &args.output {
+        None => session.data(text.as_bytes()),
+        Some(output) => {
+            let free = fs::read(output).map_or(true, |old| render::is_generated(&old));
+            write(output, &text, free)?;
+            session.say(&format!("{} written: {} apps", output.display(), loaded.apps.len()));
+        }
+    }
+    Ok(())
+}
+
+fn format(args: &Args) -> Result<Format, Failure> {
+    match (args.format, &args.output) {
+        (Some(Notation::Json), _) | (None, None) => Ok(Format::Json),
+        (Some(Notation::Yaml), _) => Ok(Format::Yaml),
+        (Some(Notation::Toml), _) => Ok(Format::Toml),
+        (Some(Notation::Cjs), _) => Ok(Format::Cjs),
+        (None, Some(output)) => Format::of(output).ok_or_else(|| {
+            Failure::Usage(format!("{}: name it .json, .yaml, .toml or .cjs, or give --format", output.display()))
+        }),
+    }
+}
+
+/// Where a file comes from, with a fingerprint of everything that was read for it.
+fn header(source: &Meant, inputs: &[PathBuf]) -> String {
+    let name = match source {
+        Meant::File(path) => path.display().to_string(),
+        Meant::Stdin | Meant::Slots(_) => "standard input".into(),
+    };
+    let mut hasher = Sha256::new();
+    for input in inputs {
+        // What has just been read and is gone now changes the fingerprint as well.
+        hasher.update(fs::read(input).unwrap_or_default());
+    }
+    let digest: String = hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{} from {name} (sha256 {digest}): change that, not this.", render::MARK)
+}
+
+fn write(output: &Path, text: &str, free: bool) -> Result<(), Failure> {
+    if !free {
+        return Err(Failure::Usage(format!(
+            "{} was not written by `render` and is left as it is: remove it, or choose another name",
+            output.display()
+        )));
+    }
+    baton_os::files::write_atomic(output, text.as_bytes(), OWNER_ONLY)
+        .map_err(Failure::system(output.display().to_string()))
+}
