@@ -10,7 +10,7 @@ use baton_core::proto::List;
 use baton_core::world::Status;
 use clap::Parser;
 
-/// Look whether the apps of a process file can start: scripts, interpreters, directories, variables, ports.
+/// Check whether the apps of a process file find what they need to start.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Process file, or `-` for JSON on standard input. Default: ecosystem.config.* of the directory.

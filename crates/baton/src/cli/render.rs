@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The resolved environment may hold secrets.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Print what a process file means: every app with its paths, variables and defaults resolved.
+/// Print the apps of a process file as they were resolved.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Process file, or `-` for JSON on standard input. Default: ecosystem.config.* of the directory.

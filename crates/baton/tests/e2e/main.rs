@@ -5,6 +5,7 @@
 mod harness;
 
 mod care;
+mod files;
 mod programs;
 mod projects;
 mod survival;
