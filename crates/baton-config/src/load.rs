@@ -2,7 +2,7 @@
 
 use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
 use crate::js::exports::{self, ShapeError};
-use crate::js::{self, JsError, JsOptions, Source};
+use crate::js::{self, JsError, JsOptions, Source, Undefined};
 use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
 use crate::{declare, duplicates, env, later, normalise, target, toml, yaml};
@@ -177,8 +177,25 @@ fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, Con
         limits: options.limits,
     };
     let done = js::load(options.loader, path, source, &js_options).map_err(|failed| failure(path, failed))?;
-    let notes = done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))).into_iter().collect();
+    let mut notes: Vec<Warning> = Vec::new();
+    notes.extend(done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))));
+    notes.extend(undefined(path, &done.undefined));
     Ok(Export { root: done.value, inputs: done.inputs, console: done.console, text: None, notes })
+}
+
+/// One warning for all variables of all apps that have no value.
+fn undefined(path: &Path, variables: &[Undefined]) -> Option<Warning> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for Undefined { app, map, name } in variables {
+        let variable = format!("{map}.{name}");
+        match found.iter_mut().find(|(known, _)| *known == variable) {
+            Some((_, apps)) => apps.push(app),
+            None => found.push((variable, vec![app])),
+        }
+    }
+    let listed: Vec<String> = found.iter().map(|(name, apps)| format!("{name} ({})", apps.join(", "))).collect();
+    let text = format!("{}: undefined and left out: {}", Place::file(path), listed.join(", "));
+    (!listed.is_empty()).then(|| Warning::new(text))
 }
 
 fn failure(path: &Path, failed: JsError) -> ConfigError {

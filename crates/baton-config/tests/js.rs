@@ -62,7 +62,7 @@ fn every_fixture_gives_what_node_gives() {
     for case in cases {
         // Text, not values: the order of keys counts.
         let text = |loader| match js::load(loader, &case, Source::File, &options()) {
-            Ok(evaluated) => evaluated.value.to_string(),
+            Ok(evaluated) => format!("{} without {:?}", evaluated.value, evaluated.undefined),
             Err(error) => error.to_string(),
         };
         let (ours, theirs) = (text(Loader::Embedded), text(Loader::Node));

@@ -37,7 +37,7 @@ fn loose_json_is_read_as_pm2_reads_it() {
     assert_eq!(app.script, data().join("srv/server.js").to_string_lossy());
     assert_eq!(app.args, ["run", "--config", "", "--adapter", ""]);
     assert_eq!(env(app), [("FLAGS", "{\"a\":[1]}"), ("ON", "true"), ("PORT", "8080")]);
-    assert_eq!(messages(&found), [""; 0]);
+    assert_eq!(messages(&found), ["process file loose.json: undefined and left out: env.TOKEN (api)"]);
     assert_eq!(found.inputs, [data().join("loose.json")]);
 }
 
@@ -90,6 +90,7 @@ fn a_javascript_file_with_everything_in_it() {
     assert_eq!(
         messages(&found),
         [
+            "process file full.config.cjs: undefined and left out: env.B (api)",
             "process file full.config.cjs: `static` is not available yet and is ignored",
             "app `api`: unknown key `watch_ignore` is ignored; did you mean `ignore_watch`?",
             "app `api`: env_file srv/missing.env not found",
@@ -129,6 +130,15 @@ fn only_chooses_by_name_and_names_what_is_missing() {
     let found = loaded("apps.yaml", &chosen);
     assert_eq!(found.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["worker"]);
     assert_eq!(found.unknown_only, ["wroker"]);
+}
+
+#[test]
+fn variables_without_a_value_are_told_once_with_file_app_and_key() {
+    let found = loaded("tokens.config.cjs", &options());
+    assert_eq!(found.apps.iter().map(env).collect::<Vec<_>>(), [vec![("KEEP", "1")], vec![]]);
+    let wanted = "process file tokens.config.cjs: undefined and left out: env.DISCORD_TOKEN (ears, mouth), \
+                  env_production.KEY (mouth)";
+    assert_eq!(messages(&found), [wanted]);
 }
 
 #[test]

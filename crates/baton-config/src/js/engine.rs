@@ -99,6 +99,7 @@ fn evaluate(
             absent: traces.absent,
             directories: traces.directories,
             console: traces.console,
+            undefined: traces.undefined,
             note: None,
         }),
         Err(kind) => Err(JsError { kind, console: traces.console, inputs: traces.inputs, effects: traces.effects }),

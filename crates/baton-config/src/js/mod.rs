@@ -87,8 +87,21 @@ pub struct Evaluated {
     pub directories: Vec<PathBuf>,
     /// What the file printed, to stdout and stderr alike.
     pub console: Vec<u8>,
+    /// Variables of apps that the file names without a value.
+    pub undefined: Vec<Undefined>,
     /// Why the real Node evaluated the file, where the loader chose it by itself.
     pub note: Option<String>,
+}
+
+/// A variable of an app that is `undefined` in the export, and so is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Undefined {
+    /// Name of the app, or its script; may be empty.
+    pub app: String,
+    /// `env`, or `env_<name>`.
+    pub map: String,
+    /// The variable.
+    pub name: String,
 }
 
 /// Evaluates the process file at `path` in the embedded engine.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::errors::{self, JsError, JsErrorKind, Place};
 use super::natives::{Outcome, supervise};
 use super::state::RunningChild;
-use super::{Evaluated, JsOptions, Source};
+use super::{Evaluated, JsOptions, Source, Undefined};
 
 /// The program that Node runs.
 const PROGRAM: &str = concat!(include_str!("builtins/settle.js"), "\n", include_str!("builtins/harness.js"));
@@ -139,8 +139,11 @@ fn interpret(mut report: Value, console: Vec<u8>, file: PathBuf) -> Result<Evalu
             inputs.push(input.into());
         }
     }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let variable = |one: &Value| Undefined { app: text(&one[0]), map: text(&one[1]), name: text(&one[2]) };
+    let undefined = report["without"].as_array().into_iter().flatten().map(variable).collect();
     let value = report["value"].take();
-    Ok(Evaluated { value, inputs, absent: Vec::new(), directories: Vec::new(), console, note: None })
+    Ok(Evaluated { value, inputs, absent: Vec::new(), directories: Vec::new(), console, undefined, note: None })
 }
 
 /// The positions in a stack of V8. That of a syntax error is its first line, without a column.

@@ -11,6 +11,7 @@ use indexmap::IndexSet;
 use rquickjs::{Function, Persistent};
 
 use super::JsOptions;
+use super::Undefined;
 use super::resolve::Packages;
 
 /// Why the engine refuses to run on. The interrupt handler looks at it, so no `catch` in the file can hold it up.
@@ -43,6 +44,7 @@ pub(super) struct State {
     directories: RefCell<IndexSet<PathBuf>>,
     effects: RefCell<Vec<String>>,
     unsupported: RefCell<Option<String>>,
+    undefined: RefCell<IndexSet<Undefined>>,
     /// `load(path)` of `bootstrap.js`: gives the exports of a CommonJS file. Emptied before the runtime ends.
     pub(super) load: RefCell<Option<Persistent<Function<'static>>>>,
 }
@@ -54,6 +56,7 @@ pub(super) struct Traces {
     pub(super) absent: Vec<PathBuf>,
     pub(super) directories: Vec<PathBuf>,
     pub(super) effects: Vec<String>,
+    pub(super) undefined: Vec<Undefined>,
 }
 
 impl State {
@@ -74,6 +77,7 @@ impl State {
             directories: RefCell::default(),
             effects: RefCell::default(),
             unsupported: RefCell::default(),
+            undefined: RefCell::default(),
             load: RefCell::new(None),
         }
     }
@@ -117,6 +121,10 @@ impl State {
         self.absent.borrow_mut().insert(path.to_path_buf());
     }
 
+    pub(super) fn note_undefined(&self, variable: Undefined) {
+        self.undefined.borrow_mut().insert(variable);
+    }
+
     pub(super) fn note_directory(&self, path: &Path) {
         self.directories.borrow_mut().insert(path.to_path_buf());
     }
@@ -155,6 +163,7 @@ impl State {
             absent: list(&self.absent),
             directories: list(&self.directories),
             effects: self.effects.take(),
+            undefined: self.undefined.take().into_iter().collect(),
         }
     }
 }

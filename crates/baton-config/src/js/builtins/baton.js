@@ -39,7 +39,7 @@ function variables() {
   return {
     HEARTBEAT_PORT: defineApp.HEARTBEAT_PORT,
     PYTHONUNBUFFERED: '1',
-    PYTHONPATH: defineApp.PYTHONPATH,
+    ...(defineApp.PYTHONPATH === undefined ? {} : { PYTHONPATH: defineApp.PYTHONPATH }),
     CHECK_INTERVAL: 300000,
     HEARTBEAT_TIMEOUT: 600000,
   };

@@ -177,7 +177,10 @@
     if (expression !== undefined) value = native.expression(file, expression);
     else if (native.format(file, native.readSource(file)) === 'module') value = await import(file);
     else value = loadFile(file).exports;
-    return JSON.stringify(await requireBuiltin('settle')(value, native.environment()));
+    const settle = requireBuiltin('settle');
+    const { text, without } = settle.stringify(await settle(value, native.environment()));
+    for (const [app, map, variable] of without) native.undefinedVariable(app, map, variable);
+    return text;
   }
 
   // The helpers are one for all files, but for the directory that `loadServices` starts from.

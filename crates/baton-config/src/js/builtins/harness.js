@@ -41,9 +41,9 @@ process.exit = (code = process.exitCode ?? 0) => { if (!done) print({ exit: Numb
       value = await import(require('url').pathToFileURL(file));
     }
   }
-  const text = JSON.stringify(await settle(value, { ...process.env }));
+  const { text, without } = settle.stringify(await settle(value, { ...process.env }));
   const inputs = Object.keys(require.cache).filter((name) => name.startsWith('/'));
   done = true;
-  write(`{"inputs":${JSON.stringify(inputs)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
+  write(`{"inputs":${JSON.stringify(inputs)},"without":${JSON.stringify(without)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
   exit(0);
 })().catch(fail);

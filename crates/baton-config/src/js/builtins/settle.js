@@ -20,3 +20,20 @@ module.exports = async function settle(value, env, depth = 3) {
   }
   return copy ?? value;
 };
+
+// The export as JSON, and the variables of apps that have no value: `[app, map, variable]`. They are left out, as
+// everywhere in JSON, and their app most likely misses them.
+module.exports.stringify = (value) => {
+  const maps = new WeakMap();
+  const without = [];
+  const text = JSON.stringify(value, function (key, inner) {
+    if (inner === undefined && maps.has(this)) {
+      const { app, map } = maps.get(this);
+      without.push([String(app.name ?? app.script ?? ''), map, key]);
+    } else if (inner !== null && typeof inner === 'object' && (key === 'env' || key.startsWith('env_'))) {
+      maps.set(inner, { app: this, map: key });
+    }
+    return inner;
+  });
+  return { text, without };
+};

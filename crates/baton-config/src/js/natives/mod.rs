@@ -16,6 +16,7 @@ use std::rc::Rc;
 use rquickjs::function::Constructor;
 use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
+use super::Undefined;
 use super::module;
 use super::resolve::{self, Asker, Target};
 use super::state::{State, Stop};
@@ -79,6 +80,9 @@ pub(super) fn core<'js>(ctx: &Ctx<'js>, state: &Rc<State>) -> Result<Object<'js>
         "requireModule",
         Function::new(ctx.clone(), |ctx: Ctx<'js>, path: String| module::require_module(&ctx, &path)),
     )?;
+    let s = state.clone();
+    let undefined = move |app: String, map: String, name: String| s.note_undefined(Undefined { app, map, name });
+    native.set("undefinedVariable", Function::new(ctx.clone(), undefined))?;
     let s = state.clone();
     native.set("print", Function::new(ctx.clone(), move |text: String| s.print(text.as_bytes())))?;
     let s = state.clone();
