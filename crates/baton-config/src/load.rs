@@ -171,7 +171,7 @@ fn json(path: &Path, text: String, options: &LoadOptions) -> Result<Export, Conf
 
 fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, ConfigError> {
     let js_options = JsOptions {
-        env: options.caller_env.clone(),
+        env: options.evaluation_env(),
         cwd: options.caller_cwd.clone(),
         argv: Vec::new(),
         limits: options.limits,

@@ -21,6 +21,8 @@ pub struct LoadOptions {
     pub caller_env: Environment,
     /// Keys that are taken out of it when the caller runs inside an app.
     pub strip: &'static [&'static str],
+    /// Variables that a process file sees while it is evaluated, and no app gets by themselves (`--eval-env`).
+    pub eval_env: Environment,
     /// The directory the caller is in: absolute.
     pub caller_cwd: PathBuf,
     /// The chosen `env_<name>` (`--env`).
@@ -37,6 +39,15 @@ pub struct LoadOptions {
     pub limits: Limits,
     /// Baton's home: default log files are named in its `logs`.
     pub home: PathBuf,
+}
+
+impl LoadOptions {
+    /// The environment in which a process file is evaluated.
+    pub fn evaluation_env(&self) -> Environment {
+        let mut all = self.caller_env.clone();
+        all.extend(self.eval_env.clone());
+        all
+    }
 }
 
 /// Where one app comes from, beside the caller's options.

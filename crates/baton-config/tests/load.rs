@@ -142,6 +142,15 @@ fn variables_without_a_value_are_told_once_with_file_app_and_key() {
 }
 
 #[test]
+fn variables_of_the_evaluation_reach_the_file_and_no_app() {
+    let text = "{ name: process.env.WHO, script: 'srv/server.js' }";
+    let options = LoadOptions { eval_env: [("WHO".into(), "me".into())].into(), ..options() };
+    let found = load_stdin_json(text, &options).expect("apps");
+    assert_eq!(found.apps[0].name, "me");
+    assert!(!found.apps[0].base_env.contains_key("WHO") && !found.apps[0].env.contains_key("WHO"));
+}
+
+#[test]
 fn options_of_the_command_line_stand_above_each_app() {
     let mut above = options();
     above.overrides.namespace = Some("shop".into());

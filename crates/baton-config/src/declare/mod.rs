@@ -200,7 +200,7 @@ fn expand(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), 
     }
     let text = format!("import('node:baton').then((baton) => baton.default.expand({}))", Value::Array(asked));
     let js_options = JsOptions {
-        env: options.caller_env.clone(),
+        env: options.evaluation_env(),
         cwd: options.caller_cwd.clone(),
         argv: Vec::new(),
         limits: options.limits,

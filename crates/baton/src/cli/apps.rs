@@ -34,6 +34,9 @@ pub(crate) struct FileOptions {
     /// One of the `profiles` of a process file.
     #[arg(long, visible_alias = "mode", value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// A variable that process files see while they are evaluated; no app gets it by that.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) eval_env: Vec<String>,
     /// What evaluates a JavaScript process file.
     #[arg(long, value_enum, default_value = "auto")]
     loader: LoaderName,
@@ -170,10 +173,20 @@ fn stdin() -> Result<String, Failure> {
     Ok(text)
 }
 
+/// The name and the value in `KEY=VALUE`.
+fn variable(given: &str) -> Result<(String, String), Failure> {
+    let (name, value) = given
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| Failure::Usage(format!("--eval-env {given}: write KEY=VALUE")))?;
+    Ok((name.into(), value.into()))
+}
+
 fn file_options(file: &FileOptions, session: &Session) -> Result<LoadOptions, Failure> {
     Ok(LoadOptions {
         env_name: file.env.clone(),
         profile: file.profile.clone(),
+        eval_env: file.eval_env.iter().map(|given| variable(given)).collect::<Result<_, _>>()?,
         only: file.only.iter().flat_map(|names| words(names)).collect(),
         loader: match file.loader {
             LoaderName::Embedded => Loader::Embedded,

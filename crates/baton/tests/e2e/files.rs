@@ -74,6 +74,16 @@ fn render_raw_prints_the_export_as_node_would() {
 }
 
 #[test]
+fn variables_for_the_evaluation_are_given_with_each_verb_about_files() {
+    let baton = Baton::new();
+    baton.file("a.config.cjs", "module.exports = { apps: [{ name: process.env.STACK + '-a', script: '/bin/sh' }] };");
+    let rendered = baton.run(["render", "a.config.cjs", "--eval-env", "STACK=test"]).ok();
+    assert_eq!(names(&rendered.stdout), ["test-a"]);
+    baton.run(["check", "a.config.cjs", "--eval-env", "STACK=test"]).ok().stdout_has("✓ test-a: script /bin/sh");
+    baton.run(["render", "a.config.cjs", "--eval-env", "STACK"]).code(1).stderr_has("write KEY=VALUE");
+}
+
+#[test]
 fn check_tells_everything_and_starts_nothing() {
     let baton = Baton::new();
     let broken =
