@@ -87,6 +87,46 @@ mod tests {
         }
     }
 
+    /// Pieces of which files are made, some with types, some without, some broken.
+    const PIECES: &[&str] = &[
+        "const a: number = 1;\n",
+        "type T<U> = { [K in keyof U]?: U[K] };\n",
+        "let é = (x: any): x is string => x!;\n",
+        "interface I extends J<string> { m(): void }\n",
+        "class C<T> implements I { private readonly x?: T = null as T; }\n",
+        "export default { apps: [] } satisfies X;\n",
+        "import type { A } from 'a';\n",
+        "function f(a: string): void;\n",
+        "if (a) type Y = 1;\n",
+        "`${a as string}`",
+        "(((",
+        "<T>",
+        "'",
+        "/*",
+        "enum E {}\n",
+        "\r\n",
+        "\u{2028}",
+        "async <T,>(x: T) =>\n",
+        "abstract ",
+        "declare module 'x' { }\n",
+        "a\n?.b!\n",
+        "😀",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_moves_and_nothing_panics(picks in proptest::collection::vec(0..PIECES.len(), 0..12)) {
+            let source: String = picks.iter().map(|at| PIECES[*at]).collect();
+            if let Ok(code) = stripped("a.ts", &source) {
+                let units = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+                let (before, after) = (units(&source), units(&code));
+                proptest::prop_assert_eq!(before.len(), after.len());
+                let allowed = |unit: u16| unit == u16::from(b' ') || b";()".contains(&(unit.min(255) as u8));
+                proptest::prop_assert!(before.iter().zip(&after).all(|(old, new)| old == new || allowed(*new)), "{}", code);
+            }
+        }
+    }
+
     #[test]
     fn what_needs_a_compiler_is_refused_where_it_stands() {
         let found = stripped("a.ts", "const ä = 1;\n/*é*/ enum Mode { Dev }").expect_err("an enum");
