@@ -229,14 +229,14 @@ fn declarations_that_make_no_sense_are_refused_where_they_stand() {
         ),
         (
             "[profiles.a]\nenvs = {}\n",
-            None,
+            Some("a"),
             ":2:1: profile `a`: unknown key `envs`",
             "a profile has extends, env, apps, remove",
         ),
-        ("[profiles.a]\nenv = 1\n", None, ":2:1: profile `a`: `env` is not a map of variables", "write a map"),
+        ("[profiles.a]\nenv = 1\n", Some("a"), ":2:1: profile `a`: `env` is not a map of variables", "write a map"),
         (
             "[[profiles.a.apps]]\nscript = 'x'\n",
-            None,
+            Some("a"),
             ": profile `a`: `apps` is not a list of apps with names",
             "write apps",
         ),
@@ -271,4 +271,26 @@ fn a_pattern_without_an_app_is_told() {
     let found = Project::new("apps.toml", text).load("apps.toml", None);
     let told: Vec<&str> = found.warnings.iter().map(|warning| warning.message.as_str()).collect();
     assert_eq!(told, ["unit `u`: no app of the file is called b"]);
+}
+
+#[test]
+fn words_that_a_file_uses_for_something_else_are_told_and_passed_over() {
+    let text = json!({
+        "apps": [{"name": "a", "script": "/bin/true", "kind": "web"}],
+        "units": ["ms", "s"],
+        "profiles": {"dev": {"port": 1}},
+    });
+    let project = Project::new("apps.json", &text.to_string());
+    let found = project.load("apps.json", None);
+    assert_eq!(names(&found), ["a"]);
+    let here = format!("{}/", project.path().display());
+    let told: Vec<String> = found.warnings.iter().map(|warning| warning.message.replace(&here, "")).collect();
+    assert_eq!(
+        told,
+        [
+            "process file apps.json:1:58: `units` is not a map; it is ignored",
+            "process file apps.json:1:96: profile `dev`: unknown key `port`; it is ignored",
+            "app `a`: kind \"web\" is not known and is ignored",
+        ]
+    );
 }

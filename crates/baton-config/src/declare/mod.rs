@@ -10,7 +10,7 @@ mod profiles;
 mod units;
 
 use crate::error::{ConfigError, Place, Position, Warning};
-use crate::js::{self, JsError, JsOptions, Source};
+use crate::js::{self, JsError, JsOptions, Source, exports};
 use crate::options::LoadOptions;
 use crate::position::{Document, Step};
 use serde_json::{Map, Value, json};
@@ -145,16 +145,38 @@ pub(crate) fn apps(
     };
     let mut items: Vec<Item> = list.into_iter().enumerate().map(|(index, app)| Item::listed(index, app)).collect();
     let mut warnings = Vec::new();
-    if let Some((way, units)) = level(root, "units") {
-        units::apply(&way, units, &mut items, &mut warnings).map_err(misplaced)?;
+    // A file that was written for PM2 may use these words for something of its own, which PM2 passes over.
+    match level(root, "units") {
+        Some((way, Value::Object(units))) => {
+            let told = units::apply(&way, units, &mut items).map_err(misplaced)?;
+            warnings.extend(told);
+        }
+        Some((way, _)) => {
+            let wrong = misplaced(Wrong::new(&way, "`units` is not a map", "write a map"));
+            warnings.push(Warning::new(format!("{wrong}; it is ignored")));
+        }
+        None => {}
     }
-    profiles::apply(level(root, "profiles"), options.profile.as_deref(), &mut items).map_err(misplaced)?;
-    for item in &items {
-        check_kind(item).map_err(|(key, what, help)| {
+    let profiles = level(root, "profiles");
+    let fit = profiles.as_ref().map_or(Ok(()), |(way, profiles)| profiles::check_all(way, profiles));
+    match options.profile.as_deref().filter(|chosen| *chosen != "default") {
+        Some(chosen) => {
+            fit.and_then(|()| profiles::apply(profiles, chosen, &mut items)).map_err(misplaced)?;
+        }
+        None => {
+            if let Err(wrong) = fit {
+                let wrong = misplaced(wrong);
+                warnings.push(Warning::new(format!("{wrong}; it is ignored")));
+            }
+        }
+    }
+    for item in &mut items {
+        let told = check_kind(item).map_err(|(key, what, help)| {
             let position =
                 document.and_then(|document| item.locate(document, Some(key)).or(item.locate(document, None)));
             ConfigError::Declaration { place: Place { position, ..place.clone() }, what, help }
         })?;
+        warnings.extend(told);
     }
     expand(path, &mut items, options).map_err(failure)?;
     Ok((items, warnings))
@@ -169,13 +191,19 @@ fn level<'v>(root: &'v Value, key: &str) -> Option<(Way, &'v Value)> {
         .find_map(|(way, level)| Some((way.key(key), level.get(key).filter(|value| !value.is_null())?)))
 }
 
-/// What is wrong with the kind of an app: the key, the text, and what to do.
-fn check_kind(item: &Item) -> Result<(), (&'static str, String, String)> {
+/// What is wrong with the kind of an app: the key, the text, and what to do. An app that says what it runs may have a
+/// kind of its own invention: that is taken out with a warning, as any unknown key.
+fn check_kind(item: &mut Item) -> Result<Option<Warning>, (&'static str, String, String)> {
     let name = item.name();
     let app = name.map_or_else(|| "an app".into(), |name| format!("app `{name}`"));
     match item.app.get("kind") {
         None => {}
         Some(Value::String(kind)) if KINDS.contains(&kind.as_str()) => {}
+        Some(other) if exports::is_app(&item.app) => {
+            let warning = Warning::new(format!("{app}: kind {other} is not known and is ignored"));
+            item.app.remove("kind");
+            return Ok(Some(warning));
+        }
         Some(other) => {
             return Err((
                 "kind",
@@ -188,7 +216,7 @@ fn check_kind(item: &Item) -> Result<(), (&'static str, String, String)> {
     if needs_a_name && name.is_none_or(str::is_empty) {
         return Err(("name", "an app with a kind or in a unit has no name".into(), "write name: \"…\"".into()));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Lets the helpers make of the apps what their kinds and units mean.
@@ -198,7 +226,9 @@ fn expand(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), 
     if asked.is_empty() {
         return Ok(());
     }
-    let text = format!("import('node:baton').then((baton) => baton.default.expand({}))", Value::Array(asked));
+    // As a text, not as a literal: there a key `__proto__` would mean something else.
+    let asked = Value::String(Value::Array(asked).to_string());
+    let text = format!("import('node:baton').then((baton) => baton.default.expand(JSON.parse({asked})))");
     let js_options = JsOptions {
         env: options.evaluation_env(),
         cwd: options.caller_cwd.clone(),

@@ -10,22 +10,17 @@ use serde_json::{Map, Value};
 
 const KEYS: &[&str] = &["extends", "env", "apps", "remove"];
 
-/// Puts the chosen profile over the apps. `default` is the file without any.
-pub(super) fn apply(profiles: Option<(Way, &Value)>, chosen: Option<&str>, items: &mut Vec<Item>) -> Result<(), Wrong> {
-    let known = match &profiles {
-        None => None,
-        Some((way, Value::Object(known))) => {
-            for (name, profile) in known {
-                check(&way.key(name), name, profile)?;
-            }
-            Some((way, known))
-        }
-        Some((way, _)) => {
-            return Err(Wrong::new(way, "`profiles` is not a map", "write profiles: { prod: { apps: [ … ] } }"));
-        }
+/// What is wrong with the shape of profiles, whether one is chosen or not.
+pub(super) fn check_all(way: &Way, profiles: &Value) -> Result<(), Wrong> {
+    let Value::Object(known) = profiles else {
+        return Err(Wrong::new(way, "`profiles` is not a map", "write profiles: { prod: { apps: [ … ] } }"));
     };
-    let Some(chosen) = chosen.filter(|chosen| *chosen != "default") else { return Ok(()) };
-    let Some((way, known)) = known else {
+    known.iter().try_for_each(|(name, profile)| check(&way.key(name), name, profile))
+}
+
+/// Puts the chosen profile over the apps.
+pub(super) fn apply(profiles: Option<(Way, &Value)>, chosen: &str, items: &mut Vec<Item>) -> Result<(), Wrong> {
+    let Some((way, Value::Object(known))) = &profiles else {
         return Err(Wrong::new(
             &Way::default(),
             format!("there is no profile `{chosen}`: the file has no `profiles`"),
@@ -42,7 +37,7 @@ pub(super) fn apply(profiles: Option<(Way, &Value)>, chosen: Option<&str>, items
     Ok(())
 }
 
-/// Refuses a profile of the wrong shape, whether it is chosen or not.
+/// Refuses a profile of the wrong shape.
 fn check(way: &Way, name: &str, profile: &Value) -> Result<(), Wrong> {
     let Value::Object(profile) = profile else {
         return Err(Wrong::new(

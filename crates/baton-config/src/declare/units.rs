@@ -12,10 +12,8 @@ use serde_json::{Map, Value};
 const KEYS: &[&str] = &["apps", "env", "env_file", "depends_on", "prefix"];
 
 /// Adds the apps of the units, and notes for those they take in whose they are.
-pub(super) fn apply(way: &Way, units: &Value, items: &mut Vec<Item>, warnings: &mut Vec<Warning>) -> Result<(), Wrong> {
-    let Value::Object(units) = units else {
-        return Err(Wrong::new(way, "`units` is not a map", "write units: { duck: { apps: [ … ] } }"));
-    };
+pub(super) fn apply(way: &Way, units: &Map<String, Value>, items: &mut Vec<Item>) -> Result<Vec<Warning>, Wrong> {
+    let mut warnings = Vec::new();
     let listed = items.len();
     for (name, unit) in units {
         let way = way.key(name);
@@ -52,7 +50,7 @@ pub(super) fn apply(way: &Way, units: &Value, items: &mut Vec<Item>, warnings: &
             ));
         }
     }
-    Ok(())
+    Ok(warnings)
 }
 
 type Members<'v> = Vec<(Way, &'v Value)>;

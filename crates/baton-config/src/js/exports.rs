@@ -76,7 +76,7 @@ fn flatten(list: Vec<Value>, depth: u32) -> Result<Vec<Value>, ShapeError> {
 }
 
 /// Whether an object is an app by itself: it says what to run.
-fn is_app(object: &Map<String, Value>) -> bool {
+pub(crate) fn is_app(object: &Map<String, Value>) -> bool {
     ["script", "exec", "cmd", "command"].iter().any(|key| object.contains_key(*key))
 }
 
