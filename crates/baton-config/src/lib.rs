@@ -25,6 +25,7 @@ mod options;
 pub mod paths;
 mod position;
 pub mod render;
+pub mod schema;
 pub mod target;
 mod toml;
 pub mod ts;

@@ -253,3 +253,31 @@ fn what_the_helpers_make_loads_without_a_warning_about_keys() {
     assert_eq!((ears.interpreter.as_str(), &*ears.script), ("node", &*project.path().join("ears").to_string_lossy()));
     assert_eq!(found.warnings, []);
 }
+
+/// Evaluates with Node in play; `None` where there is none.
+fn with_node(project: &Project, loader: Loader) -> Option<JsError> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|directory| directory.join("node").is_file()) {
+        assert!(std::env::var_os("CI").is_none(), "CI needs Node");
+        eprintln!("SKIPPED: no Node on PATH");
+        return None;
+    }
+    let limits = Limits { time: Duration::from_secs(30), ..Limits::default() };
+    let options = JsOptions { env: [("PATH".to_owned(), path)].into(), cwd: project.path(), argv: Vec::new(), limits };
+    Some(js::load(loader, Path::new("a.config.cjs"), Source::File, &options).expect_err("it must fail"))
+}
+
+#[test]
+fn a_file_that_needs_both_node_and_the_helpers_says_so() {
+    let text =
+        "const { defineApp } = require('baton');\nrequire('zlib').gzipSync('x');\nmodule.exports = { apps: [] };";
+    let project = Project::new(&[("a.config.cjs", text)]);
+    let Some(error) = with_node(&project, Loader::Auto) else { return };
+    assert!(error.to_string().contains("zlib.gzipSync is not available in the embedded engine"), "{error}");
+    let Some(error) = with_node(&project, Loader::Node) else { return };
+    assert!(error.to_string().contains("Cannot find module 'baton'"), "{error}");
+    assert_eq!(
+        error.kind.help().as_deref(),
+        Some("the helpers are part of the embedded engine: leave `--loader node` out")
+    );
+}

@@ -142,6 +142,8 @@ pub fn load(loader: Loader, path: &Path, source: Source, options: &JsOptions) ->
             };
             match node::run(path, source, options) {
                 Ok(evaluated) => Ok(Evaluated { note: Some(format!("evaluated by Node: {first}")), ..evaluated }),
+                // Node has none of the helpers that the file asks for.
+                Err(second) if second.kind.misses_the_helpers() => Err(first),
                 // Our own words have the column and the line; and an older Node reads no TypeScript at all.
                 Err(_) if matches!(*first.kind, JsErrorKind::Syntax { .. }) || ts::is_typescript(path) => Err(first),
                 Err(second) => Err(second),

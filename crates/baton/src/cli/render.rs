@@ -7,6 +7,7 @@ use super::options::AppOptions;
 use super::session::Session;
 use super::target::Meant;
 use baton_config::render::{self, Format};
+use baton_config::schema;
 use clap::{Parser, ValueEnum};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Print the export as it is, as `JSON.stringify` would in Node.
     #[arg(long, conflicts_with_all = ["format", "only", "env", "profile"])]
     raw: bool,
+    /// Print the JSON Schema of process files, for editors.
+    #[arg(long, conflicts_with_all = ["raw", "format", "output", "target"])]
+    schema: bool,
 }
 
 /// Notation of the result.
@@ -51,6 +55,10 @@ enum Notation {
 
 /// Runs the verb. Nothing is asked of the daemon.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    if args.schema {
+        session.data(format!("{:#}\n", schema::process_file()).as_bytes());
+        return Ok(());
+    }
     let source = apps::source(args.target.as_deref(), &args.file, session)?;
     if args.raw {
         let mut text = render::stringify(&apps::evaluate(&source, &args.file, session)?);
