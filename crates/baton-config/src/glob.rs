@@ -1,7 +1,7 @@
 //! Patterns of file and app names: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any number of directories.
 
 use regex_lite::Regex;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A pattern as a regular expression over a whole text. `*` and `?` stop at a slash.
 pub(crate) fn regex(pattern: &str) -> Option<Regex> {
@@ -53,17 +53,20 @@ pub(crate) fn is_pattern(text: &str) -> bool {
 /// `node_modules` and what begins with a dot is entered only where the pattern names it. Tells each directory that was
 /// listed.
 pub(crate) fn files(pattern: &str, base: &Path, mut listed: impl FnMut(&Path)) -> Vec<PathBuf> {
-    let whole = crate::target::resolve(base, pattern);
-    let Some(wanted) = regex(&whole.to_string_lossy()) else { return Vec::new() };
-    let is_plain = |part: &&std::path::Component<'_>| !is_pattern(&part.as_os_str().to_string_lossy());
-    let root: PathBuf = whole.components().take_while(|part| is_plain(&part)).collect();
-    if root == whole {
-        return if whole.is_file() { vec![whole] } else { Vec::new() };
+    let is_plain = |part: &Component<'_>| !is_pattern(&part.as_os_str().to_string_lossy());
+    let plain: PathBuf = Path::new(pattern).components().take_while(is_plain).collect();
+    // Only what the pattern says is a pattern: the directory it starts from may be called `[x]`.
+    let root = crate::target::resolve(base, &plain);
+    let rest: PathBuf = Path::new(pattern).components().skip_while(is_plain).collect();
+    if rest.as_os_str().is_empty() {
+        return if root.is_file() { vec![root] } else { Vec::new() };
     }
+    let Some(wanted) = regex(&rest.to_string_lossy()) else { return Vec::new() };
     // Without `**` nothing deeper than the pattern itself can match.
-    let deepest = if pattern.contains("**") { usize::MAX } else { whole.components().count() };
+    let deepest = if pattern.contains("**") { usize::MAX } else { rest.components().count() };
+    let inside = |path: &Path| path.strip_prefix(&root).map(Path::to_owned).unwrap_or_default();
     let mut found = Vec::new();
-    let mut directories = vec![root];
+    let mut directories = vec![root.clone()];
     while let Some(directory) = directories.pop() {
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         listed(&directory);
@@ -72,10 +75,10 @@ pub(crate) fn files(pattern: &str, base: &Path, mut listed: impl FnMut(&Path)) -
             let name = name.to_string_lossy();
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let hidden = (name.starts_with('.') || name == "node_modules") && !pattern.contains(&*name);
-                if !hidden && path.components().count() < deepest {
+                if !hidden && inside(&path).components().count() < deepest {
                     directories.push(path);
                 }
-            } else if wanted.is_match(&path.to_string_lossy()) && path.is_file() {
+            } else if wanted.is_match(&inside(&path).to_string_lossy()) && path.is_file() {
                 found.push(path);
             }
         }
@@ -109,23 +112,26 @@ mod tests {
 
     #[test]
     fn files_are_found_in_order_and_never_in_packages() {
-        let root = tempfile::tempdir().expect("a directory");
+        let outer = tempfile::tempdir().expect("a directory");
+        let root = outer.path().join("[x]{y}*");
         for name in ["s/b/e.js", "s/a/e.js", "s/a/deep/e.js", "s/node_modules/p/e.js", "s/.git/e.js", "s/a/other.js"] {
-            let path = root.path().join(name);
+            let path = root.join(name);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             std::fs::write(path, "").expect("written");
         }
         let find = |pattern: &str| -> Vec<String> {
-            let found = files(pattern, root.path(), |_| {});
-            found.iter().map(|path| path.strip_prefix(root.path()).expect("inside").display().to_string()).collect()
+            let found = files(pattern, &root, |_| {});
+            found.iter().map(|path| path.strip_prefix(&root).expect("inside").display().to_string()).collect()
         };
         assert_eq!(find("s/**/e.js"), ["s/a/deep/e.js", "s/a/e.js", "s/b/e.js"]);
         assert_eq!(find("./s/*/e.js"), ["s/a/e.js", "s/b/e.js"]);
         assert_eq!(find("s/b/e.js"), ["s/b/e.js"]);
+        assert_eq!(find("s/../s/{a,b}/../b/e.js"), [""; 0], "no way leads back out of a pattern");
+        assert_eq!(find("s/a/../?/e.js"), ["s/a/e.js", "s/b/e.js"]);
         assert_eq!(find("s/*/missing.js"), [""; 0]);
         let mut listed = Vec::new();
-        files("s/*/e.js", root.path(), |path| listed.push(path.to_owned()));
+        files("s/*/e.js", &root, |path| listed.push(path.to_owned()));
         listed.sort();
-        assert_eq!(listed, ["s", "s/a", "s/b"].map(|name| root.path().join(name)));
+        assert_eq!(listed, ["s", "s/a", "s/b"].map(|name| root.join(name)));
     }
 }

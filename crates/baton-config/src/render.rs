@@ -86,7 +86,11 @@ pub fn text(format: Format, document: &Value, header: Option<&str>) -> Result<St
             let body = ::toml::to_string_pretty(document).map_err(|wrong| wrong.to_string())?;
             format!("{}{body}", comment("#"))
         }
-        Format::Cjs => format!("{}module.exports = {document:#};\n", comment("//")),
+        Format::Cjs => {
+            // A bare `__proto__` would set the prototype. Within a text its quotes are escaped, so only keys look so.
+            let literal = format!("{document:#}").replace("\"__proto__\":", "[\"__proto__\"]:");
+            format!("{}module.exports = {literal};\n", comment("//"))
+        }
     })
 }
 

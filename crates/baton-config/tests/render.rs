@@ -2,6 +2,8 @@
 
 use baton_config::render::{self, Format};
 use baton_config::{LoadOptions, Loaded, evaluate, load};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn data() -> PathBuf {
@@ -71,4 +73,88 @@ fn the_export_is_given_as_it_is() {
     let raw = evaluate(Path::new("apps.toml"), &options()).expect("an export");
     assert_eq!(raw.value["apps"][0]["minUptime"], "10s");
     assert!(evaluate(Path::new("missing.json"), &options()).is_err());
+}
+
+/// Texts that one notation or another reads as something else.
+fn text() -> impl Strategy<Value = String> {
+    let odd = [
+        "yes",
+        "no",
+        "null",
+        "~",
+        "1e3",
+        "0o7",
+        "0x1f",
+        "1_000",
+        "2026-01-02",
+        "12:30:45",
+        " a ",
+        "a: b",
+        "a #b",
+        "- a",
+        "&a",
+        "*a",
+        "!a",
+        "|",
+        "'",
+        "\"",
+        "\\",
+        "\u{2028}",
+        "\u{7f}",
+        "\u{85}",
+        "\u{feff}",
+        "a\nb",
+        "\n",
+        "\ta",
+        "${A}",
+        "{{a}}",
+        "\u{1}",
+        "__proto__",
+        "\"__proto__\": 1",
+        "*/",
+        "</script>",
+        "",
+        ".inf",
+        "=",
+        "<<",
+        "%a",
+        "@a",
+        "`a`",
+        "[a]",
+        "?",
+        "true",
+        "-0",
+        "+1",
+        ".5",
+        "e",
+        "\r",
+    ];
+    prop_oneof![proptest::sample::select(odd.to_vec()).prop_map(str::to_owned), "\\PC{0,12}", any::<String>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_text_survives_every_notation(
+        variables in proptest::collection::btree_map("[A-Za-z_][A-Za-z0-9_. :#-]{0,6}|__proto__", text(), 0..6),
+        args in proptest::collection::vec(text(), 0..4),
+    ) {
+        let variables: BTreeMap<String, String> =
+            variables.into_iter().map(|(name, value)| (name, value.replace('\0', ""))).collect();
+        let args: Vec<String> = args.into_iter().map(|arg| arg.replace('\0', "")).collect();
+        let directory = tempfile::tempdir().expect("a directory");
+        let spec = baton_core::spec::AppSpec {
+            name: "a".into(), script: "/bin/true".into(), cwd: "/".into(), env: variables, args, ..Default::default()
+        };
+        for (name, format) in
+            [("a.json", Format::Json), ("a.yaml", Format::Yaml), ("a.toml", Format::Toml), ("a.cjs", Format::Cjs)]
+        {
+            let path = directory.path().join(name);
+            let written = render::text(format, &render::document(std::slice::from_ref(&spec)), Some("x")).expect("text");
+            std::fs::write(&path, &written).expect("written");
+            let again = loaded(&path, &options()).apps;
+            prop_assert_eq!(&again[0].env, &spec.env, "{}", written);
+            prop_assert_eq!(&again[0].args, &spec.args, "{}", written);
+        }
+    }
 }
