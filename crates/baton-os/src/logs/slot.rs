@@ -102,10 +102,10 @@ impl Slot {
         }
 
         let mut slot = Slot { file, carries: BTreeMap::new(), free: Vec::new() };
-        for index in (0..ENTRIES).rev() {
-            let mut entry = [0u8; ENTRY];
-            slot.file.read_exact_at(&mut entry, entry_offset(index))?;
-            match decode(&entry) {
+        let mut entries = vec![[0u8; ENTRY]; ENTRIES as usize];
+        slot.file.read_exact_at(entries.as_flattened_mut(), entry_offset(0))?;
+        for (index, entry) in (0..ENTRIES).zip(&entries).rev() {
+            match decode(entry) {
                 Some((key, carries)) => {
                     slot.carries.insert(key, (index, carries));
                 }
