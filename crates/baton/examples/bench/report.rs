@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// A table in Markdown, with what it was measured on.
 pub(crate) fn markdown(bench: &Bench, rows: &[Row]) -> String {
     let mut text = format!("{}\n\n", machine(bench));
-    text.push_str("| | baton ÷ PM2 | target | met | baton | PM2 | floor |\n|---|---|---|---|---|---|---|\n");
+    text.push_str("| | baton ÷ PM2 | target | met | baton | PM2 | none |\n|---|---|---|---|---|---|---|\n");
     for row in rows {
         let met = match row.met() {
             Some(true) => "yes",
@@ -24,7 +24,8 @@ pub(crate) fn markdown(bench: &Bench, rows: &[Row]) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(text, "| {}, {unit} | {ratio} | {target} | {met} | {baton} | {other} | {floor} |", row.what);
     }
-    text.push_str("\nFigures are medians, with the least and the greatest in parentheses.\n");
+    text.push_str("\nFigures are medians, with the least and the greatest in parentheses. The last column is the same work without any \
+         manager.\n");
     text
 }
 

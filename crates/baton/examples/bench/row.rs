@@ -109,7 +109,7 @@ pub(crate) struct Row {
     pub(crate) baton: Samples,
     /// PM2's, where it took part (Node's, where that is what is compared with).
     pub(crate) other: Option<Samples>,
-    /// The least that any manager could need, measured beside.
+    /// What the system does without any manager, measured beside: the bound for all.
     pub(crate) floor: Option<Samples>,
     /// What was wished for.
     pub(crate) target: Target,
@@ -123,7 +123,7 @@ impl Row {
         Row { what: what.into(), unit, baton, other: samples.next(), floor: None, target }
     }
 
-    /// With a floor.
+    /// With what the system does without any manager.
     pub(crate) fn above(mut self, floor: Samples) -> Row {
         self.floor = Some(floor);
         self

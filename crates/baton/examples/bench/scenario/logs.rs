@@ -1,14 +1,15 @@
 //! Log throughput: an app writes lines as fast as it can; the clock runs until its file holds the last of them.
-//! Beside it, the processor time that the daemon needs for a gigabyte.
+//! Beside it, the processor time that the daemon needs for a gigabyte, and how fast the app alone fills a file.
 
 use crate::app::LINE;
 use crate::bench::Bench;
 use crate::failure::Failure;
 use crate::files;
-use crate::manager::Manager;
+use crate::manager::{Manager, tool};
 use crate::rendezvous::Rendezvous;
 use crate::row::{Row, Samples, Target, Unit};
 use serde_json::json;
+use std::fs::File;
 
 /// One way to write.
 struct Load {
@@ -63,12 +64,16 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for load in &LOADS {
         let mut costs = vec![Samples::default(); managers.len()];
+        let mut alone = Samples::default();
         let speeds = bench.in_turn(bench.runs, |index, round| {
+            if index == 0 {
+                alone.add(write_alone(bench, load)?);
+            }
             let (speed, cost) = write(&managers[index], &meetings[index], load, round)?;
             costs[index].add(cost);
             Ok(speed)
         })?;
-        rows.push(Row::new(load.what, Unit::MegabytesPerSecond, speeds, load.target));
+        rows.push(Row::new(load.what, Unit::MegabytesPerSecond, speeds, load.target).above(alone));
         rows.push(Row::new(format!("{}: daemon", load.what), Unit::ProcessorPerGigabyte, costs, Target::Part(10.0)));
     }
     for manager in managers {
@@ -105,7 +110,34 @@ fn write(manager: &Manager, rendezvous: &Rendezvous, load: &Load, round: u32) ->
     }
     manager.run(["delete", "writer"])?;
     std::fs::remove_file(&log).map_err(Failure::system("removing the log"))?;
-    #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-    let bytes = load.total as f64;
-    Ok((bytes / 1e6 / took.as_secs_f64(), used.as_secs_f64() / (bytes / 1e9)))
+    Ok((load.megabytes() / took.as_secs_f64(), used.as_secs_f64() / (load.megabytes() / 1e3)))
+}
+
+/// The bound: the app's standard output is a file, with no manager. The result is MB/s.
+fn write_alone(bench: &Bench, load: &Load) -> Result<f64, Failure> {
+    let folder = tempfile::tempdir_in(&bench.directory).map_err(Failure::system("making a directory"))?;
+    let rendezvous = Rendezvous::in_directory(folder.path())?;
+    let log = File::create(folder.path().join("alone.log")).map_err(Failure::system("making a file"))?;
+    let program = std::env::current_exe().map_err(Failure::system("finding this program"))?;
+    let mut command = tool(&program);
+    command.args(["app", "write"]).arg(rendezvous.path()).stdout(log);
+    command.args([load.write.to_string(), load.total.to_string()]);
+    let mut child = command.spawn().map_err(Failure::system("starting a bare process"))?;
+    let took = (|| {
+        let mut writer = rendezvous.meet()?;
+        let begin = writer.go()?;
+        writer.done()?;
+        Ok::<_, Failure>(begin.elapsed())
+    })();
+    child.kill().and_then(|()| child.wait()).map_err(Failure::system("ending a bare process"))?;
+    Ok(load.megabytes() / took?.as_secs_f64())
+}
+
+impl Load {
+    /// All that is written, in megabytes.
+    fn megabytes(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+        let bytes = self.total as f64;
+        bytes / 1e6
+    }
 }
