@@ -249,9 +249,4 @@ impl AppSpec {
             })
             .collect()
     }
-
-    /// A key of [`LATER`] as the file gave it.
-    pub fn declared_flag(&self, key: &str) -> bool {
-        self.declared.get(key).is_some_and(|value| value == true)
-    }
 }

@@ -152,7 +152,8 @@ impl Instance {
             deaths: if whole { self.deaths.iter().cloned().collect() } else { Vec::new() },
             mode: self.spec.exec_mode,
             user: self.spec.uid.clone().unwrap_or_else(|| self.spec.username.clone()),
-            watching: self.spec.declared_flag("watch"),
+            // What is only kept is not done, and a status must be true.
+            watching: false,
             script: self.spec.script.clone(),
         }
     }

@@ -14,16 +14,17 @@ fn options(width: usize) -> TableOptions<'static> {
 fn slots() -> Vec<InstanceView> {
     let mb = |tenths: u64| Bytes(tenths * 1024 * 1024 / 10 + 1);
     let cluster = AppSpec { name: "clu".into(), namespace: "web".into(), exec_mode: ExecMode::Cluster, ..demo() };
-    let watched = AppSpec { name: "cfg".into(), declared: [("watch".to_owned(), true.into())].into(), ..demo() };
+    let cfg = AppSpec { name: "cfg".into(), ..demo() };
     let sleep = AppSpec { name: "slp".into(), script: "/bin/sleep".into(), ..demo() };
     let mut restarted = online(0, 14293, demo());
     restarted.restarts = 1;
     let mut waits = stopped(7, AppSpec { name: "waits".into(), ..demo() });
     waits.state = State::Backoff { until: Instant(400_000), delay: Millis(100_000) };
     let five_minutes = Millis(5 * 60_000);
+    let watched = InstanceView { watching: true, ..seen(&online(1, 14231, cfg), five_minutes, mb(496)) };
     vec![
         seen(&restarted, five_minutes, mb(494)),
-        seen(&online(1, 14231, watched), five_minutes, mb(496)),
+        watched,
         seen(&stopped(3, sleep), five_minutes, Bytes(0)),
         seen(&online(4, 14240, cluster), five_minutes, mb(484)),
         seen(&waits, five_minutes, Bytes(0)),

@@ -56,6 +56,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if files.is_empty() && !args.file.only.is_empty() {
         session.warn("--only has no effect without a process file");
     }
+    if !files.is_empty() && !args.app_args.is_empty() {
+        session.warn("arguments after -- have no effect on the apps of a process file: write `args` there");
+    }
     let patch = patch(&args.app, &args.app_args, args.start.update_env, session)?;
     let mut client = session.client()?;
     if !words.is_empty() && !args.start.update_env {

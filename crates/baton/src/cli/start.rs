@@ -187,6 +187,9 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
             }
         }
     }
+    if !args.app_args.is_empty() && jobs.iter().any(|job| matches!(job, Job::Define(_))) {
+        session.warn("arguments after -- have no effect on the apps of a process file: write `args` there");
+    }
     let mut client = session.client()?;
     for job in jobs {
         match carry_out(job, &args, wait, &directory, &started, &mut client, session) {

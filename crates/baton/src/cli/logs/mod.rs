@@ -12,6 +12,7 @@ use super::session::{CalledAs, Session, list};
 use crate::client::Client;
 use crate::home::Home;
 use baton_core::proto::{Change, List, Update};
+use baton_core::select::SelectError;
 use baton_core::units::InstanceId;
 use baton_core::world::InstanceView;
 use baton_os::clock;
@@ -99,7 +100,12 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         session,
     };
     let mut client = session.quiet_client()?;
-    let sources = view.sources(&list(&mut client, List::default())?.instances);
+    let instances = list(&mut client, List::default())?.instances;
+    // No error: it may be started while we follow.
+    for word in view.filter.strangers(&instances) {
+        session.warn(&SelectError::NoName(word.to_owned()).to_string());
+    }
+    let sources = view.sources(&instances);
     // As under PM2, structured lines are only made of what is new.
     let lines = if matches!(form, Form::Json | Form::Pairs) && !args.nostream { 0 } else { args.lines };
     if matches!(form, Form::Labelled) && lines > 0 {

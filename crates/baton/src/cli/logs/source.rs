@@ -87,18 +87,27 @@ impl Filter {
         }
     }
 
+    /// The words that name none of these slots.
+    pub(crate) fn strangers(&self, views: &[InstanceView]) -> impl Iterator<Item = &str> {
+        let words = if let Filter::Words(words) = self { words.as_slice() } else { &[] };
+        words.iter().map(String::as_str).filter(|word| !views.iter().any(|view| is_called(view, word)))
+    }
+
     /// Whether a slot's lines are wanted.
     pub(crate) fn takes(&self, view: &InstanceView) -> bool {
         match self {
             Filter::All => true,
-            Filter::Words(words) => {
-                words.iter().any(|word| *word == view.name || *word == view.namespace || *word == view.id.to_string())
-            }
+            Filter::Words(words) => words.iter().any(|word| is_called(view, word)),
             Filter::Pattern(pattern) => pattern.is_match(&view.name),
             Filter::Ids(ids) => ids.contains(&view.id),
             Filter::Daemon => false,
         }
     }
+}
+
+/// Whether a word is a slot's name, unit or number.
+fn is_called(view: &InstanceView, word: &str) -> bool {
+    word == view.name || word == view.namespace || word == view.id.to_string()
 }
 
 /// The files of one slot. An app that writes only a file for both streams has that one.
