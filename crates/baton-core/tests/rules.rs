@@ -5,8 +5,11 @@ use baton_core::proto::{Action, Command, Patch, Wait, Wish};
 use baton_core::select::{SelectError, Selector};
 use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
 use baton_core::step::{Effect, Event, Found, Scope, step};
-use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
-use baton_core::world::{Cause, Directories, Exit, Identity, Instance, InstanceFiles, Signal, Then, World};
+use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
+use baton_core::world::{
+    Cause, Directories, Exit, Identity, Instance, InstanceFiles, InstanceView, Signal, State, Status, Then, Transition,
+    Verb, World, units,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -291,4 +294,63 @@ fn an_app_that_is_being_deleted_can_be_started_anew() {
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Spawn { id: InstanceId(1), .. })), "{effects:?}");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
     assert_eq!(world.instances[&InstanceId(1)].number, 0);
+}
+
+/// A slot as the outside sees it: its app, its unit, and its state with the reason.
+fn slot(id: u32, name: &str, unit: &str, state: State, why: Cause) -> InstanceView {
+    let spec = AppSpec { name: name.into(), namespace: unit.into(), ..AppSpec::default() };
+    let mut instance = Instance::new(InstanceId(id), 0, Arc::new(spec), WallTime(0), &directories());
+    instance.state = state;
+    instance.restarts = id;
+    let mut view = instance.view(Now { instant: NOW, wall: WallTime(0) }, false);
+    view.last = Some(Transition { at: WallTime(0), to: view.status.as_str().into(), cause: why });
+    view
+}
+
+fn up(id: u32, name: &str, unit: &str) -> InstanceView {
+    slot(id, name, unit, State::Online { since: NOW, ready: true }, Cause::Spawned)
+}
+
+fn down(id: u32, unit: &str, why: Cause) -> InstanceView {
+    slot(id, "job", unit, State::Stopped { why: why.clone() }, why)
+}
+
+#[test]
+fn a_unit_is_as_bad_as_the_worst_of_its_slots() {
+    let waiting = || State::Backoff { until: NOW, delay: Millis(1) };
+    let crashed = Cause::Exited(Exit::Code(1));
+    let status = |slots: &[InstanceView]| units(slots)[0].status;
+    assert_eq!(status(&[up(0, "a", "u"), up(1, "b", "u")]), Status::Online);
+    let stopped = down(2, "u", Cause::Operator(Verb::Stop));
+    assert_eq!(status(&[up(0, "a", "u"), stopped.clone()]), Status::Stopped);
+    let waits = slot(3, "w", "u", waiting(), crashed.clone());
+    assert_eq!(status(&[waits.clone(), stopped.clone()]), Status::WaitingRestart);
+    let errored = slot(4, "e", "u", State::Errored { why: crashed.clone() }, crashed);
+    assert_eq!(status(&[errored, waits, stopped]), Status::Errored);
+}
+
+#[test]
+fn a_unit_counts_its_slots_and_sums_what_they_use() {
+    let mut slots = [up(5, "web", "duck"), up(2, "db", "duck"), up(3, "web", "duck"), up(4, "alone", "default")];
+    slots[0].memory = Some(Bytes(100));
+    slots[1].memory = Some(Bytes(20));
+    let found = units(&slots);
+    assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), ["duck", "default"]);
+    let duck = &found[0];
+    assert_eq!((duck.online, duck.total, duck.restarts), (3, 3, 10));
+    assert_eq!((duck.memory, found[1].memory), (Some(Bytes(120)), None));
+    assert_eq!(duck.apps, ["db", "web"]);
+    assert_eq!(duck.ids, [InstanceId(2), InstanceId(3), InstanceId(5)]);
+    assert!(units(&[]).is_empty());
+}
+
+#[test]
+fn a_unit_is_healthy_when_all_of_it_runs_or_has_done_its_work() {
+    let healthy = |slots: &[InstanceView]| units(slots)[0].healthy;
+    assert!(healthy(&[up(0, "a", "u"), down(1, "u", Cause::Exited(Exit::Code(0)))]));
+    for why in [Cause::Exited(Exit::Code(1)), Cause::Exited(Exit::Unknown), Cause::Operator(Verb::Stop), Cause::Reboot]
+    {
+        assert!(!healthy(&[up(0, "a", "u"), down(1, "u", why.clone())]), "{why}");
+    }
+    assert!(!healthy(&[slot(0, "a", "u", State::Starting { since: NOW }, Cause::Operator(Verb::Start))]));
 }

@@ -3,10 +3,10 @@
 use crate::mask;
 use crate::record::{Host, exec_mode};
 use crate::style::{Colour, Style, width};
-use crate::table::{Grid, duration, online_uptime, status_style};
+use crate::table::{Grid, bytes, duration, online_uptime, share, status_style, unit_style};
 use baton_core::spec::{AppSpec, Environment};
-use baton_core::units::WallTime;
-use baton_core::world::{Cause, InstanceView};
+use baton_core::units::{Bytes, WallTime};
+use baton_core::world::{Cause, InstanceView, UnitView};
 use serde_json::Value;
 
 /// How to describe.
@@ -46,6 +46,21 @@ pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
     if program == "pm2" {
         text.push_str(&format!(" Use `{program} monit` to monitor CPU and Memory usage {name}\n"));
     }
+    text
+}
+
+/// What is said of a unit before its slots, with a newline at its end.
+pub fn unit(unit: &UnitView, colour: Colour) -> String {
+    let mut text = heading(colour, &format!(" Describing unit {} ", unit.name));
+    let rows: [Row; 6] = [
+        ("status", unit.status.as_str().into(), Some(unit_style(unit))),
+        ("online", format!("{}/{}", unit.online, unit.total), None),
+        ("restarts", unit.restarts.to_string(), None),
+        ("cpu", share(unit.cpu), None),
+        ("memory", bytes(unit.memory.unwrap_or(Bytes(0))), None),
+        ("apps", unit.apps.join(", "), None),
+    ];
+    text.push_str(&two_columns(colour, rows));
     text
 }
 

@@ -1,12 +1,12 @@
-//! The table of processes as `ls` prints it.
+//! The tables of processes and of units as `ls` prints them.
 //!
 //! Columns, widths, cells and the three layouts (full, condensed and mini, by the width of the terminal) are PM2's.
-//! The line of host metrics under it is left out.
+//! The line of host metrics under it is left out. Rows in groups, and the table of units, are ours.
 
 use crate::style::{Colour, Style, fit, width};
 use baton_core::spec::ExecMode;
 use baton_core::units::{Bytes, Millis};
-use baton_core::world::{InstanceView, Status};
+use baton_core::world::{InstanceView, Status, UnitView, units};
 use std::cmp::Ordering;
 
 /// Width that PM2 assumes when it can't know the terminal's.
@@ -21,8 +21,20 @@ pub struct TableOptions<'a> {
     pub colour: Colour,
     /// The order of rows.
     pub sort: Sort,
+    /// Whether rows stand together by unit.
+    pub grouping: Grouping,
     /// Version of the package that a script belongs to.
     pub version: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// How rows stand together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grouping {
+    /// All in one, as PM2 prints them.
+    #[default]
+    None,
+    /// The rows of each unit under a line with its name, when there is more than one unit.
+    Units,
 }
 
 /// An order of rows.
@@ -174,11 +186,53 @@ pub fn list(views: &[InstanceView], options: &TableOptions<'_>) -> String {
     let layout = layout(views, options.width);
     let widths: Vec<usize> = layout.iter().map(|(_, _, width)| *width).collect();
     let mut grid = Grid::new(options.colour, &widths);
-    grid.head(layout.iter().map(|(_, head, _)| *head));
-    for view in options.sort.apply(views) {
-        grid.row(layout.iter().map(|(column, _, _)| cell(*column, view, options)));
+    let heads = layout.iter().map(|(_, head, _)| *head);
+    let cells = |view| layout.iter().map(move |(column, _, _)| cell(*column, view, options));
+    let rows = options.sort.apply(views);
+    let groups = units(views);
+    if options.grouping == Grouping::None || groups.len() < 2 {
+        grid.head(heads);
+        rows.into_iter().for_each(|view| grid.row(cells(view)));
+        return grid.finish();
+    }
+    grid.row(heads.map(head));
+    for unit in &groups {
+        grid.titled_rule(&title(unit), (unit.status != Status::Online).then(|| status_style(unit.status)));
+        rows.iter().filter(|view| view.namespace == unit.name).for_each(|view| grid.row(cells(view)));
     }
     grid.finish()
+}
+
+/// The line above the rows of a unit. While all is well it says no state: who counts the rows that are `online` must
+/// not count this one.
+fn title(unit: &UnitView) -> String {
+    let counts = format!("{} {}/{}", unit.name, unit.online, unit.total);
+    if unit.status == Status::Online { counts } else { format!("{counts} {}", unit.status.as_str()) }
+}
+
+/// The table of units, one row each, with a newline at its end.
+pub fn unit_list(units: &[UnitView], colour: Colour) -> String {
+    let name = units.iter().map(|unit| width(&unit.name) + 2).max().unwrap_or(0).clamp(11, 40);
+    let widths = [name, 17, 10, 6, 10, 10];
+    let mut grid = Grid::new(colour, &widths);
+    grid.head(["unit", "status", "online", "↺", "cpu", "mem"].into_iter());
+    for unit in units {
+        let cells = [
+            (unit.name.clone(), Some(Style::BoldCyan)),
+            (unit.status.as_str().into(), Some(unit_style(unit))),
+            (format!("{}/{}", unit.online, unit.total), None),
+            (unit.restarts.to_string(), None),
+            (share(unit.cpu), None),
+            (bytes(unit.memory.unwrap_or(Bytes(0))), None),
+        ];
+        grid.row(cells.into_iter());
+    }
+    grid.finish()
+}
+
+/// The colour of a unit's state: an app that has done its work is nothing bad.
+pub(crate) fn unit_style(unit: &UnitView) -> Style {
+    if unit.healthy { Style::BoldGreen } else { status_style(unit.status) }
 }
 
 /// The text of one cell and how it is painted.
@@ -281,6 +335,11 @@ pub fn mini_list(views: &[InstanceView], options: &TableOptions<'_>) -> String {
     text
 }
 
+/// The cell of a column's head.
+fn head(text: &str) -> (String, Option<Style>) {
+    (text.to_owned(), Some(Style::BoldCyan))
+}
+
 /// A box of cells with fixed widths.
 pub(crate) struct Grid<'a> {
     colour: Colour,
@@ -304,8 +363,18 @@ impl<'a> Grid<'a> {
 
     /// The heads, and the rule under them.
     pub(crate) fn head<'b>(&mut self, heads: impl Iterator<Item = &'b str>) {
-        self.row(heads.map(|head| (head.to_owned(), Some(Style::BoldCyan))));
+        self.row(heads.map(head));
         self.rule(["├", "┼", "┤"]);
+    }
+
+    /// A rule with a text in it, for the rows below.
+    fn titled_rule(&mut self, title: &str, style: Option<Style>) {
+        let inside = self.widths.iter().sum::<usize>() + self.widths.len().saturating_sub(1);
+        let title = fit(title, inside.saturating_sub(4));
+        let dashes = "─".repeat(inside.saturating_sub(width(&title) + 3));
+        let (left, right) =
+            (self.colour.paint(Style::Grey, "├─"), self.colour.paint(Style::Grey, &format!("{dashes}┤")));
+        self.lines.push(format!("{left} {} {right}", self.colour.paint(style.unwrap_or(Style::Bold), &title)));
     }
 
     /// A row; what does not fit is cut.

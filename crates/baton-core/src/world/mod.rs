@@ -3,18 +3,20 @@
 //! * `state` is the state of a slot and what follows from it.
 //! * `cause` says why something happened; every transition carries one.
 //! * `instance` is one slot.
-//! * `view` is how the outside sees a slot.
+//! * `view` is how the outside sees a slot, `unit` how it sees several as one.
 //!
 //! The world is owned by one task and changed by [`crate::step::step`] alone.
 
 mod cause;
 mod instance;
 mod state;
+mod unit;
 mod view;
 
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};
+pub use unit::{DEFAULT_UNIT, UnitView, units};
 pub use view::{InstanceView, Status};
 
 use crate::step::Pending;

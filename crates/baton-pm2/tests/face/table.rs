@@ -3,12 +3,12 @@
 use crate::common::{demo, online, seen, stopped, version};
 use baton_core::spec::{AppSpec, ExecMode};
 use baton_core::units::{Bytes, Instant, Millis};
-use baton_core::world::{InstanceView, State};
+use baton_core::world::{InstanceView, State, units};
 use baton_pm2::style::Colour;
-use baton_pm2::table::{Sort, TableOptions, UNKNOWN_WIDTH, bytes, duration, list, mini_list};
+use baton_pm2::table::{Grouping, Sort, TableOptions, UNKNOWN_WIDTH, bytes, duration, list, mini_list, unit_list};
 
 fn options(width: usize) -> TableOptions<'static> {
-    TableOptions { width, colour: Colour::Off, sort: Sort::default(), version: &version }
+    TableOptions { width, colour: Colour::Off, sort: Sort::default(), grouping: Grouping::None, version: &version }
 }
 
 fn slots() -> Vec<InstanceView> {
@@ -179,4 +179,44 @@ fn the_mini_list_is_blocks_of_lines() {
          restarted : 1\nuptime : 26s\nmemory usage : 47.8mb \nerror log : /home/u/.pm2/logs/demo-error.log\n\
          watching : no\nPID file : /home/u/.pm2/pids/demo-0.pid\n\n"
     );
+}
+
+const GROUPED: &str = "\
+┌────┬──────────┬───────────┬────────┬──────────┐
+│ id │ name     │ status    │ cpu    │ mem      │
+├─ web 1/1 ─────────────────────────────────────┤
+│ 4  │ clu      │ online    │ 0%     │ 48.4mb   │
+├─ default 2/4 waiting restart ─────────────────┤
+│ 1  │ cfg      │ online    │ 0%     │ 49.6mb   │
+│ 0  │ demo     │ online    │ 0%     │ 49.4mb   │
+│ 3  │ slp      │ stopped   │ 0%     │ 0b       │
+│ 7  │ waits    │ waiting … │ 0%     │ 0b       │
+└────┴──────────┴───────────┴────────┴──────────┘
+";
+
+#[test]
+fn rows_stand_together_by_unit_where_there_are_several() {
+    let grouped = TableOptions { grouping: Grouping::Units, ..options(50) };
+    assert_eq!(list(&slots(), &grouped), GROUPED);
+    let one: Vec<InstanceView> = slots().into_iter().filter(|view| view.namespace == "default").collect();
+    assert_eq!(list(&one, &grouped), list(&one, &options(50)), "one unit is no group");
+    // A name that is longer than the table does not break it.
+    let mut long = slots();
+    long[0].namespace = "u".repeat(80);
+    let table = list(&long, &grouped);
+    let widths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
+    assert!(widths.iter().all(|width| *width == widths[0]), "{table}");
+}
+
+#[test]
+fn a_unit_is_one_row() {
+    let table = "\
+┌───────────┬─────────────────┬──────────┬──────┬──────────┬──────────┐
+│ unit      │ status          │ online   │ ↺    │ cpu      │ mem      │
+├───────────┼─────────────────┼──────────┼──────┼──────────┼──────────┤
+│ web       │ online          │ 1/1      │ 0    │ 0%       │ 48.4mb   │
+│ default   │ waiting restart │ 2/4      │ 1    │ 0%       │ 99.0mb   │
+└───────────┴─────────────────┴──────────┴──────┴──────────┴──────────┘
+";
+    assert_eq!(unit_list(&units(&slots()), Colour::Off), table);
 }

@@ -1,12 +1,12 @@
-//! `describe`: everything about the slots of an app, with the last lines of its standard error.
+//! `describe`: everything about the slots of an app or a unit, with the last lines of their standard error.
 
 use super::common::Common;
 use super::failure::Failure;
 use super::logs::tail::last_lines;
-use super::session::{Session, list};
+use super::session::{CalledAs, Session, list};
 use super::target;
 use baton_core::proto::{List, Refusal};
-use baton_core::world::InstanceView;
+use baton_core::world::{InstanceView, UnitView, units};
 use baton_pm2::describe::{self, DescribeOptions};
 use baton_pm2::text;
 use clap::Parser;
@@ -15,7 +15,7 @@ use std::fs::File;
 /// Lines of standard error that are shown.
 const ERROR_LINES: usize = 10;
 
-/// Show everything about an app.
+/// Show everything about an app, or about a unit and its apps.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Name, number, unit or /pattern/.
@@ -45,6 +45,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         local: Some(&local),
         program: session.called.program(),
     };
+    if let Some(unit) = unit_of(&args.target, &listing.instances).filter(|_| session.called == CalledAs::Baton) {
+        session.line(describe::unit(&unit, session.colour).trim_end());
+    }
     for view in &listing.instances {
         session.line(describe::render(view, &options).trim_end());
         if let Some(lines) = last_errors(view) {
@@ -52,6 +55,12 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The unit that a word named: the slots that it means are there for their unit, and none of them for its name.
+fn unit_of(word: &str, slots: &[InstanceView]) -> Option<UnitView> {
+    let by_unit = slots.iter().all(|view| view.namespace == word && view.name != word);
+    units(slots).into_iter().next().filter(|_| by_unit && word != "all")
 }
 
 /// The last lines of standard error as text for a terminal, when there are any.

@@ -1,19 +1,23 @@
-//! `env`: the environment of one slot.
+//! `env`: the environment of one slot, or of each app that a name or a unit means.
 
 use super::common::Common;
 use super::failure::Failure;
 use super::session::{CalledAs, Session, list};
-use baton_core::proto::List;
+use super::target;
+use crate::client::Client;
+use baton_core::proto::{List, Refusal};
 use baton_core::units::InstanceId;
+use baton_core::world::InstanceView;
 use baton_pm2::record;
 use baton_pm2::text;
 use clap::Parser;
 
-/// Show the environment that an app was defined with.
+/// Show the environment that an app was defined with, or that each app of a unit was.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Number of the slot.
-    id: String,
+    /// Number, name, unit or /pattern/.
+    #[arg(value_name = "id|name")]
+    target: String,
     /// Show the values of secrets too. (Called as pm2, they always show.)
     #[arg(long)]
     reveal: bool,
@@ -23,17 +27,35 @@ pub(crate) struct Args {
 
 /// Runs the verb. Secrets are masked unless asked for: terminals are shared and recorded.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let number = args.id.parse().ok().map(InstanceId);
     let mut client = session.quiet_client()?;
-    let listing = list(&mut client, List { whole: true, ..List::default() })?;
-    let Some(view) = listing.instances.iter().find(|view| Some(view.id) == number) else {
-        return Err(Failure::Usage(text::no_module_with_id(&args.id)));
-    };
+    let views = slots(&args.target, session, &mut client)?;
     let home = session.home.root().to_string_lossy();
-    let record = record::pm2_env(view, session.host(&home));
     let masked = !args.reveal && session.called != CalledAs::Pm2;
-    for line in text::env_lines(&record, masked) {
-        session.line(&line);
+    for view in &views {
+        if views.len() > 1 {
+            session.line(&format!("[{}]({})", view.name, view.id));
+        }
+        for line in text::env_lines(&record::pm2_env(view, session.host(&home)), masked) {
+            session.line(&line);
+        }
+        if views.len() > 1 {
+            session.line("");
+        }
     }
     Ok(())
+}
+
+/// The slots that a word means. A number is that of a slot, as under PM2, also where an app is called by it.
+fn slots(word: &str, session: &Session, client: &mut Client) -> Result<Vec<InstanceView>, Failure> {
+    let none = || Failure::Usage(text::no_module_with_id(word));
+    if let Ok(number) = word.parse() {
+        let listing = list(client, List { whole: true, ..List::default() })?;
+        let view = listing.instances.into_iter().find(|view| view.id == InstanceId(number));
+        return view.map(|view| vec![view]).ok_or_else(none);
+    }
+    let targets = vec![target::selector(word, &session.directory()?)];
+    match list(client, List { targets, whole: true, ..List::default() }) {
+        Err(Failure::Refused(Refusal::Unknown(_))) => Err(none()),
+        found => Ok(found?.instances),
+    }
 }

@@ -8,7 +8,7 @@ use baton_core::proto::{Command, List, Listing, Outcome, Reply, Request};
 use baton_core::spec::Environment;
 use baton_pm2::record::Host;
 use baton_pm2::style::Colour;
-use baton_pm2::table::{self, Sort, TableOptions, UNKNOWN_WIDTH};
+use baton_pm2::table::{self, Grouping, Sort, TableOptions, UNKNOWN_WIDTH};
 use baton_pm2::{environment, text, version};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -222,9 +222,13 @@ impl Session {
         Ok(())
     }
 
-    /// How the table is to look.
+    /// How the table is to look. Units are ours: under PM2's name it is PM2's table.
     pub(crate) fn table_options(&self, sort: Sort) -> TableOptions<'_> {
-        TableOptions { width: self.width(), colour: self.colour, sort, version: &*self.versions }
+        let grouping = match self.called {
+            CalledAs::Baton => Grouping::Units,
+            CalledAs::Pm2 => Grouping::None,
+        };
+        TableOptions { width: self.width(), colour: self.colour, sort, grouping, version: &*self.versions }
     }
 
     /// What a record says that only the file system knows. `home` is the path of the home as text.
