@@ -7,6 +7,7 @@
 //! * [`js`] evaluates process files that are programs.
 //! * [`dotenv`] reads files of variables; the daemon does so at each start of an app.
 
+mod agents;
 pub mod check;
 mod declare;
 pub mod dotenv;

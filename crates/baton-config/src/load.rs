@@ -2,10 +2,10 @@
 
 use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
 use crate::js::exports::{self, ShapeError};
-use crate::js::{self, JsError, JsOptions, Source, Undefined};
+use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Undefined};
 use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
-use crate::{declare, duplicates, env, later, normalise, target, toml, yaml};
+use crate::{agents, declare, duplicates, env, later, normalise, target, toml, yaml};
 use baton_core::spec::{AppSpec, Environment};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -47,6 +47,8 @@ struct Export {
     /// The text and its format, where the format tells positions.
     text: Option<(Format, String)>,
     notes: Vec<Warning>,
+    /// Lists of apps of the modules behind it.
+    exported: Vec<Exported>,
 }
 
 /// Reads a process file of any format; a directory stands for its `ecosystem.config.*`. A relative path starts from the
@@ -146,7 +148,14 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
 
 impl Export {
     fn of(path: &Path, root: Value) -> Export {
-        Export { root, inputs: vec![path.into()], console: Vec::new(), text: None, notes: Vec::new() }
+        Export {
+            root,
+            inputs: vec![path.into()],
+            console: Vec::new(),
+            text: None,
+            notes: Vec::new(),
+            exported: Vec::new(),
+        }
     }
 }
 
@@ -180,7 +189,8 @@ fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, Con
     let mut notes: Vec<Warning> = Vec::new();
     notes.extend(done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))));
     notes.extend(undefined(path, &done.undefined));
-    Ok(Export { root: done.value, inputs: done.inputs, console: done.console, text: None, notes })
+    let Evaluated { value: root, inputs, console, exported, .. } = done;
+    Ok(Export { root, inputs, console, text: None, notes, exported })
 }
 
 /// One warning for all variables of all apps that have no value.
@@ -225,8 +235,19 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
     };
     let document = export.text.as_ref().map(|(format, text)| Document { format: *format, text, root });
     let mut warnings = export.notes;
-    let (items, told) = declare::apps(path, root, list, document.as_ref(), options, |failed| failure(path, failed))?;
+    let (mut items, told) =
+        declare::apps(path, root, list, document.as_ref(), options, |failed| failure(path, failed))?;
     warnings.extend(told);
+    // A unit given on the command line is for all apps that say none themselves.
+    if options.overrides.namespace.is_none() {
+        let raw: Vec<&Map<String, Value>> = items.iter().map(|item| &item.app).collect();
+        let units = agents::units(path, root, &export.exported, &raw);
+        for (item, unit) in items.iter_mut().zip(units) {
+            if let Some(unit) = unit {
+                item.app.insert("namespace".into(), unit.into());
+            }
+        }
+    }
     let locate = |index: usize, key: Option<&str>| items.get(index)?.locate(document.as_ref()?, key);
     if beside_apps(root, "static").is_some() {
         warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));

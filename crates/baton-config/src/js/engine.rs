@@ -100,6 +100,7 @@ fn evaluate(
             directories: traces.directories,
             console: traces.console,
             undefined: traces.undefined,
+            exported: traces.exported,
             note: None,
         }),
         Err(kind) => Err(JsError { kind, console: traces.console, inputs: traces.inputs, effects: traces.effects }),

@@ -26,6 +26,7 @@ mod node;
 mod resolve;
 mod state;
 
+use serde::Deserialize;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,8 +90,19 @@ pub struct Evaluated {
     pub console: Vec<u8>,
     /// Variables of apps that the file names without a value.
     pub undefined: Vec<Undefined>,
+    /// Lists of apps that the modules behind the file export, each after those of the modules that it loads.
+    pub exported: Vec<Exported>,
     /// Why the real Node evaluated the file, where the loader chose it by itself.
     pub note: Option<String>,
+}
+
+/// A list of apps that a module exports which the process file loads: `{ apps: [...] }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Exported {
+    /// The text that the module exports as `name` beside it.
+    pub name: Option<String>,
+    /// The apps: the name of one as a text, one without a name as it is.
+    pub apps: Vec<Value>,
 }
 
 /// A variable of an app that is `undefined` in the export, and so is left out.

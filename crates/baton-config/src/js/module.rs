@@ -43,6 +43,7 @@ const BUILTINS: &[(&str, &str)] = &[
     ("fs", include_str!("builtins/fs.js")),
     ("fs/promises", "module.exports = require('fs').promises;"),
     ("module", include_str!("builtins/module.js")),
+    ("modules", include_str!("builtins/modules.js")),
     ("os", include_str!("builtins/os.js")),
     ("path", include_str!("builtins/path.js")),
     ("path/posix", "module.exports = require('path');"),
@@ -98,7 +99,7 @@ const UNAVAILABLE: &[&str] = &[
 
 /// Helpers of ours in the table above that no file may require.
 const PRIVATE: &[&str] =
-    &["abort", "baton", "dotenv", "dotenv/config", "inspect", "settle", "structured_clone", "unavailable"];
+    &["abort", "baton", "dotenv", "dotenv/config", "inspect", "modules", "settle", "structured_clone", "unavailable"];
 
 /// Whether a specifier without `node:` names a builtin of Node.
 pub(super) fn is_builtin(name: &str) -> bool {
@@ -337,6 +338,7 @@ impl Loader for EsLoader {
                 synthetic(ctx, name, names, load)
             }
             Format::EsModule => {
+                self.0.note_es_module(name);
                 let module = Module::declare(ctx.clone(), name, source)?;
                 let meta = module.meta()?;
                 meta.set("dirname", path.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned())?;

@@ -1,7 +1,7 @@
 //! Evaluation by the real Node.
 //!
-//! `builtins/harness.js` runs in it and prints the result as one line that starts with a marker no file can know;
-//! everything else that arrives is the file's own output.
+//! `builtins/harness.js` runs in it, behind two files that the embedded engine uses too, and prints the result as one
+//! line that starts with a marker no file can know; everything else that arrives is the file's own output.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,7 +18,13 @@ use super::state::RunningChild;
 use super::{Evaluated, JsOptions, Source, Undefined};
 
 /// The program that Node runs.
-const PROGRAM: &str = concat!(include_str!("builtins/settle.js"), "\n", include_str!("builtins/harness.js"));
+const PROGRAM: &str = concat!(
+    include_str!("builtins/settle.js"),
+    "\nconst settle = module.exports;\n",
+    include_str!("builtins/modules.js"),
+    "\nconst modules = module.exports;\n",
+    include_str!("builtins/harness.js")
+);
 
 /// Whether Node could do better with a file on which the embedded engine failed, without doing anything twice.
 pub(super) fn helps(failure: &JsError, path: &Path, options: &JsOptions) -> bool {
@@ -142,8 +148,18 @@ fn interpret(mut report: Value, console: Vec<u8>, file: PathBuf) -> Result<Evalu
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let variable = |one: &Value| Undefined { app: text(&one[0]), map: text(&one[1]), name: text(&one[2]) };
     let undefined = report["without"].as_array().into_iter().flatten().map(variable).collect();
+    let exported = serde_json::from_value(report["exported"].take()).unwrap_or_default();
     let value = report["value"].take();
-    Ok(Evaluated { value, inputs, absent: Vec::new(), directories: Vec::new(), console, undefined, note: None })
+    Ok(Evaluated {
+        value,
+        inputs,
+        absent: Vec::new(),
+        directories: Vec::new(),
+        console,
+        undefined,
+        exported,
+        note: None,
+    })
 }
 
 /// The positions in a stack of V8. That of a syntax error is its first line, without a column.

@@ -11,8 +11,8 @@ use indexmap::IndexSet;
 use rquickjs::{Function, Persistent};
 
 use super::JsOptions;
-use super::Undefined;
 use super::resolve::Packages;
+use super::{Exported, Undefined};
 
 /// Why the engine refuses to run on. The interrupt handler looks at it, so no `catch` in the file can hold it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub(super) struct State {
     effects: RefCell<Vec<String>>,
     unsupported: RefCell<Option<String>>,
     undefined: RefCell<IndexSet<Undefined>>,
+    exported: RefCell<Vec<Exported>>,
+    /// The ES modules that were loaded, by the engine's names for them.
+    es_modules: RefCell<IndexSet<String>>,
     /// `load(path)` of `bootstrap.js`: gives the exports of a CommonJS file. Emptied before the runtime ends.
     pub(super) load: RefCell<Option<Persistent<Function<'static>>>>,
 }
@@ -57,6 +60,7 @@ pub(super) struct Traces {
     pub(super) directories: Vec<PathBuf>,
     pub(super) effects: Vec<String>,
     pub(super) undefined: Vec<Undefined>,
+    pub(super) exported: Vec<Exported>,
 }
 
 impl State {
@@ -78,6 +82,8 @@ impl State {
             effects: RefCell::default(),
             unsupported: RefCell::default(),
             undefined: RefCell::default(),
+            exported: RefCell::default(),
+            es_modules: RefCell::default(),
             load: RefCell::new(None),
         }
     }
@@ -125,6 +131,18 @@ impl State {
         self.undefined.borrow_mut().insert(variable);
     }
 
+    pub(super) fn note_exported(&self, lists: Vec<Exported>) {
+        self.exported.replace(lists);
+    }
+
+    pub(super) fn note_es_module(&self, name: &str) {
+        self.es_modules.borrow_mut().insert(name.to_owned());
+    }
+
+    pub(super) fn es_modules(&self) -> Vec<String> {
+        self.es_modules.borrow().iter().cloned().collect()
+    }
+
     pub(super) fn note_directory(&self, path: &Path) {
         self.directories.borrow_mut().insert(path.to_path_buf());
     }
@@ -164,6 +182,7 @@ impl State {
             directories: list(&self.directories),
             effects: self.effects.take(),
             undefined: self.undefined.take().into_iter().collect(),
+            exported: self.exported.take(),
         }
     }
 }

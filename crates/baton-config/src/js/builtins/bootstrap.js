@@ -172,6 +172,22 @@
     lazyGlobal(name, 'unavailable', (unavailable) => unavailable.call(name));
   }
 
+  // Tells of the lists of apps that came from other files. ES modules are those of the engine, the first one first.
+  function noteModules(file) {
+    const others = native.esModules().reverse();
+    const modules = Object.values(cache);
+    if (modules.length + others.length < 2) return;
+    const loaded = [];
+    for (const name of others) {
+      try {
+        loaded.push([name, native.requireModule(name)]);
+      } catch {
+        // One that failed and was caught, or that nobody waited for.
+      }
+    }
+    native.exportedLists(JSON.stringify(requireBuiltin('modules')(file, modules, loaded)));
+  }
+
   async function run(file, expression) {
     let value;
     if (expression !== undefined) value = native.expression(file, expression);
@@ -180,6 +196,7 @@
     const settle = requireBuiltin('settle');
     const { text, without } = settle.stringify(await settle(value, native.environment()));
     for (const [app, map, variable] of without) native.undefinedVariable(app, map, variable);
+    noteModules(file);
     return text;
   }
 

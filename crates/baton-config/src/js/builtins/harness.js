@@ -1,5 +1,4 @@
-// Runs in the real Node, behind settle.js: evaluates a process file and prints one line, the marker and JSON.
-const settle = module.exports;
+// Runs in the real Node, behind settle.js and modules.js: evaluates a process file and prints one line, the marker and JSON.
 const fs = require('fs');
 const { file, marker, expression, argv } = JSON.parse(fs.readFileSync(0, 'utf8'));
 
@@ -42,8 +41,10 @@ process.exit = (code = process.exitCode ?? 0) => { if (!done) print({ exit: Numb
     }
   }
   const { text, without } = settle.stringify(await settle(value, { ...process.env }));
+  const loaded = Object.values(require.cache);
+  const exported = loaded.length > 1 ? modules(file, loaded) : [];
   const inputs = Object.keys(require.cache).filter((name) => name.startsWith('/'));
   done = true;
-  write(`{"inputs":${JSON.stringify(inputs)},"without":${JSON.stringify(without)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
+  write(`{"inputs":${JSON.stringify(inputs)},"without":${JSON.stringify(without)},"exported":${JSON.stringify(exported)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
   exit(0);
 })().catch(fail);

@@ -16,10 +16,10 @@ use std::rc::Rc;
 use rquickjs::function::Constructor;
 use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 
-use super::Undefined;
 use super::module;
 use super::resolve::{self, Asker, Target};
 use super::state::{State, Stop};
+use super::{Undefined, well_formed};
 use crate::ts::Diagnostic;
 use crate::{glob, keys, words};
 
@@ -83,6 +83,11 @@ pub(super) fn core<'js>(ctx: &Ctx<'js>, state: &Rc<State>) -> Result<Object<'js>
     let s = state.clone();
     let undefined = move |app: String, map: String, name: String| s.note_undefined(Undefined { app, map, name });
     native.set("undefinedVariable", Function::new(ctx.clone(), undefined))?;
+    let s = state.clone();
+    native.set("esModules", Function::new(ctx.clone(), move || s.es_modules()))?;
+    let s = state.clone();
+    let exported = move |lists: String| s.note_exported(serde_json::from_str(&well_formed(&lists)).unwrap_or_default());
+    native.set("exportedLists", Function::new(ctx.clone(), exported))?;
     let s = state.clone();
     native.set("print", Function::new(ctx.clone(), move |text: String| s.print(text.as_bytes())))?;
     let s = state.clone();
