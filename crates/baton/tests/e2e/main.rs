@@ -9,4 +9,5 @@ mod files;
 mod programs;
 mod projects;
 mod survival;
+mod units;
 mod verbs;

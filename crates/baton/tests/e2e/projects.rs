@@ -6,7 +6,7 @@ use baton_core::world::Status;
 use std::path::{Path, PathBuf};
 
 /// A copy of an example in the test's own directory.
-fn project(baton: &Baton, name: &str) -> PathBuf {
+pub(crate) fn project(baton: &Baton, name: &str) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
     copy(&from, baton.dir());
     baton.dir().to_owned()
