@@ -35,7 +35,7 @@ impl Format {
 }
 
 /// Keys that are written even where they have their default: what they mean when they are left out depends on others.
-const ALWAYS: &[&str] = &["name", "script", "cwd", "interpreter", "exec_mode", "instances", "merge_logs"];
+const ALWAYS: &[&str] = &["name", "namespace", "script", "cwd", "interpreter", "exec_mode", "instances", "merge_logs"];
 
 /// The apps as the content of a process file that gives exactly them again, wherever it is read.
 pub fn document(apps: &[AppSpec]) -> Value {

@@ -61,7 +61,7 @@ fn a_rendered_app_says_only_what_is_not_the_default() {
     let document = render::document(&found.apps);
     let app = document["apps"][0].as_object().expect("an app");
     let keys: Vec<&str> = app.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["name", "script", "cwd", "interpreter", "exec_mode", "instances", "merge_logs"]);
+    assert_eq!(keys, ["name", "namespace", "script", "cwd", "interpreter", "exec_mode", "instances", "merge_logs"]);
     assert_eq!(app["script"], data().join("srv/server.js").to_string_lossy().into_owned());
 }
 

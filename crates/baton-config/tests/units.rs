@@ -1,6 +1,6 @@
 //! Units that a process file means without naming them: whole projects of several modules.
 
-use baton_config::{CliOverrides, LoadOptions, Loader, load};
+use baton_config::{CliOverrides, LoadOptions, Loader, load, render};
 use std::path::{Path, PathBuf};
 
 struct Project(tempfile::TempDir);
@@ -158,4 +158,20 @@ fn modules_that_fail_or_throw_when_looked_at_change_nothing() {
         ),
     ]);
     assert_eq!(project.units("ecosystem.config.cjs", |_| {}), ["default/a"]);
+}
+
+#[test]
+fn a_rendered_file_keeps_units_and_those_without_one() {
+    let project = Project::new(&[(
+        "duck/ecosystem.config.js",
+        "module.exports = { apps: [{ name: 'duck_a', script: '/bin/true', env: { AGENT_NAME: 'duck' } },\n\
+         { name: 'duck_b', script: '/bin/true', namespace: 'default', env: { AGENT_NAME: 'duck' } },\n\
+         { name: 'db', script: '/bin/true' }] };",
+    )]);
+    let units = ["duck/duck_a", "default/duck_b", "duck/db"];
+    assert_eq!(project.units("duck/ecosystem.config.js", |_| {}), units);
+    let loaded = load(Path::new("duck/ecosystem.config.js"), &project.options()).expect("loads");
+    let rendered = render::document(&loaded.apps).to_string();
+    std::fs::write(project.path().join("duck/rendered.json"), rendered).expect("written");
+    assert_eq!(project.units("duck/rendered.json", |_| {}), units);
 }

@@ -180,7 +180,7 @@ fn the_name_of_an_app_goes_before_that_of_a_unit() {
     assert_eq!(baton.entry("duck")["pm2_env"]["status"], "stopped");
     assert_eq!(baton.entry("a")["pm2_env"]["status"], "online");
     assert!(!baton.run(["describe", "duck"]).ok().stdout.contains("Describing unit"));
-    baton.run(["env", "a"]).ok().stdout_has("name: a");
+    baton.run(["env", "a"]).ok().stdout_has("namespace: duck");
     baton.run(["env", "nobody"]).code(1).says("nobody");
     baton.run(["stop", "group"]).ok();
     baton.run(["delete", "group"]).ok();
