@@ -25,7 +25,7 @@ pub(crate) struct FileOptions {
     /// Take this file as a process file, whatever its name is.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Vec<String>,
-    /// Only these apps of a process file (`a,b` or `"a b"`).
+    /// Only these apps and units of a process file (`a,b` or `"a b"`).
     #[arg(long, value_name = "NAMES")]
     pub(crate) only: Vec<String>,
     /// The environment of a process file to use: `env_<NAME>` above `env`.
@@ -128,7 +128,7 @@ pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session
         session.warn(&warning.to_string());
     }
     for name in &loaded.unknown_only {
-        session.warn(&format!("--only: there is no app {name} in the process file"));
+        session.warn(&format!("--only: there is no app or unit {name} in the process file"));
     }
     Ok(Loaded { apps: loaded.apps, on_missing: loaded.on_missing, inputs: loaded.inputs })
 }
