@@ -4,7 +4,7 @@
 //!
 //! * `engine`: one evaluation on a thread of its own, with a time and a memory limit;
 //! * `module`: CommonJS and ES modules (`builtins/bootstrap.js` is the other half);
-//! * [`ts`](crate::ts): types taken out of TypeScript, before anything else sees it;
+//! * [`crate::ts`]: types taken out of TypeScript, before anything else sees it;
 //! * `resolve`: Node's look-up of a specifier, from path to `package.json` conditions;
 //! * `natives`: what the builtins need from the system; everything with an effect is journalled;
 //! * `builtins/`: one source per builtin, compiled when it is first required;
