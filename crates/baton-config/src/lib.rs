@@ -10,6 +10,7 @@
 mod agents;
 pub mod check;
 mod declare;
+pub mod clj;
 pub mod dotenv;
 pub mod duplicates;
 mod env;
