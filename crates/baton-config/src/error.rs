@@ -129,16 +129,9 @@ pub enum ConfigError {
     /// The program in the file failed, took too long or too much memory, or exported something that is no data.
     #[error("{}", .0.message())]
     Evaluation(Box<FailedEvaluation>),
-    /// A format that this version cannot read.
-    #[error("process file {}: {what} are not available yet", path.display())]
-    NotAvailable {
-        /// The file.
-        path: PathBuf,
-        /// The kind of file.
-        what: &'static str,
-        /// What to use instead.
-        help: &'static str,
-    },
+    /// An option of the command line names something that the process files do not have.
+    #[error("{0}")]
+    Choice(String),
     /// A file whose extension is no format of process files.
     #[error("process file {}: {what}", path.display())]
     Format {
@@ -222,11 +215,9 @@ impl ConfigError {
     pub fn help(&self) -> Option<String> {
         match self {
             ConfigError::FileNotFound(_) => Some("check the path, or name a script to start".into()),
-            ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } => None,
+            ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } | ConfigError::Choice(_) => None,
             ConfigError::Evaluation(failed) => failed.help.clone(),
-            ConfigError::NotAvailable { help, .. }
-            | ConfigError::Format { help, .. }
-            | ConfigError::Interpreter { help, .. } => Some((*help).into()),
+            ConfigError::Format { help, .. } | ConfigError::Interpreter { help, .. } => Some((*help).into()),
             ConfigError::Shape { .. } => {
                 Some("export a list of apps, one app, or { apps: [ { script: \"app.js\" } ] }".into())
             }

@@ -9,8 +9,9 @@
 
 mod agents;
 pub mod check;
-mod declare;
 pub mod clj;
+mod declare;
+mod directory;
 pub mod dotenv;
 pub mod duplicates;
 mod env;
@@ -28,6 +29,7 @@ pub mod paths;
 mod position;
 pub mod render;
 pub mod schema;
+mod sources;
 pub mod target;
 mod toml;
 pub mod ts;
@@ -35,6 +37,7 @@ mod user;
 pub mod words;
 mod yaml;
 
+pub use directory::Skipped;
 pub use error::{ConfigError, Place, Position, Warning};
 pub use js::{Limits, Loader};
 pub use load::{Loaded, Raw, evaluate, evaluate_stdin_json, load, load_stdin_json};

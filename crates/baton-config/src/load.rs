@@ -1,11 +1,13 @@
-//! A whole process file: read, evaluated, its apps normalised and compared.
+//! Whole process files: read, evaluated, their apps normalised and compared.
 
+use crate::directory::Skipped;
 use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
 use crate::js::exports::{self, ShapeError};
 use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Undefined};
 use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
-use crate::{agents, declare, duplicates, env, later, normalise, target, toml, yaml};
+use crate::sources::{self, Sources};
+use crate::{agents, declare, directory, duplicates, env, later, normalise, toml, yaml};
 use baton_core::spec::{AppSpec, Environment};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ pub struct Loaded {
     pub unknown_only: Vec<String>,
     /// What the file printed, for the caller's stderr.
     pub console: Vec<u8>,
+    /// Of a directory of process files, what is left aside and why.
+    pub skipped: Vec<Skipped>,
     /// The command that the file gives for missing scripts (`on_missing` beside its apps).
     pub on_missing: Option<String>,
 }
@@ -40,36 +44,85 @@ pub struct Raw {
 
 /// What was read of a file before its apps are looked at.
 #[derive(Debug)]
-struct Export {
-    root: Value,
-    inputs: Vec<PathBuf>,
-    console: Vec<u8>,
+pub(crate) struct Export {
+    pub(crate) root: Value,
+    pub(crate) inputs: Vec<PathBuf>,
+    pub(crate) console: Vec<u8>,
     /// The text and its format, where the format tells positions.
-    text: Option<(Format, String)>,
-    notes: Vec<Warning>,
+    pub(crate) text: Option<(Format, String)>,
+    pub(crate) notes: Vec<Warning>,
     /// Lists of apps of the modules behind it.
-    exported: Vec<Exported>,
+    pub(crate) exported: Vec<Exported>,
 }
 
-/// Reads a process file of any format; a directory stands for its `ecosystem.config.*`. A relative path starts from the
+/// Reads a process file of any format; a directory stands for its `ecosystem.config.*`, for its `index.*`, or for all
+/// process files in it. A relative path starts from the
 /// caller's directory. The file is evaluated in this process, within the limits of the options.
 ///
 /// # Errors
 /// When the file is missing or unreadable, its format unknown or its syntax wrong, when it fails or exceeds a limit, when
 /// it holds no apps, and when an app is wrong: see [`ConfigError`].
 pub fn load(file: &Path, options: &LoadOptions) -> Result<Loaded, ConfigError> {
-    let path = find(file, options)?;
-    let export = export(&path, options)?;
-    finish(&path, export, options)
+    let Sources { exports, skipped } = sources::read(file, options)?;
+    let mut all: Option<Loaded> = None;
+    for (path, export) in exports {
+        // The profile of a Clojure file was applied where it was evaluated.
+        let settled = options.profile.is_some() && directory::is_clojure(&path);
+        let loaded = match settled {
+            true => finish(&path, export, &LoadOptions { profile: None, ..options.clone() })?,
+            false => finish(&path, export, options)?,
+        };
+        all = Some(match all {
+            None => loaded,
+            Some(first) => first.joined(loaded)?,
+        });
+    }
+    Ok(Loaded { skipped, ..all.unwrap_or_default() })
 }
 
-/// Evaluates a process file and gives its export as it is.
+impl Loaded {
+    /// The apps of two files of one source. Apps of one name are one, or a mistake.
+    fn joined(mut self, other: Loaded) -> Result<Loaded, ConfigError> {
+        self.apps.extend(other.apps);
+        let (apps, told) = duplicates::merge(self.apps, duplicates::file_of)?;
+        self.apps = apps;
+        self.warnings.extend(told);
+        self.warnings.extend(other.warnings);
+        for input in other.inputs {
+            if !self.inputs.contains(&input) {
+                self.inputs.push(input);
+            }
+        }
+        self.unknown_only.retain(|name| other.unknown_only.contains(name));
+        self.console.extend(other.console);
+        self.on_missing = self.on_missing.or(other.on_missing);
+        Ok(self)
+    }
+}
+
+/// Evaluates a process file, or those of a directory, and gives the export as it is; of several files one list of apps.
 ///
 /// # Errors
 /// As [`load`], but for what is wrong with apps.
 pub fn evaluate(file: &Path, options: &LoadOptions) -> Result<Raw, ConfigError> {
-    let export = export(&find(file, options)?, options)?;
-    Ok(Raw { value: export.root, console: export.console, warnings: export.notes })
+    let mut exports = sources::read(file, options)?.exports;
+    if let [_] = exports[..]
+        && let Some((_, export)) = exports.pop()
+    {
+        return Ok(Raw { value: export.root, console: export.console, warnings: export.notes });
+    }
+    let mut all = Raw { value: Value::Null, console: Vec::new(), warnings: Vec::new() };
+    let mut apps = Vec::new();
+    for (path, export) in exports {
+        let place = Place::file(&path);
+        let found =
+            exports::apps(export.root).map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?;
+        apps.extend(found.into_iter().map(Value::Object));
+        all.console.extend(export.console);
+        all.warnings.extend(export.notes);
+    }
+    all.value = serde_json::json!({ "apps": apps });
+    Ok(all)
 }
 
 /// Evaluates a JSON text that came through standard input and gives it as it is.
@@ -79,18 +132,6 @@ pub fn evaluate(file: &Path, options: &LoadOptions) -> Result<Raw, ConfigError> 
 pub fn evaluate_stdin_json(text: &str, options: &LoadOptions) -> Result<Raw, ConfigError> {
     let export = json(Path::new("stdin"), text.to_owned(), options)?;
     Ok(Raw { value: export.root, console: export.console, warnings: export.notes })
-}
-
-/// The file that is meant, absolute.
-fn find(file: &Path, options: &LoadOptions) -> Result<PathBuf, ConfigError> {
-    let mut path = target::resolve(&options.caller_cwd, file);
-    if path.is_dir() {
-        path = target::find_default(&path).unwrap_or_else(|| path.join("ecosystem.config.js"));
-    }
-    if !path.exists() {
-        return Err(ConfigError::FileNotFound(file.display().to_string()));
-    }
-    Ok(path)
 }
 
 /// Reads a JSON text that came through standard input, in PM2's loose form.
@@ -107,8 +148,8 @@ pub fn load_stdin_json(text: &str, options: &LoadOptions) -> Result<Loaded, Conf
     Ok(loaded)
 }
 
-fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
-    let later = |what, help| Err(ConfigError::NotAvailable { path: path.into(), what, help });
+/// Evaluates one process file.
+pub(crate) fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
     match &*extension {
         "json" => json(path, read(path)?, options),
@@ -128,9 +169,7 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
             let root = toml::read(path, &text)?;
             Ok(Export { text: Some((Format::Toml, text)), ..Export::of(path, root) })
         }
-        "edn" | "clj" | "cljs" | "cljc" => {
-            later("process files in Clojure", "compile it to .cjs, or write it in YAML, JSON or JavaScript")
-        }
+        "edn" | "clj" | "cljs" | "cljc" => sources::clojure(path, options),
         "coffee" => Err(ConfigError::Format {
             path: path.into(),
             what: "CoffeeScript is not read".into(),
@@ -141,13 +180,14 @@ fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
         other => Err(ConfigError::Format {
             path: path.into(),
             what: format!("`.{other}` is no format of process files"),
-            help: "name it .js, .cjs, .mjs, .ts, .json, .yaml or .toml",
+            help: "name it .js, .cjs, .mjs, .ts, .json, .yaml, .toml, .edn or .cljs",
         }),
     }
 }
 
 impl Export {
-    fn of(path: &Path, root: Value) -> Export {
+    /// A file that reads no other.
+    pub(crate) fn of(path: &Path, root: Value) -> Export {
         Export {
             root,
             inputs: vec![path.into()],
@@ -281,6 +321,7 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
         unknown_only: chosen.unknown(),
         console: export.console,
         on_missing: beside_apps(root, "on_missing").and_then(Value::as_str).map(str::to_owned),
+        skipped: Vec::new(),
     })
 }
 

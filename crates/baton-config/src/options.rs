@@ -29,6 +29,12 @@ pub struct LoadOptions {
     pub env_name: Option<String>,
     /// The chosen one of the file's `profiles` (`--profile`).
     pub profile: Option<String>,
+    /// The entry of a library in Clojure (`--entry`).
+    pub entry: Option<String>,
+    /// Settings over the file, each `KEY=VALUE` (`--set`).
+    pub set: Vec<String>,
+    /// Keys taken out of the file (`--unset`).
+    pub unset: Vec<String>,
     /// Only these apps (`--only`); all when empty.
     pub only: Vec<String>,
     /// Options that act on every app.

@@ -1,11 +1,12 @@
 //! What a start target is: a process file, a command line, a program, or a word that may name an app.
 
+use crate::directory::{self, Reading};
 use std::path::{Component, Path, PathBuf};
 
 /// What a target of `start`, `stop`, `restart` or `delete` means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A process file, absolute. It may be missing: then the text is plainly meant as one.
+    /// A process file, or a directory of them, absolute. It may be missing: then the text is plainly meant as one.
     ProcessFile(PathBuf),
     /// A whole command line for the shell.
     CommandLine(String),
@@ -16,7 +17,7 @@ pub enum Target {
 }
 
 /// Extensions that make a target a process file whatever its name is.
-const DATA: &[&str] = &["json", "yaml", "yml", "toml", "edn"];
+const DATA: &[&str] = &["json", "yaml", "yml", "toml", "edn", "clj", "cljs", "cljc"];
 /// Extensions of programs that no process file is written in; `start-ecosystem.sh` is a script.
 const PROGRAMS: &[&str] = &["sh", "bash", "zsh", "py", "rb", "pl", "php"];
 /// Extensions in the order in which a directory is searched for `ecosystem.config.*`.
@@ -37,6 +38,7 @@ pub fn classify(text: &str, cwd: &Path, forced: bool) -> Target {
         // An app may be called like a directory; only one that holds something to start is taken as that.
         return match find_default(&path) {
             Some(file) => Target::ProcessFile(file),
+            None if directory::is_source(&path, reading(text)) => Target::ProcessFile(path),
             None if is_word(text) => Target::Word(text.into()),
             None => Target::Program(path),
         };
@@ -45,6 +47,10 @@ pub fn classify(text: &str, cwd: &Path, forced: bool) -> Target {
         return Target::ProcessFile(path);
     }
     if is_word(text) { Target::Word(text.into()) } else { Target::Program(path) }
+}
+
+fn reading(text: &str) -> Reading {
+    if is_word(text) { Reading::Word } else { Reading::Path }
 }
 
 /// Whether a directory can be run by node: it has a `package.json` or an `index.js`.

@@ -235,11 +235,6 @@ fn each_bad_file_gets_one_clear_message() {
             "a process file shows no page: name it .ts or .js",
         ),
         (
-            "bad/apps.edn",
-            "process file bad/apps.edn: process files in Clojure are not available yet",
-            "compile it to .cjs, or write it in YAML, JSON or JavaScript",
-        ),
-        (
             "bad/ecosystem.coffee",
             "process file bad/ecosystem.coffee: CoffeeScript is not read",
             "compile it with `coffee -c` and name the .js file",
@@ -247,7 +242,7 @@ fn each_bad_file_gets_one_clear_message() {
         (
             "bad/ecosystem.conf",
             "process file bad/ecosystem.conf: `.conf` is no format of process files",
-            "name it .js, .cjs, .mjs, .ts, .json, .yaml or .toml",
+            "name it .js, .cjs, .mjs, .ts, .json, .yaml, .toml, .edn or .cljs",
         ),
         (
             "bad/nvm.json",

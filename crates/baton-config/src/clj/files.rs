@@ -78,8 +78,13 @@ impl Interp {
     }
 
     fn evaluate_code(&mut self, text: &str, number: u16) -> Eval<()> {
+        // All of it is read first: an unclosed form is said before what it hides.
         let mut reader = Reader::new(text, number);
+        let mut forms = Vec::new();
         while let Some(form) = reader.next()? {
+            forms.push(form);
+        }
+        for form in forms {
             self.site = form.at;
             let value = match self.eval(&form, &Scope::default()) {
                 Err(recur @ Escape::Recur(_)) => {
@@ -109,6 +114,7 @@ impl Interp {
         for directory in &directories {
             for candidate in files_of(directory, name) {
                 if candidate.is_file() {
+                    self.absent.extend(looked);
                     return self.load_library(&candidate);
                 }
                 looked.push(candidate);

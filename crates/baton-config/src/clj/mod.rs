@@ -4,7 +4,7 @@
 //!
 //! * `reader` makes `form`s of text, `eval` makes `value`s of forms, `core` holds the functions, `dsl` the libraries;
 //! * `files`: namespaces, `include`, `import`, and what a file yields;
-//! * `settle`: entry, profile and single settings, then JSON.
+//! * `settle`: entry and profile, then JSON; `settings`: `--set` and `--unset` over it.
 //!
 //! An evaluation does nothing but read files: it writes none, runs nothing and opens no connection.
 
@@ -18,6 +18,7 @@ mod json;
 mod numbers;
 mod print;
 mod reader;
+pub(crate) mod settings;
 mod settle;
 mod value;
 
@@ -32,7 +33,7 @@ use std::time::Duration;
 pub use error::{CljError, CljErrorKind};
 
 /// Stack of the evaluating thread: enough for [`Limits::depth`] even without optimisation.
-const STACK: usize = 128 << 20;
+const STACK: usize = 64 << 20;
 
 /// How far an evaluation may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,10 +177,11 @@ fn gather(interp: &mut eval::Interp, paths: &[PathBuf]) -> error::Eval<Gathered>
         }
     }
     let options = &interp.options;
-    if let Some(unmet) = settle::unmet(options.entry.as_deref(), options.mode.as_deref(), met) {
+    if let Some(unmet) = settle::unmet(options.entry.as_deref(), options.mode.as_deref(), &met) {
         return Err(unmet.into());
     }
-    settle::adjust(&mut values, &options.set, &options.unset)?;
+    let mut roots: Vec<&mut Value> = values.iter_mut().collect();
+    settings::adjust(&mut roots, &options.set, &options.unset).map_err(CljErrorKind::Choice)?;
     let whole = match &values[..] {
         [one] if paths.len() == 1 => one.clone(),
         several => {

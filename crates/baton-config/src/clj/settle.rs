@@ -1,20 +1,21 @@
-//! From what a file yields to the JSON that its apps are read from: the entry, the profile, then single settings.
+//! From what a file yields to the JSON that its apps are read from: the entry, then the profile.
 
 use super::dsl::{clobber, merge, proto};
 use super::error::{CljErrorKind, Eval, failed};
 use super::eval::Interp;
 use super::json;
 use super::value::Value;
-use crate::keys;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 /// Which of the choices of the command line have met something so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Met {
     /// A file was a library.
     pub(super) library: bool,
     /// A file had the profile.
     pub(super) mode: bool,
+    /// The profiles that the files have.
+    pub(super) known: Vec<String>,
 }
 
 impl Interp {
@@ -22,12 +23,13 @@ impl Interp {
     pub(super) fn settle(&mut self, yielded: Value, met: &mut Met) -> Eval<Json> {
         let chosen = self.chosen_entry(yielded, met)?;
         let whole = match (&chosen, proto::kind(&chosen)) {
-            (_, Some(_)) => proto::fragment(self, "the file", &chosen)?,
-            (Value::Map(_), None) if proto::is_fragment(&chosen) => proto::fragment(self, "the file", &chosen)?,
+            (_, Some(_)) => proto::fragment(self, "ecosystem", &chosen)?,
+            (Value::Map(_), None) if proto::is_fragment(&chosen) => proto::fragment(self, "ecosystem", &chosen)?,
             (Value::Map(_) | Value::Vector(_) | Value::List(_), None) => chosen,
             (other, None) => return Err(failed(format!("the file gives {}, and no apps", other.kind()))),
         };
         let mode = self.options.mode.clone().unwrap_or_else(|| "default".into());
+        met.known.extend(clobber::modes(&whole));
         let whole = match clobber::apply_mode(&whole, &mode)? {
             Some(applied) => {
                 met.mode = true;
@@ -67,140 +69,9 @@ impl Interp {
 }
 
 /// Refuses choices that nothing met.
-pub(super) fn unmet(entry: Option<&str>, mode: Option<&str>, met: Met) -> Option<CljErrorKind> {
+pub(super) fn unmet(entry: Option<&str>, mode: Option<&str>, met: &Met) -> Option<CljErrorKind> {
     if let Some(entry) = entry.filter(|_| !met.library) {
         return Some(CljErrorKind::Choice(format!("there is no entry `{entry}`: the file is no library")));
     }
-    let mode = mode.filter(|_| !met.mode)?;
-    Some(CljErrorKind::Choice(format!("there is no profile `{mode}`")))
-}
-
-/// Applies `--set KEY=VALUE` and `--unset KEY` to the parts of a result.
-///
-/// A key is a path from the top, or `apps.NAME.KEY…`; `--unset apps.NAME` removes the app.
-pub(super) fn adjust(parts: &mut [Json], set: &[String], unset: &[String]) -> Result<(), CljErrorKind> {
-    for setting in set {
-        let Some((path, value)) = setting.split_once('=') else {
-            return Err(CljErrorKind::Choice(format!("`--set {setting}` needs the form KEY=VALUE")));
-        };
-        let value = scalar(value);
-        match path.strip_prefix("apps.") {
-            Some(rest) => {
-                let (app, path) = app_at(parts, rest)?;
-                if path.is_empty() {
-                    return Err(CljErrorKind::Choice(format!("`--set {setting}` names an app and no key of it")));
-                }
-                put(app, path, value, true);
-            }
-            None => {
-                parts.iter_mut().filter_map(Json::as_object_mut).for_each(|top| put(top, path, value.clone(), false))
-            }
-        }
-    }
-    for path in unset {
-        match path.strip_prefix("apps.") {
-            Some(rest) => {
-                let (app, inner) = app_at(parts, rest)?;
-                if inner.is_empty() {
-                    let name = app.get("name").cloned();
-                    for apps in parts.iter_mut().filter_map(apps_of) {
-                        apps.retain(|app| app.get("name") != name.as_ref());
-                    }
-                } else {
-                    take(app, inner, true);
-                }
-            }
-            None => parts.iter_mut().filter_map(Json::as_object_mut).for_each(|top| take(top, path, false)),
-        }
-    }
-    Ok(())
-}
-
-/// `true`, `false`, `null`, a number, or else the text itself.
-fn scalar(text: &str) -> Json {
-    match text {
-        "true" => Json::Bool(true),
-        "false" => Json::Bool(false),
-        "null" => Json::Null,
-        _ => {
-            let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
-            let parsed = number.then(|| serde_json::from_str(text).ok()).flatten();
-            parsed.unwrap_or_else(|| Json::from(text))
-        }
-    }
-}
-
-fn apps_of(part: &mut Json) -> Option<&mut Vec<Json>> {
-    match part {
-        Json::Array(apps) => Some(apps),
-        Json::Object(top) => top.get_mut("apps")?.as_array_mut(),
-        _ => None,
-    }
-}
-
-/// The app that a path begins with, and the rest of the path. A name may hold dots: the longest one counts.
-fn app_at<'j, 'p>(parts: &'j mut [Json], path: &'p str) -> Result<(&'j mut Map<String, Json>, &'p str), CljErrorKind> {
-    let apps = parts.iter_mut().filter_map(apps_of).flatten().filter_map(Json::as_object_mut);
-    let mut known = Vec::new();
-    let mut best: Option<(&mut Map<String, Json>, &str, usize)> = None;
-    for app in apps {
-        let Some(name) = app.get("name").and_then(Json::as_str).map(str::to_owned) else { continue };
-        let rest =
-            path.strip_prefix(&name).and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') });
-        if let Some(rest) = rest
-            && best.as_ref().is_none_or(|(_, _, length)| name.len() > *length)
-        {
-            best = Some((app, rest, name.len()));
-        }
-        known.push(name);
-    }
-    match best {
-        Some((app, rest, _)) => Ok((app, rest)),
-        None => Err(CljErrorKind::Choice(format!("no app of `apps.{path}` is known: there are {}", known.join(", ")))),
-    }
-}
-
-/// The key as the map has it, in any spelling where it is one of an app.
-fn spelled(map: &Map<String, Json>, key: &str, app: bool) -> String {
-    let row = keys::find(key).map(|(field, _)| field.name);
-    let same = |other: &String| app && row.is_some() && keys::find(other).map(|(field, _)| field.name) == row;
-    map.keys()
-        .find(|other| *other == key)
-        .or_else(|| map.keys().find(|other| same(other)))
-        .map_or(key, String::as_str)
-        .to_owned()
-}
-
-fn put(map: &mut Map<String, Json>, path: &str, value: Json, app: bool) {
-    match path.split_once('.') {
-        None => {
-            let key = spelled(map, path, app);
-            map.insert(key, value);
-        }
-        Some((key, rest)) => {
-            let key = spelled(map, key, app);
-            let inner = map.entry(key).or_insert(Json::Null);
-            if !inner.is_object() {
-                *inner = Json::Object(Map::new());
-            }
-            if let Some(inner) = inner.as_object_mut() {
-                put(inner, rest, value, false);
-            }
-        }
-    }
-}
-
-fn take(map: &mut Map<String, Json>, path: &str, app: bool) {
-    match path.split_once('.') {
-        None => {
-            let key = spelled(map, path, app);
-            map.shift_remove(&key);
-        }
-        Some((key, rest)) => {
-            let key = spelled(map, key, app);
-            if let Some(inner) = map.get_mut(&key).and_then(Json::as_object_mut) {
-                take(inner, rest, false);
-            }
-        }
-    }
+    mode.filter(|_| !met.mode).map(|mode| clobber::no_mode(mode, &met.known))
 }

@@ -68,7 +68,7 @@ pub(crate) fn registered(interp: &mut Interp) -> Eval {
 fn in_profile(interp: &mut Interp, mode: &Value) -> Eval {
     let Some(mode) = mode.name() else { return Err(wants("ecosystem", "the name of a profile", mode)) };
     let all = registered(interp)?;
-    apply_mode(&all, mode)?.ok_or_else(|| no_mode(&all, mode))
+    apply_mode(&all, mode)?.ok_or_else(|| no_mode(mode, &modes(&all)).into())
 }
 
 /// The ecosystem with a profile over it and without its profiles; `None` where it has no such profile.
@@ -87,14 +87,18 @@ pub(crate) fn apply_mode(all: &Value, mode: &str) -> Eval<Option<Value>> {
     }
 }
 
-/// The error for a profile that an ecosystem does not have.
-pub(crate) fn no_mode(all: &Value, mode: &str) -> crate::clj::error::Escape {
-    let known: Vec<String> = match merge::named(all, "profiles") {
+/// The names of the profiles of an ecosystem.
+pub(crate) fn modes(all: &Value) -> Vec<String> {
+    match merge::named(all, "profiles") {
         Some(Value::Map(profiles)) => profiles.keys().filter_map(Value::name).map(str::to_owned).collect(),
         _ => Vec::new(),
-    };
-    let known = if known.is_empty() { "it has none".into() } else { format!("it has {}", known.join(", ")) };
-    CljErrorKind::Choice(format!("there is no profile `{mode}`: {known}")).into()
+    }
+}
+
+/// The error for a profile that is none of the known ones.
+pub(crate) fn no_mode(mode: &str, known: &[String]) -> CljErrorKind {
+    let known = if known.is_empty() { "there are none".into() } else { format!("there are {}", known.join(", ")) };
+    CljErrorKind::Choice(format!("there is no profile `{mode}`: {known}"))
 }
 
 /// Keeps what a `defprofile` defined: apps of its body, and fragments that the body gave.
