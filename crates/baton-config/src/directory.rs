@@ -175,7 +175,10 @@ fn tree(directory: &Path, depth: usize, left: &mut usize, found: &mut Directory)
             continue;
         }
         if name == "inactive" {
-            found.skipped.push(Skipped { path, why: "inactive" });
+            let skipped = Skipped { path, why: "inactive" };
+            if !found.skipped.contains(&skipped) {
+                found.skipped.push(skipped);
+            }
         } else if depth > 0 && *left > 0 && !name.starts_with('.') && !CLOSED.contains(&name) {
             *left -= 1;
             // A directory that may not be entered holds no process file of this user.

@@ -110,9 +110,14 @@ impl Interp {
             return Ok(name.clone());
         }
         let mut looked = Vec::new();
-        let directories = self.roots(at);
-        for directory in &directories {
-            for candidate in files_of(directory, name) {
+        let mut directories = self.roots(at);
+        // The project is asked only when the file is not where files usually are.
+        for project in [false, true] {
+            if project {
+                let entry = self.loading.first().and_then(|path| path.parent()).map(Path::to_owned);
+                directories = entry.map(|entry| self.source_paths(&entry)).unwrap_or_default();
+            }
+            for candidate in directories.iter().flat_map(|directory| files_of(directory, name)) {
                 if candidate.is_file() {
                     self.absent.extend(looked);
                     return self.load_library(&candidate);
@@ -173,8 +178,8 @@ impl Interp {
     }
 
     /// The directories in which namespaces are looked for: beside the file that asks, below the root that its own
-    /// namespace implies, beside the process file, and in the source paths of the project.
-    fn roots(&mut self, at: Span) -> Vec<PathBuf> {
+    /// namespace implies, and beside the process file.
+    fn roots(&self, at: Span) -> Vec<PathBuf> {
         let mut roots: Vec<PathBuf> = Vec::new();
         let asking = self.files.get(usize::from(at.file)).map(|(path, _)| path.clone());
         if let Some(beside) = asking.as_deref().and_then(Path::parent) {
@@ -191,11 +196,7 @@ impl Interp {
                 }
             }
         }
-        let entry = self.loading.first().and_then(|path| path.parent()).map(Path::to_owned);
-        if let Some(entry) = entry {
-            roots.push(entry.clone());
-            roots.extend(self.source_paths(&entry));
-        }
+        roots.extend(self.loading.first().and_then(|path| path.parent()).map(Path::to_owned));
         let mut each_once: Vec<PathBuf> = Vec::with_capacity(roots.len());
         for root in roots {
             if !each_once.contains(&root) {

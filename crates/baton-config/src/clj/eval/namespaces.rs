@@ -105,7 +105,11 @@ impl Interp {
         let own = self.namespaces.get(&self.current);
         supported
             .extend(own.into_iter().flat_map(|own| own.vars.keys().chain(own.refers.keys())).map(ToString::to_string));
-        unknown(name, supported)
+        // A name of a library that the file could have taken over.
+        let elsewhere = UNDECLARED.iter().chain(&["clojure.string"]);
+        let elsewhere = elsewhere
+            .flat_map(|space| self.builtins.names(space).into_iter().map(move |name| format!("{space}/{name}")));
+        unknown(name, supported, elsewhere.collect())
     }
 
     fn unknown_in(&self, name: &str, space: &str, short: &str) -> Escape {
@@ -116,9 +120,9 @@ impl Interp {
         if supported.is_empty() {
             supported = self.builtins.spaces();
             supported.extend(self.namespaces.keys().map(ToString::to_string));
-            return unknown(name, supported);
+            return unknown(name, supported, Vec::new());
         }
-        match unknown(short, supported) {
+        match unknown(short, supported, Vec::new()) {
             Escape::Fault(mut fault) => {
                 if let CljErrorKind::Unknown { name: shown, .. } = &mut fault.kind {
                     *shown = name.to_owned();
@@ -249,14 +253,15 @@ impl Interp {
     }
 }
 
-/// A name that means nothing, with the nearest of those that do.
-fn unknown(name: &str, mut supported: Vec<String>) -> Escape {
+/// A name that means nothing, with the nearest of those that do, here or elsewhere.
+fn unknown(name: &str, mut supported: Vec<String>, elsewhere: Vec<String>) -> Escape {
     supported.sort();
     supported.dedup();
     let near = supported
         .iter()
+        .chain(&elsewhere)
         .map(|known| (strsim::damerau_levenshtein(bare(known), bare(name)), known))
-        .filter(|(distance, known)| *distance <= 2 && distance * 2 < known.len())
+        .filter(|(distance, _)| *distance <= (bare(name).len() / 3).clamp(1, 2))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known.clone());
     CljErrorKind::Unknown { name: name.into(), near, supported }.into()

@@ -62,7 +62,7 @@ fn plain_data_is_a_result() {
     let found = evaluate(&path, &options()).expect("a result");
     let app = json!({"name": "a", "script": "x", "args": ["--port", 80], "env": {"PORT": 80, "MODE": "dev"}});
     assert_eq!(found.value, json!({"apps": [app]}));
-    assert_eq!(found.inputs, [path.clone()]);
+    assert_eq!(found.inputs, std::slice::from_ref(&path));
     let dev = evaluate(&path, &CljOptions { mode: Some("dev".into()), ..options() }).expect("a result");
     assert_eq!(dev.value["apps"][0]["watch"], json!(true));
     let error = evaluate(&root.path().join("two.edn"), &options()).expect_err("two values");

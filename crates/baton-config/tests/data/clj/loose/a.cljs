@@ -1,0 +1,3 @@
+(ns a (:require [clobber.macro :refer [defapp ecosystem]] [helpers :as h]))
+(defapp "a" (h/sleeper 10))
+(ecosystem)

@@ -1,0 +1,3 @@
+(ns helpers)
+(defn sleeper [seconds & {:keys [shell] :or {shell "none"}}]
+  {:script "sleep" :interpreter shell :args [(str seconds)]})

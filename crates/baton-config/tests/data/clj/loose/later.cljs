@@ -1,0 +1,2 @@
+(ns later)
+(defn soon [] :nothing)
