@@ -158,7 +158,7 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(fails("empty.cljs").to_string(), format!("process file {here}/empty.cljs: defines no apps"));
     assert_eq!(
         fails("shape.edn").to_string(),
-        format!("process file {here}/shape.edn: exports an object without `apps`")
+        format!("process file {here}/shape.edn: defines no apps")
     );
     // Of a directory every file counts; one that fails fails them all.
     assert_eq!(
