@@ -156,10 +156,7 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(wrong.excerpt(), Some("2 | (defap \"x\" {})\n  |  ^"));
     assert!(wrong.help().is_some_and(|help| help.starts_with("supported here: ")), "{wrong:?}");
     assert_eq!(fails("empty.cljs").to_string(), format!("process file {here}/empty.cljs: defines no apps"));
-    assert_eq!(
-        fails("shape.edn").to_string(),
-        format!("process file {here}/shape.edn: defines no apps")
-    );
+    assert_eq!(fails("shape.edn").to_string(), format!("process file {here}/shape.edn: defines no apps"));
     // Of a directory every file counts; one that fails fails them all.
     assert_eq!(
         fails(".").to_string(),

@@ -34,6 +34,15 @@ pub(crate) struct FileOptions {
     /// One of the `profiles` of a process file.
     #[arg(long, visible_alias = "mode", value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// The entry to take of a Clojure process file that is a library.
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    /// A setting over the process file: `apps.NAME.KEY=VALUE`, or a path from the top.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A key to take out of the process file, or with `apps.NAME` an app.
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<String>,
     /// A variable that process files see while they are evaluated; no app gets it by that.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) eval_env: Vec<String>,
@@ -186,6 +195,9 @@ fn file_options(file: &FileOptions, session: &Session) -> Result<LoadOptions, Fa
     Ok(LoadOptions {
         env_name: file.env.clone(),
         profile: file.profile.clone(),
+        entry: file.entry.clone(),
+        set: file.set.clone(),
+        unset: file.unset.clone(),
         eval_env: file.eval_env.iter().map(|given| variable(given)).collect::<Result<_, _>>()?,
         only: file.only.iter().flat_map(|names| words(names)).collect(),
         loader: match file.loader {

@@ -5,6 +5,7 @@
 mod harness;
 
 mod care;
+mod clojure;
 mod files;
 mod programs;
 mod projects;
