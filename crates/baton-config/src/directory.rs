@@ -84,23 +84,23 @@ pub(crate) fn is_source(directory: &Path, reading: Reading) -> bool {
     if directory.join("package.json").is_file() {
         return false;
     }
-    let Ok(found) = read(directory) else { return false };
-    let telling = |path: &PathBuf| name(path).is_some_and(says_so);
+    let Ok(found) = read(directory, reading) else { return false };
     match reading {
         Reading::Path => found.index.is_some() || !found.files.is_empty(),
         Reading::Word => {
-            let inside = |path: &PathBuf| path.parent() == Some(directory);
-            found.index.as_deref().is_some_and(is_clojure)
-                || found.files.iter().any(|path| inside(path) && (is_called_so(directory) || telling(path)))
+            // `vite.config.js` lies in many a directory that an app is called after.
+            let telling = |name: &str| name.contains("ecosystem") || name.contains(".pm2.");
+            let clear = |path: &PathBuf| is_called_so(directory) || name(path).is_some_and(telling);
+            found.index.as_deref().is_some_and(is_clojure) || found.files.iter().any(clear)
         }
     }
 }
 
-/// Lists a directory.
+/// Lists a directory; the tree below it only where it was named by a path.
 ///
 /// # Errors
 /// When it cannot be listed.
-pub(crate) fn read(directory: &Path) -> io::Result<Directory> {
+pub(crate) fn read(directory: &Path, reading: Reading) -> io::Result<Directory> {
     let mut found = Directory::default();
     let wide = is_called_so(directory);
     let mut others: Vec<PathBuf> = Vec::new();
@@ -126,7 +126,7 @@ pub(crate) fn read(directory: &Path) -> io::Result<Directory> {
     found.index = candidates.filter(|path| is_index(path)).min_by_key(|path| !is_clojure(path)).cloned();
     if let Some(index) = &found.index {
         found.files.retain(|path| path != index);
-    } else if found.files.is_empty() {
+    } else if found.files.is_empty() && reading == Reading::Path {
         tree(directory, DEPTH, &mut DIRECTORIES.clone(), &mut found)?;
     }
     Ok(found)

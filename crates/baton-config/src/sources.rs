@@ -37,7 +37,8 @@ pub(crate) fn read(file: &Path, options: &LoadOptions) -> Result<Sources, Config
 
 fn read_directory(path: &Path, options: &LoadOptions) -> Result<Sources, ConfigError> {
     let unreadable = |reason| ConfigError::Unreadable { path: path.into(), reason };
-    let Directory { index, files, mut skipped } = directory::read(path).map_err(unreadable)?;
+    let Directory { index, files, mut skipped } =
+        directory::read(path, directory::Reading::Path).map_err(unreadable)?;
     let mut exports = Vec::with_capacity(files.len());
     match index {
         Some(index) => {

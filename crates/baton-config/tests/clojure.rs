@@ -181,4 +181,22 @@ fn targets_of_clojure_are_process_files() {
     ] {
         assert_eq!(classify(text, &root, false), wanted, "{text:?}");
     }
+    let root = tempfile::tempdir().expect("a directory");
+    for file in ["web/vite.config.js", "api/settings.edn", "node/package.json", "node/ecosystem.edn", "duck/index.clj"]
+    {
+        let path = root.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, "{}").expect("written");
+    }
+    let word = |name: &str| Target::Word(name.into());
+    for (text, wanted) in [
+        ("web", word("web")),
+        ("api", word("api")),
+        ("./api", Target::ProcessFile(root.path().join("api"))),
+        ("node", word("node")),
+        ("./node", Target::Program(root.path().join("node"))),
+        ("duck", Target::ProcessFile(root.path().join("duck"))),
+    ] {
+        assert_eq!(classify(text, root.path(), false), wanted, "{text:?}");
+    }
 }
