@@ -64,7 +64,7 @@ pub(super) const TABLE: &[Native] = &[
     row("keys", 1, 1, |interp, arguments| {
         let Some(dict) = dict("keys", &arguments[0])? else { return Ok(Value::Nil) };
         interp.charge(dict.len())?;
-        Ok(Value::list(dict.keys().cloned().collect()))
+        Ok(super::sequences::or_nil(dict.keys().cloned().collect()))
     }),
     row("merge", 0, ANY, |interp, arguments| {
         let mut merged = Value::Nil;
@@ -138,7 +138,7 @@ pub(super) const TABLE: &[Native] = &[
     row("vals", 1, 1, |interp, arguments| {
         let Some(dict) = dict("vals", &arguments[0])? else { return Ok(Value::Nil) };
         interp.charge(dict.len())?;
-        Ok(Value::list(dict.values().cloned().collect()))
+        Ok(super::sequences::or_nil(dict.values().cloned().collect()))
     }),
     row("zipmap", 2, 2, |interp, arguments| {
         let keys = taken(interp, "zipmap", &arguments[0])?;

@@ -223,7 +223,7 @@ fn number(count: usize) -> Eval {
     Ok(Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
-fn or_nil(all: Vec<Value>) -> Value {
+pub(super) fn or_nil(all: Vec<Value>) -> Value {
     if all.is_empty() { Value::Nil } else { Value::list(all) }
 }
 

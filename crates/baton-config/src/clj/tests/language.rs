@@ -143,3 +143,14 @@ fn functions_do_what_clojure_says() {
         ("[inc 1]", json!([null, 1])),
     ]);
 }
+
+/// Each expression of `reference.txt` gives what a whole ClojureScript makes of it: nbb 1.6 wrote the lines below them.
+#[test]
+fn results_are_those_of_clojurescript() {
+    let lines: Vec<&str> = include_str!("reference.txt").lines().collect();
+    assert!(lines.len() > 150, "the reference is there");
+    for pair in lines.chunks_exact(2) {
+        let wanted: Value = serde_json::from_str(pair[1].trim()).expect("JSON");
+        assert_eq!(value(pair[0]), wanted, "{}", pair[0]);
+    }
+}
