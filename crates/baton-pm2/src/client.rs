@@ -4,6 +4,7 @@
 use crate::amp::{AmpError, Argument, Decoder, encode};
 use serde_json::{Map, Value, json};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,6 +49,13 @@ pub struct Pm2Client {
     stream: UnixStream,
     decoder: Decoder,
     requests: u64,
+}
+
+/// Its socket: who listens there is the daemon.
+impl AsFd for Pm2Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
 }
 
 impl Pm2Client {

@@ -345,12 +345,14 @@ pub(crate) struct Grid<'a> {
     colour: Colour,
     widths: &'a [usize],
     lines: Vec<String>,
+    /// Whether the rule under the heads is still to be drawn. PM2 draws none when no row follows.
+    headed: bool,
 }
 
 impl<'a> Grid<'a> {
     /// An empty box. Widths include one blank on each side.
     pub(crate) fn new(colour: Colour, widths: &'a [usize]) -> Self {
-        let mut grid = Grid { colour, widths, lines: Vec::new() };
+        let mut grid = Grid { colour, widths, lines: Vec::new(), headed: false };
         grid.rule(["┌", "┬", "┐"]);
         grid
     }
@@ -361,10 +363,10 @@ impl<'a> Grid<'a> {
         self.lines.push(self.colour.paint(Style::Grey, &line));
     }
 
-    /// The heads, and the rule under them.
+    /// The heads, and the rule between them and the first row.
     pub(crate) fn head<'b>(&mut self, heads: impl Iterator<Item = &'b str>) {
         self.row(heads.map(head));
-        self.rule(["├", "┼", "┤"]);
+        self.headed = true;
     }
 
     /// A rule with a text in it, for the rows below.
@@ -379,6 +381,9 @@ impl<'a> Grid<'a> {
 
     /// A row; what does not fit is cut.
     pub(crate) fn row(&mut self, cells: impl Iterator<Item = (String, Option<Style>)>) {
+        if std::mem::take(&mut self.headed) {
+            self.rule(["├", "┼", "┤"]);
+        }
         let bar = self.colour.paint(Style::Grey, "│");
         let mut line = bar.clone();
         for ((text, style), columns) in cells.zip(self.widths) {

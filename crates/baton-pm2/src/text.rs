@@ -117,7 +117,12 @@ impl ActionName {
 
 /// Before an action on the slots that a word means.
 pub fn applying(action: ActionName, target: &str, ids: &[InstanceId]) -> String {
-    format!("Applying action {} on app [{target}](ids: {})", action.as_str(), id_list(ids))
+    let ids = match ids {
+        // A number that was written on the command line stays the text that it was.
+        [id] if target == id.to_string() => inspect::render(&json!([target])),
+        ids => id_list(ids),
+    };
+    format!("Applying action {} on app [{target}](ids: {ids})", action.as_str())
 }
 
 /// After an action on one slot.

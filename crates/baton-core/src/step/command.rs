@@ -99,15 +99,17 @@ fn launch(
     if !force && same.iter().any(|instance| instance.state.wanted() == Wanted::Up) {
         return Err(Refusal::AlreadyLaunched);
     }
-    let replaces = !force && !same.is_empty();
+    // Copies made with force are slots of this script too: all of them start again, none is taken away.
+    let mut again: Vec<InstanceId> = if force { Vec::new() } else { same.iter().map(|i| i.id).collect() };
+    again.sort_unstable();
     let mut pending = waiting(wait, now);
-    if replaces {
-        define(world, now, wish, wait, &mut pending, effects);
-    } else {
-        let spec = Arc::new(wish.spec);
-        for _ in 0..wish.count {
-            add(world, now, spec.clone(), wait, &mut pending, effects);
-        }
+    let spec = Arc::new(wish.spec);
+    for id in &again {
+        redefine(world, *id, spec.clone());
+        restart(world, now, *id, Verb::Start, wait, &mut pending, effects);
+    }
+    for _ in again.len()..wish.count as usize {
+        add(world, now, spec.clone(), wait, &mut pending, effects);
     }
     Ok(pending)
 }
@@ -174,6 +176,10 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
         }
         if let Some((_, _, done)) = pending.goals.get_mut(&id) {
             *done = Done::Launched;
+        } else if !slot.up
+            && let Some(instance) = world.instances.get(&id)
+        {
+            pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Launched });
         }
     }
     pending

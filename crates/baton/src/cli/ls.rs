@@ -9,7 +9,7 @@ use baton_core::proto::{Change, List, Listing};
 use baton_core::world::{UnitView, units};
 use baton_os::clock;
 use baton_pm2::describe::iso;
-use baton_pm2::table::{self, Sort};
+use baton_pm2::table::{self, Sort, SortBy};
 use clap::Parser;
 
 /// Show the process table, or one row for each unit.
@@ -78,9 +78,12 @@ fn show(args: &Args, client: &mut Client, session: &Session) -> Result<(), Failu
         let chosen = chosen(&args.names, &listing)?;
         session.line(table::unit_list(&chosen, session.colour).trim_end());
     } else {
-        let options = session.table_options(args.sort.unwrap_or_default());
+        // As under PM2, the short form is in the order of numbers.
+        let by = if args.mini_list { SortBy::Id } else { SortBy::Name };
+        let options = session.table_options(args.sort.unwrap_or(Sort { by, descending: false }));
         let render = if args.mini_list { table::mini_list } else { table::list };
-        session.line(render(&listing.instances, &options).trim_end());
+        let shown = render(&listing.instances, &options);
+        session.line(shown.strip_suffix('\n').unwrap_or(&shown));
     }
     for notice in &listing.notices {
         session.warn(notice);

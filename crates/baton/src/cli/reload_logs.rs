@@ -17,10 +17,10 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.client()?;
-    session.say(text::RELOADING_LOGS);
+    session.line(text::RELOADING_LOGS);
     match client.call(Request::ReloadLogs)? {
         Reply::Done => {
-            session.say(text::LOGS_RELOADED);
+            session.line(text::LOGS_RELOADED);
             Ok(())
         }
         other => Err(unexpected(other)),

@@ -11,7 +11,7 @@ use super::target;
 use crate::client::Client;
 use baton_config::ConfigError;
 use baton_config::target::{Target, classify, find_default};
-use baton_core::proto::{Action, Command, List, Outcome, Patch, Wait};
+use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait};
 use baton_core::select::Selector;
 use baton_core::spec::ExecMode;
 use baton_core::units::Millis;
@@ -282,11 +282,22 @@ fn launch(
         return Err(Failure::Unavailable("cluster mode is not available yet: add -x for independent processes".into()));
     }
     let wished = wish.spec.instances.0.max(0);
-    session.say(&text::starting(&wish.spec.script, record::exec_mode(wish.spec.exec_mode), wished));
+    let starting = text::starting(&wish.spec.script, record::exec_mode(wish.spec.exec_mode), wished);
+    // Told once the daemon has not refused it: scripts look for this line to know that something was launched.
     let outcomes = command(client, Command::Launch { app: Box::new(wish), force: args.force, wait })?;
-    act::tell_failures(&outcomes, session);
+    let again: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.done == Done::Restarted).collect();
+    let done = if let Some(first) = again.first() {
+        let ids: Vec<_> = again.iter().map(|outcome| outcome.id).collect();
+        act::announce(Action::Start, &first.name, &ids, session);
+        act::tell(&outcomes, session);
+        text::STARTED
+    } else {
+        session.say(&starting);
+        act::tell_failures(&outcomes, session);
+        text::DONE
+    };
     if act::success(&outcomes).is_ok() {
-        session.say(text::DONE);
+        session.say(done);
     }
     Ok(outcomes)
 }

@@ -5,11 +5,18 @@ use super::session::{Session, command};
 use crate::client::Client;
 use baton_core::proto::{Command, Saved};
 use baton_os::files;
+use baton_os::process::Process;
 use baton_pm2::client::Pm2Client;
 use baton_pm2::dump;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::socket_peercred;
+use std::io;
 
 /// The list as PM2 had it, in the form of a dump: whatever happens between its end and our start, it is not lost.
 const KEPT: &str = "taken-over.pm2";
+
+/// How long PM2's daemon may take to exit once it has closed its socket.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// The apps of a PM2 daemon that has ended.
 pub(crate) struct Imported {
@@ -55,6 +62,22 @@ pub(crate) fn check(session: &Session) -> Result<Option<Imported>, Failure> {
     let list = serde_json::to_vec_pretty(&records).map_err(|error| Failure::Usage(format!("PM2's list: {error}")))?;
     files::write_atomic(&kept, &list, 0o600).map_err(Failure::system(kept.display().to_string()))?;
     session.say(&format!("PM2's list is kept in {}; copied to dump.pm2, `resurrect` starts it", kept.display()));
+    let daemon = socket_peercred(&pm2).map_err(|error| Failure::system("PM2's socket")(error.into()))?.pid;
+    let daemon = u32::try_from(daemon.as_raw_nonzero().get()).unwrap_or_default();
+    let daemon = Process::identify(daemon).map_err(Failure::system("PM2's daemon"))?;
     pm2.end()?;
+    if let Some(daemon) = daemon {
+        gone(&daemon)?;
+    }
     Ok(Some(Imported { slots }))
+}
+
+/// Waits until a process has ended. The last that PM2's daemon does is to remove `pm2.pid`, which will be ours.
+fn gone(process: &Process) -> Result<(), Failure> {
+    let failed = Failure::system("the end of PM2's daemon");
+    match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&PATIENCE)) {
+        Ok(0) => Err(failed(io::ErrorKind::TimedOut.into())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(failed(error.into())),
+    }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Baton {
     home: TempDir,
     work: TempDir,
     called: PathBuf,
+    /// The home, when it is another's.
+    elsewhere: Option<PathBuf>,
     environment: BTreeMap<String, String>,
 }
 
@@ -34,7 +36,14 @@ impl Baton {
         let work = tempfile::Builder::new().prefix("bw").tempdir().expect("work");
         let called = home.path().join(name);
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_baton"), &called).expect("link");
-        Baton { home, work, called, environment: BTreeMap::new() }
+        Baton { home, work, called, elsewhere: None, environment: BTreeMap::new() }
+    }
+
+    /// The program called through a link of this name on a home that is there already, and is left there.
+    pub(crate) fn called_on(name: &str, home: &Path) -> Self {
+        let mut baton = Self::called(name);
+        baton.elsewhere = Some(home.to_owned());
+        baton
     }
 
     /// A variable for every run of the program.
@@ -45,7 +54,7 @@ impl Baton {
 
     /// The home.
     pub(crate) fn home(&self) -> &Path {
-        self.home.path()
+        self.elsewhere.as_deref().unwrap_or_else(|| self.home.path())
     }
 
     /// The directory that the program is called in.

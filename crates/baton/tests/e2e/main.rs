@@ -2,6 +2,7 @@
 //!
 //! One binary, because a link for each file would cost more than the tests. Add a test beside the promise it proves.
 
+mod beside_pm2;
 mod harness;
 
 mod care;

@@ -206,10 +206,11 @@ impl View<'_> {
         if titled {
             writeln!(out, "{} last {lines} lines:", source.path.display())?;
         }
-        if !bytes.is_empty() {
-            for line in bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n') {
-                self.renderer.tail(source, line, out)?;
-            }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        for line in bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n') {
+            self.renderer.tail(source, line, out)?;
         }
         if titled { writeln!(out) } else { Ok(()) }
     }
