@@ -277,6 +277,30 @@ fn compare(of: &str, theirs: &Map<String, Value>, ours: &Map<String, Value>, dif
     }
 }
 
+/// The lines of a dump of arguments and environment, but what differs on purpose and times.
+fn variables(dump: &str) -> BTreeSet<String> {
+    documented("keys of a record that say nothing");
+    documented("variables that PM2 sets for itself");
+    documented("`PWD`");
+    let own = [
+        "PM2_USAGE",
+        "PM2_JSON_PROCESSING",
+        "PM2_INTERACTOR_PROCESSING",
+        "NODE_CHANNEL_FD",
+        "NODE_CHANNEL_SERIALIZATION_MODE",
+        "BATON_MARK",
+        "PWD",
+        "pm_uptime",
+        "created_at",
+    ];
+    let differs = |line: &str| {
+        let name = line.split('=').next().unwrap_or_default();
+        own.contains(&name) || line.ends_with("={}") || line == "watch=false" || line == "merge_logs=false"
+    };
+    let end = dump.find("end of dump").expect("the end");
+    dump[..end].lines().filter(|line| !differs(line)).map(str::to_owned).collect()
+}
+
 #[test]
 fn process_files_make_the_same_apps() {
     let Some(pair) = Pair::new() else { return };
@@ -309,32 +333,16 @@ fn process_files_make_the_same_apps() {
     assert_eq!(pair.names("pids").0, pair.names("pids").1);
 
     // What the children see.
-    documented("variables that PM2 sets for itself");
-    for (log, also) in [("shell-app-out", "shell"), ("node-app-out", "node"), ("merged-out", "merged")] {
-        let (theirs, ours) = pair.logs(&format!("logs/{log}.log"), "end of dump");
-        let variables = |text: &str| -> BTreeSet<String> {
-            let end = text.find("end of dump").expect("the end");
-            documented("keys of a record that say nothing");
-            let lines =
-                text[..end].lines().filter(|line| !line.ends_with("={}") && *line != "watch=false").filter(|line| {
-                    let name = line.split('=').next().unwrap_or_default();
-                    ![
-                        "PM2_USAGE",
-                        "PM2_JSON_PROCESSING",
-                        "PM2_INTERACTOR_PROCESSING",
-                        "NODE_CHANNEL_FD",
-                        "NODE_CHANNEL_SERIALIZATION_MODE",
-                        "BATON_MARK",
-                        "pm_uptime",
-                        "created_at",
-                    ]
-                    .contains(&name)
-                });
-            lines.map(str::to_owned).collect()
-        };
+    let seen = [
+        ("shell", pair.logs("logs/shell-app-out.log", "end of dump")),
+        ("node", pair.logs("logs/node-app-out.log", "end of dump")),
+        ("python", pair.beside_script("py-2.log", "end of dump")),
+        ("the second python", pair.beside_script("py-3.log", "end of dump")),
+    ];
+    for (what, (theirs, ours)) in seen {
         let (theirs, ours) = (variables(&theirs), variables(&ours));
         let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
-        assert!(theirs == ours, "{also}: only PM2 {:#?}, only baton {:#?}", only(&theirs, &ours), only(&ours, &theirs));
+        assert!(theirs == ours, "{what}: only PM2 {:#?}, only baton {:#?}", only(&theirs, &ours), only(&ours, &theirs));
     }
 
     // Dates: a time in front of each line, in the same form.

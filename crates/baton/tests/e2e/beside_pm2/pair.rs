@@ -192,6 +192,16 @@ impl Pair {
         (theirs, comparable(&read(self.baton.home()), self.baton.home(), self.baton.dir()))
     }
 
+    /// As [`Pair::logs`], for a file below both working directories.
+    pub(crate) fn beside_script(&self, file: &str, text: &str) -> (String, String) {
+        let theirs = self.baton.wait_file(&self.pm2.work().join(file), text);
+        let ours = self.baton.wait_file(&self.baton.dir().join(file), text);
+        (
+            comparable(&theirs, self.pm2.home(), self.pm2.work.path()),
+            comparable(&ours, self.baton.home(), self.baton.dir()),
+        )
+    }
+
     /// The same file below both homes, parsed and made comparable.
     pub(crate) fn json(&self, file: &str) -> (Value, Value) {
         let read = |home: &Path, work: &Path| {
