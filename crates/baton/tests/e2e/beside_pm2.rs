@@ -200,17 +200,19 @@ fn agreed(record: &mut Map<String, Value>) {
     documented("`node_version`, code metrics");
     documented("variables that PM2 sets for itself");
     documented("keys of a record that say nothing");
+    documented("records in the dump");
     let name = record.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let by_pm2 = [
         "PYTHONUNBUFFERED",
+        "_tree_pids",
+        "baton",
         "node_version",
         "axm_actions",
         "axm_monitor",
         "axm_options",
         "axm_dynamic",
-        "PM2_USAGE",
-        "PM2_JSON_PROCESSING",
         "PM2_INTERACTOR_PROCESSING",
+        "PM2_JSON_PROCESSING",
     ];
     // PM2 leaves the app's module configuration here, which is empty.
     record.retain(|key, value| {
@@ -283,9 +285,8 @@ fn variables(dump: &str) -> BTreeSet<String> {
     documented("variables that PM2 sets for itself");
     documented("`PWD`");
     let own = [
-        "PM2_USAGE",
-        "PM2_JSON_PROCESSING",
         "PM2_INTERACTOR_PROCESSING",
+        "PM2_JSON_PROCESSING",
         "NODE_CHANNEL_FD",
         "NODE_CHANNEL_SERIALIZATION_MODE",
         "BATON_MARK",
@@ -350,6 +351,7 @@ fn process_files_make_the_same_apps() {
     assert_eq!(pair.logs("logs/dated-error.log", "second").0, pair.logs("logs/dated-error.log", "second").1);
 
     // The dump has the records, and both read it back.
+    pair.same(&["delete", "off"]);
     pair.same(&["stop", "node-app"]);
     pair.same(&["save"]);
     let (theirs, ours) = pair.json("dump.pm2");
