@@ -17,10 +17,14 @@ pub(super) fn read(word: &str) -> Option<Kind> {
         valid.then(|| match i64::from_str_radix(digits, radix) {
             Ok(number) => Kind::Int(if negative { -number } else { number }),
             Err(_) => {
-                let number = digits
-                    .chars()
-                    .filter_map(|c| c.to_digit(radix))
-                    .fold(0.0, |sum: f64, digit| sum * f64::from(radix) + f64::from(digit));
+                // Decimal digits are rounded once; summing them up would round at each.
+                let number = match (radix, digits.parse()) {
+                    (10, Ok(number)) => number,
+                    _ => digits
+                        .chars()
+                        .filter_map(|c| c.to_digit(radix))
+                        .fold(0.0, |sum: f64, digit| sum * f64::from(radix) + f64::from(digit)),
+                };
                 Kind::Float(if negative { -number } else { number })
             }
         })

@@ -72,3 +72,11 @@ proptest! {
         prop_assert_eq!(readable(&back), text);
     }
 }
+
+#[test]
+fn a_whole_number_beyond_the_integers_is_rounded_once() {
+    let text = "11760576508720777000";
+    let form = Reader::new(text, 0).next().expect("reads").expect("a form");
+    let back = Interp::new(options()).datum(&form).expect("a value");
+    assert_eq!(back, Clj::float(11_760_576_508_720_777_000.0));
+}
