@@ -1,5 +1,6 @@
 //! What can be wrong with a process file or a start target: what, where, and what to do.
 
+use baton_core::deps::DependencyError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -193,6 +194,14 @@ pub enum ConfigError {
         /// Where the second is.
         second: String,
     },
+    /// Apps of one file that depend on each other in a circle.
+    #[error("{place}: {what}")]
+    Dependencies {
+        /// Where an app of the circle is.
+        place: Place,
+        /// Along which names.
+        what: DependencyError,
+    },
     /// The script of a command line is no file and no program on PATH.
     #[error("Script not found: {}", .0.display())]
     ScriptNotFound(PathBuf),
@@ -227,6 +236,9 @@ impl ConfigError {
             ConfigError::Value(bad) => Some(bad.help.clone()),
             ConfigError::Duplicate { .. } => {
                 Some("give each app its own name; `instances` runs one app several times".into())
+            }
+            ConfigError::Dependencies { .. } => {
+                Some("take one of these names out of `depends_on` of the app before it".into())
             }
             ConfigError::ScriptNotFound(_) => {
                 Some("name a file, a program on PATH, or a whole command line in quotes".into())

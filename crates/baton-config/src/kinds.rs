@@ -1,5 +1,6 @@
 //! A value as its key wants it: sizes in bytes, times in milliseconds, lists split, texts read as numbers.
 
+use crate::depends;
 use crate::env;
 use crate::words;
 use baton_core::spec::Kind;
@@ -16,7 +17,7 @@ pub struct Misfit {
 }
 
 impl Misfit {
-    fn new(expected: impl Into<String>, help: impl Into<String>) -> Misfit {
+    pub(crate) fn new(expected: impl Into<String>, help: impl Into<String>) -> Misfit {
         Misfit { expected: expected.into(), help: help.into() }
     }
 }
@@ -83,6 +84,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
                 Err(Misfit::new("true, false or a list of texts", "write true, false, a text or a list of texts"))
             }
         },
+        Kind::Dependencies => depends::canonical(value),
         Kind::Map => match value {
             Value::Object(_) => Ok(value.clone()),
             _ => Err(Misfit::new("a map", "write a map, such as { key: value }")),
@@ -149,7 +151,7 @@ fn size(value: &Value) -> Option<u64> {
 }
 
 /// Milliseconds.
-fn duration(value: &Value) -> Option<u64> {
+pub(crate) fn duration(value: &Value) -> Option<u64> {
     with_unit(value, |unit| match unit {
         "" | "ms" => Some(1),
         "s" => Some(1000),

@@ -11,6 +11,7 @@ mod agents;
 pub mod check;
 pub mod clj;
 mod declare;
+mod depends;
 mod directory;
 pub mod dotenv;
 pub mod duplicates;

@@ -8,6 +8,7 @@ use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
 use crate::sources::{self, Sources};
 use crate::{agents, declare, directory, duplicates, env, later, normalise, toml, yaml};
+use baton_core::deps::{DependencyError, Graph};
 use baton_core::spec::{AppSpec, Environment};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -308,6 +309,12 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
     let (apps, told) = duplicates::merge(apps, place_of)?;
     warnings.extend(told);
     warnings.extend(later::warnings(&apps, &place));
+    // Names that the file does not have may be in the list; a circle within the file is wrong anywhere.
+    if let Err(what) = Graph::of(&apps).acyclic(apps.iter().map(|app| app.name.as_str())) {
+        let first = apps.iter().find(|app| matches!(&what, DependencyError::Cycle(path) if path.contains(&app.name)));
+        let position = first.and_then(|app| locate(app.source.index, Some("depends_on")));
+        return Err(ConfigError::Dependencies { place: Place { position, ..place }, what });
+    }
     let mut each_once: Vec<Warning> = Vec::with_capacity(warnings.len());
     for warning in warnings {
         if !each_once.contains(&warning) {

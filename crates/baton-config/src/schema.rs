@@ -85,6 +85,7 @@ fn kind(field: &Field) -> Value {
             json!({ "enum": choices })
         }
         Kind::Switch => json!({"type": ["boolean", "string", "array", "null"], "items": texts}),
+        Kind::Dependencies => json!({"type": ["string", "array", "object", "null"]}),
         Kind::Map => json!({"type": ["object", "null"]}),
         Kind::Any => json!({}),
     }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod deps;
 pub mod policy;
 pub mod proto;
 pub mod select;

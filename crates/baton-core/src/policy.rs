@@ -27,10 +27,15 @@ pub struct Verdict {
 /// An exit sooner than `min_uptime` after the start is unstable; `max_restarts` unstable exits in a row are the end
 /// (PM2 gives up when the count reaches the limit, so the default of 16 allows 15 restarts). A longer life sets the
 /// count back to 0. With `exp_backoff_restart_delay` there is no limit unless `max_restarts` is set, because the
-/// pauses already bound the work.
+/// pauses already bound the work. A one-shot is never started again: code 0 is its success.
 pub fn after_exit(instance: &Instance, exit: Exit, uptime: Millis, now: Instant) -> Verdict {
     let spec = &*instance.spec;
     let unstable = if uptime < spec.min_uptime { instance.unstable + 1 } else { 0 };
+    if spec.oneshot {
+        let why = Cause::Exited(exit);
+        let then = if exit.is_success() { Then::Stop(why) } else { Then::GiveUp(why) };
+        return Verdict { then, unstable, last_delay: Millis(0) };
+    }
     let stays_down = !spec.autorestart || matches!(exit, Exit::Code(code) if spec.stop_exit_codes.contains(&code));
     if stays_down {
         return Verdict { then: Then::Stop(Cause::Exited(exit)), unstable, last_delay: Millis(0) };

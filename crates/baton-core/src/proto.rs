@@ -4,6 +4,7 @@
 //! A frame is a 4-byte big-endian length and that many bytes of JSON. A client sends requests with a number of its
 //! own; replies carry the number and may come in any order.
 
+use crate::deps::DependencyError;
 use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Environment};
 use crate::units::{InstanceId, Millis, WallTime};
@@ -315,6 +316,9 @@ pub enum Refusal {
     /// A patch holds a value that does not fit its key.
     #[error("{0}")]
     BadPatch(String),
+    /// Apps that could not be started because of what they depend on.
+    #[error("{0}")]
+    Dependencies(DependencyError),
     /// The daemon is ending.
     #[error("the daemon is ending")]
     Ending,

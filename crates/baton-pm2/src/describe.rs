@@ -4,7 +4,7 @@ use crate::mask;
 use crate::record::{Host, exec_mode};
 use crate::style::{Colour, Style, width};
 use crate::table::{Grid, bytes, duration, online_uptime, share, status_style, unit_style};
-use baton_core::spec::{AppSpec, Environment};
+use baton_core::spec::{AppSpec, Dependency, Environment};
 use baton_core::units::{Bytes, WallTime};
 use baton_core::world::{Cause, InstanceView, UnitView};
 use serde_json::Value;
@@ -126,6 +126,16 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     }
     if let Some(pause) = view.starts_in {
         rows.push(("next start", format!("in {} ms", pause.0), None));
+    }
+    let listed = |all: &[Dependency]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if !spec.depends_on.is_empty() {
+        rows.push(("depends on", listed(&spec.depends_on), None));
+    }
+    if !view.waits_for.is_empty() {
+        rows.push(("waits for", listed(&view.waits_for), Some(Style::Yellow)));
+    }
+    if spec.oneshot {
+        rows.push(("oneshot", "true".into(), None));
     }
     if !spec.env_file.is_empty() {
         rows.push(("env file", spec.env_file.join(", "), None));

@@ -6,7 +6,7 @@
 
 use crate::environment::scalar;
 use baton_core::proto::Saved;
-use baton_core::spec::{AppSpec, Environment, ExecMode, Field, Instances, LATER, LogType, Source};
+use baton_core::spec::{AppSpec, Dependency, Environment, ExecMode, Field, Instances, LATER, LogType, Source};
 use baton_core::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -39,6 +39,10 @@ struct Remainder {
     error_file: Option<String>,
     log_file: Option<String>,
     pid_file: Option<String>,
+    /// Whether it ends by itself.
+    oneshot: bool,
+    /// What must come first.
+    depends_on: Vec<Dependency>,
     /// Keys in [`AppSpec::declared`]: the record shows some of them always.
     declared: Vec<String>,
     source: Source,
@@ -70,6 +74,8 @@ pub(crate) fn remainder(spec: &AppSpec, record: &Map<String, Value>) -> Value {
         error_file: spec.error_file.clone(),
         log_file: spec.log_file.clone(),
         pid_file: spec.pid_file.clone(),
+        oneshot: spec.oneshot,
+        depends_on: spec.depends_on.clone(),
         declared: spec.declared.keys().cloned().collect(),
         source: spec.source.clone(),
     };
@@ -305,6 +311,8 @@ fn restore(spec: &mut AppSpec, remainder: &Remainder, record: &Map<String, Value
     spec.log_file.clone_from(&remainder.log_file);
     spec.pid_file.clone_from(&remainder.pid_file);
     spec.source = remainder.source.clone();
+    spec.oneshot = remainder.oneshot;
+    spec.depends_on.clone_from(&remainder.depends_on);
     spec.declared = declared(record, |key, _| remainder.declared.iter().any(|declared| declared == key));
 }
 

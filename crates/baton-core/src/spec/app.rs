@@ -1,7 +1,7 @@
 //! The table of keys, and the struct made from it.
 
 use super::field::{Change, ChangeClass, Field, Kind};
-use super::{ExecMode, Instances};
+use super::{Dependency, ExecMode, Instances};
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -133,6 +133,11 @@ app_spec! {
     restart_delay: Millis = Millis(0), Kind::Duration, Live;
     /// First pause of a growing series: each is half as long again as the last, at most 15 s; it begins anew after 30 s of uptime (ms).
     exp_backoff_restart_delay: Millis = Millis(0), Kind::Duration, Live;
+    /// The app ends by itself: exit code 0 is success, any other makes it `errored`, and it is not started again.
+    oneshot: bool = false, Kind::Bool, Live;
+    /// Apps and units that come first: a name, a list, or a map of names to `started`, `ready` (the default) or `exited`, or to
+    /// `{ condition, timeout }`. They are started with the app if they are down, and stopped after it when both are stopped.
+    depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -181,8 +186,6 @@ later! {
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
     "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";
-    "depends_on", Kind::Any, Live, "Apps and units that must be up first.";
-    "oneshot", Kind::Bool, Live, "The app ends by itself and that is success.";
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
@@ -248,5 +251,10 @@ impl AppSpec {
                 new: then.get(field.name).cloned().unwrap_or(Value::Null),
             })
             .collect()
+    }
+
+    /// Whether every end of its process is followed by a start, so that nobody can wait for it to have ended.
+    pub fn runs_for_ever(&self) -> bool {
+        !self.oneshot && self.autorestart && self.stop_exit_codes.is_empty()
     }
 }

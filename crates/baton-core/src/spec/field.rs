@@ -47,6 +47,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `true`, `false`, a text or a list of texts.
     Switch,
+    /// What must be up first: a name, a list of names, or a map of names to conditions.
+    Dependencies,
     /// A map whose members are checked by the feature that reads it.
     Map,
     /// Anything; checked by the feature that reads it.

@@ -1,13 +1,16 @@
 //! The normalised wish: what one app should be.
 //!
+//! * `dependency` is what an app needs before it starts.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
 //!   `plan` all come. To add a key, add a row there.
 
 mod app;
+mod dependency;
 mod field;
 mod instances;
 
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogType, Source, SpecHash};
+pub use dependency::{Condition, Dependency};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};
 pub use instances::{ExecMode, Instances};

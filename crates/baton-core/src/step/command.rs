@@ -4,6 +4,8 @@ use super::Effects;
 use super::effect::Effect;
 use super::lifecycle::end;
 use super::pending::{Goal, Pending};
+use super::waiting::{end_in_order, needed, staying};
+use crate::deps::Graph;
 use crate::proto::{Action, Command, Done, Outcome, Patch, Refusal, Reply, Saved, Wait, Wish};
 use crate::select::Selector;
 use crate::spec::{AppSpec, Field};
@@ -25,10 +27,12 @@ pub(super) fn begin_command(
     }
     match command {
         Command::Define { apps, wait } => {
+            check(world, &apps)?;
             let mut pending = waiting(wait, now);
             for wish in apps {
                 define(world, now, wish, wait, &mut pending, effects);
             }
+            start_needed(world, now, wait, &mut pending, effects);
             Ok(pending)
         }
         Command::Launch { app, force, wait } => launch(world, now, *app, force, wait, effects),
@@ -38,9 +42,7 @@ pub(super) fn begin_command(
             world.ending = true;
             let ids: Vec<InstanceId> = world.instances.keys().copied().collect();
             let mut pending = Pending { shutdown: true, ..Pending::default() };
-            for id in ids {
-                remove(world, now, id, &mut pending, effects);
-            }
+            remove_all(world, now, &ids, &mut pending, effects);
             Ok(pending)
         }
     }
@@ -57,6 +59,30 @@ pub(super) fn begin(world: &mut World, now: Now, op: OpId, command: Command, eff
     }
 }
 
+/// Refuses definitions whose dependencies can't be met, before anything is changed.
+fn check(world: &World, apps: &[Wish]) -> Result<(), Refusal> {
+    let wished = || apps.iter().filter(|wish| wish.count > 0).map(|wish| &wish.spec);
+    let replaced: BTreeSet<&str> = apps.iter().map(|wish| wish.spec.name.as_str()).collect();
+    let others = staying(world).map(|instance| &*instance.spec).filter(|spec| !replaced.contains(spec.name.as_str()));
+    let graph = Graph::of(wished().chain(others));
+    graph.check(wished().map(|spec| spec.name.as_str())).map_err(Refusal::Dependencies)
+}
+
+/// Starts what the apps need that are being started, where it is down.
+fn start_needed(world: &mut World, now: Now, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
+    let started = pending.goals.values().filter(|(_, goal, _)| match goal {
+        Goal::Up(_) | Goal::Ready(_) => true,
+        Goal::Down | Goal::Gone => false,
+    });
+    let names: BTreeSet<String> = started.map(|(name, _, _)| name.clone()).collect();
+    for id in needed(world, &names) {
+        // A slot that was only listed by the same command is a new one all the same.
+        let listed = pending.outcomes.iter().position(|outcome| outcome.id == id);
+        let done = listed.map_or(Done::Restarted, |at| pending.outcomes.remove(at).done);
+        begin_slot(world, now, id, Verb::Start, wait, done, pending, effects);
+    }
+}
+
 fn waiting(wait: Wait, now: Now) -> Pending {
     let deadline = match wait {
         Wait::Spawned => None,
@@ -67,7 +93,7 @@ fn waiting(wait: Wait, now: Now) -> Pending {
 
 fn define(world: &mut World, now: Now, wish: Wish, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
     let spec = Arc::new(wish.spec);
-    let mut present: Vec<(u32, InstanceId)> = staying(world, &spec.name).map(|i| (i.number, i.id)).collect();
+    let mut present: Vec<(u32, InstanceId)> = staying_of(world, &spec.name).map(|i| (i.number, i.id)).collect();
     present.sort_unstable();
     let keep = (wish.count as usize).min(present.len());
     for (_, id) in present.drain(keep..) {
@@ -82,9 +108,9 @@ fn define(world: &mut World, now: Now, wish: Wish, wait: Wait, pending: &mut Pen
     }
 }
 
-/// The slots of an app but those that are about to leave the list: nothing can be asked of them any more.
-fn staying<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
-    world.named(name).filter(|instance| instance.state.wanted() != Wanted::Gone)
+/// The slots of an app but those that are about to leave the list.
+fn staying_of<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
+    staying(world).filter(move |instance| instance.spec.name == name)
 }
 
 fn launch(
@@ -95,13 +121,15 @@ fn launch(
     wait: Wait,
     effects: &mut Effects,
 ) -> Result<Pending, Refusal> {
-    let same: Vec<&Instance> = staying(world, &wish.spec.name).filter(|i| i.spec.script == wish.spec.script).collect();
+    let same: Vec<&Instance> =
+        staying_of(world, &wish.spec.name).filter(|i| i.spec.script == wish.spec.script).collect();
     if !force && same.iter().any(|instance| instance.state.wanted() == Wanted::Up) {
         return Err(Refusal::AlreadyLaunched);
     }
     // Copies made with force are slots of this script too: all of them start again, none is taken away.
     let mut again: Vec<InstanceId> = if force { Vec::new() } else { same.iter().map(|i| i.id).collect() };
     again.sort_unstable();
+    check(world, std::slice::from_ref(&wish))?;
     let mut pending = waiting(wait, now);
     let spec = Arc::new(wish.spec);
     for id in &again {
@@ -111,6 +139,7 @@ fn launch(
     for _ in again.len()..wish.count as usize {
         add(world, now, spec.clone(), wait, &mut pending, effects);
     }
+    start_needed(world, now, wait, &mut pending, effects);
     Ok(pending)
 }
 
@@ -136,23 +165,50 @@ fn act(
         .filter(|_| *patch != Patch::default())
         .map(|instance| Ok((instance.id, Arc::new(apply(&instance.spec, patch)?))))
         .collect::<Result<_, Refusal>>()?;
+    check_slots(world, action, &ids, &patched)?;
     for (id, spec) in patched {
         redefine(world, id, spec);
     }
     let mut pending = waiting(wait, now);
-    for id in ids {
-        match action {
-            Action::Start => restart(world, now, id, Verb::Start, wait, &mut pending, effects),
-            Action::Restart => restart(world, now, id, Verb::Restart, wait, &mut pending, effects),
-            Action::Stop => {
-                end(world, now, id, Then::Stop(Cause::Operator(Verb::Stop)), effects);
+    match action {
+        Action::Start | Action::Restart => {
+            let verb = if action == Action::Start { Verb::Start } else { Verb::Restart };
+            for id in ids {
+                restart(world, now, id, verb, wait, &mut pending, effects);
+            }
+            start_needed(world, now, wait, &mut pending, effects);
+        }
+        Action::Stop => {
+            end_in_order(world, now, &ids, &Then::Stop(Cause::Operator(Verb::Stop)), effects);
+            for id in ids {
                 expect(world, id, Goal::Down, Done::Stopped, &mut pending);
             }
-            Action::Delete => remove(world, now, id, &mut pending, effects),
-            Action::Reset => reset(world, id, &mut pending),
         }
+        Action::Delete => remove_all(world, now, &ids, &mut pending, effects),
+        Action::Reset => ids.into_iter().for_each(|id| reset(world, id, &mut pending)),
     }
     Ok(pending)
+}
+
+/// Refuses what would make slots depend on themselves, and starts of slots that lack something they need.
+fn check_slots(
+    world: &World,
+    action: Action,
+    ids: &[InstanceId],
+    patched: &[(InstanceId, Arc<AppSpec>)],
+) -> Result<(), Refusal> {
+    let new: BTreeMap<InstanceId, &AppSpec> = patched.iter().map(|(id, spec)| (*id, &**spec)).collect();
+    let graph = Graph::of(staying(world).map(|instance| new.get(&instance.id).copied().unwrap_or(&instance.spec)));
+    let names = ids.iter().filter_map(|id| {
+        let instance = world.instances.get(id).filter(|instance| instance.state.wanted() != Wanted::Gone)?;
+        Some(new.get(id).map_or(instance.spec.name.as_str(), |spec| spec.name.as_str()))
+    });
+    let checked = match action {
+        Action::Start | Action::Restart => graph.check(names),
+        Action::Stop | Action::Delete | Action::Reset if !patched.is_empty() => graph.acyclic(names),
+        Action::Stop | Action::Delete | Action::Reset => Ok(()),
+    };
+    checked.map_err(Refusal::Dependencies)
 }
 
 fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects) -> Pending {
@@ -182,6 +238,7 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
             pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Launched });
         }
     }
+    start_needed(world, now, Wait::Spawned, &mut pending, effects);
     pending
 }
 
@@ -198,7 +255,7 @@ fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, wait: Wait, pending: &mu
 
 /// Makes a slot; its number is the lowest that is free among the slots of its app.
 fn insert(world: &mut World, now: Now, spec: Arc<AppSpec>, number: Option<u32>, increment: Option<i64>) -> InstanceId {
-    let taken: BTreeSet<u32> = staying(world, &spec.name).map(|instance| instance.number).collect();
+    let taken: BTreeSet<u32> = staying_of(world, &spec.name).map(|instance| instance.number).collect();
     let number = number.unwrap_or_else(|| (0..).find(|n| !taken.contains(n)).unwrap_or(0));
     let increment = increment.or_else(|| {
         let variable = spec.increment_var.as_ref()?;
@@ -263,6 +320,13 @@ fn begin_slot(
 fn remove(world: &mut World, now: Now, id: InstanceId, pending: &mut Pending, effects: &mut Effects) {
     expect(world, id, Goal::Gone, Done::Deleted, pending);
     end(world, now, id, Then::Remove, effects);
+}
+
+fn remove_all(world: &mut World, now: Now, ids: &[InstanceId], pending: &mut Pending, effects: &mut Effects) {
+    for id in ids {
+        expect(world, *id, Goal::Gone, Done::Deleted, pending);
+    }
+    end_in_order(world, now, ids, &Then::Remove, effects);
 }
 
 fn reset(world: &mut World, id: InstanceId, pending: &mut Pending) {

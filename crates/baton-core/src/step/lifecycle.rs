@@ -4,6 +4,7 @@ use super::Effects;
 use super::effect::{Effect, Scope};
 use super::event::Found;
 use crate::policy;
+use crate::spec::Dependency;
 use crate::units::{Incarnation, InstanceId, Millis, Now};
 use crate::world::{Cause, Death, Exit, Identity, Instance, SpawnError, State, Status, Then, World};
 
@@ -19,13 +20,54 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
     world.next_incarnation += 1;
 }
 
+/// Begins a new incarnation once what the app depends on has come so far.
+fn ask_to_begin(world: &mut World, now: Now, id: InstanceId, why: Cause, effects: &mut Effects) {
+    let Some(instance) = touch(world, id) else { return };
+    if instance.spec.depends_on.is_empty() {
+        return begin(world, now, id, why, effects);
+    }
+    // Whether it must wait at all is seen at the end of the step, when all that was asked is in place.
+    let for_ = instance.spec.depends_on.clone();
+    enter(instance, now, State::Waiting { for_, since: now.instant, why: why.clone() }, why);
+}
+
+/// What a slot that waits to start still waits for.
+pub(super) fn wait_on(world: &mut World, id: InstanceId, left: Vec<Dependency>) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    if let State::Waiting { for_, .. } = &mut instance.state
+        && *for_ != left
+    {
+        *for_ = left;
+        world.touched.insert(id);
+    }
+}
+
+/// Gives up a slot where nothing lives.
+pub(super) fn give_up(world: &mut World, now: Now, id: InstanceId, why: Cause, effects: &mut Effects) {
+    settle_down(world, now, id, Then::GiveUp(why), false, effects);
+}
+
 /// Brings a slot to what `then` says: at once when nothing lives in it, else after its incarnation has ended.
 pub(super) fn end(world: &mut World, now: Now, id: InstanceId, next: Then, effects: &mut Effects) {
+    end_after(world, now, id, next, Vec::new(), effects);
+}
+
+/// As [`end`], but an incarnation that runs is left alone until these have ended.
+pub(super) fn end_after(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    next: Then,
+    after: Vec<(InstanceId, Incarnation)>,
+    effects: &mut Effects,
+) {
     let Some(instance) = touch(world, id) else { return };
     match &mut instance.state {
-        State::Stopped { .. } | State::Errored { .. } => settle_down(world, now, id, next, false, effects),
+        State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } => {
+            settle_down(world, now, id, next, false, effects);
+        }
         State::Backoff { .. } => settle_down(world, now, id, next, true, effects),
-        State::Starting { .. } | State::Online { .. } => stop_leader_and_tree(instance, now, next, effects),
+        State::Starting { .. } | State::Online { .. } => stop_leader_and_tree(instance, now, next, after, effects),
         // What is asked last counts, but a slot that is to leave the list leaves it.
         State::Stopping { then: Then::Remove, .. } => {}
         State::Stopping { then, .. } => *then = next,
@@ -49,7 +91,11 @@ pub(super) fn prepared(
         State::Starting { .. } => effects.push(Effect::Go { id, incarnation }),
         State::Stopping { .. } => effects.push(Effect::Abort { id, incarnation }),
         // Nothing was begun in these states: whoever prepared it was mistaken.
-        State::Stopped { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
     }
 }
 
@@ -66,7 +112,11 @@ pub(super) fn spawned(world: &mut World, now: Now, id: InstanceId, incarnation: 
         }
         // It was told to run and to stop at nearly the same time: the signal is on its way.
         State::Stopping { .. } => {}
-        State::Stopped { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
     }
 }
 
@@ -94,7 +144,11 @@ pub(super) fn spawn_failed(
             effects.push(Effect::Release { id, incarnation });
             settle_down(world, now, id, then, false, effects);
         }
-        State::Stopped { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
     }
 }
 
@@ -126,6 +180,7 @@ pub(super) fn exited(
                 killed: false,
                 exit: Some(exit),
                 tree_gone: !tree,
+                after: Vec::new(),
                 then: verdict.then,
             };
             enter(instance, now, stopping, Cause::Exited(exit));
@@ -136,15 +191,26 @@ pub(super) fn exited(
             }
             finish(world, now, id, effects);
         }
-        State::Stopping { since, exit: ended @ None, .. } => {
+        State::Stopping { since, exit: ended @ None, kill_at, after, tree_gone, .. } => {
             *ended = Some(exit);
+            // It went before its turn: what it leaves need not wait.
+            let early = !std::mem::take(after).is_empty();
+            if early {
+                *kill_at = now.instant + kill_timeout;
+            }
+            let tree = early && !*tree_gone;
             let uptime = instance.started_at.map_or(now.instant - *since, |at| Millis(now.wall.0.saturating_sub(at.0)));
             instance.bury(Death { incarnation, exit, at: now.wall, uptime });
+            if tree {
+                let signal = instance.stop_signal();
+                effects.push(Effect::Signal { id, incarnation, signal, scope: Scope::Tree });
+                effects.push(Effect::AwaitTree { id, incarnation });
+            }
             finish(world, now, id, effects);
         }
         // Told twice.
         State::Stopping { exit: Some(_), .. } => {}
-        State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
     }
 }
 
@@ -160,6 +226,7 @@ pub(super) fn tree_gone(world: &mut World, now: Now, id: InstanceId, incarnation
             finish(world, now, id, effects);
         }
         State::Stopped { .. }
+        | State::Waiting { .. }
         | State::Starting { .. }
         | State::Online { .. }
         | State::Backoff { .. }
@@ -177,6 +244,12 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
                 let cause = Cause::Backoff(*delay);
                 instance.restarts += 1;
                 begin(world, now, id, cause, effects);
+            }
+            State::Waiting { for_, .. } => {
+                let late = for_.iter().filter(|dependency| dependency.timeout.is_some());
+                let Some(late) = late.min_by_key(|dependency| dependency.timeout) else { continue };
+                let why = Cause::DependencyLate(late.clone());
+                give_up(world, now, id, why, effects);
             }
             State::Online { since, .. } => {
                 let since = *since;
@@ -218,8 +291,14 @@ pub(super) fn recovered(
         }
         Found::NeverRan => match &instance.state {
             State::Starting { .. } => {
+                let why = Cause::Operator(crate::world::Verb::Start);
                 effects.push(Effect::Release { id, incarnation });
-                begin(world, now, id, Cause::Operator(crate::world::Verb::Start), effects);
+                // Without any life on record only the wish is known, and it may have been waiting.
+                if incarnation == Incarnation(0) {
+                    ask_to_begin(world, now, id, why, effects);
+                } else {
+                    begin(world, now, id, why, effects);
+                }
             }
             State::Stopping { then, .. } => {
                 let then = then.clone();
@@ -227,10 +306,10 @@ pub(super) fn recovered(
                 settle_down(world, now, id, then, false, effects);
             }
             State::Online { .. } => exited(world, now, id, incarnation, Exit::Unknown, effects),
-            State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+            State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
         },
         Found::Rebooted => match &instance.state {
-            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => {
+            State::Waiting { .. } | State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => {
                 instance.process = None;
                 effects.push(Effect::Release { id, incarnation });
                 settle_down(world, now, id, Then::Stop(Cause::Reboot), false, effects);
@@ -260,6 +339,8 @@ fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
             enter(instance, now, State::Online { since, ready: false }, Cause::Spawned);
         }
         State::Online { .. } => {}
+        // Its turn has not come; when it does, it is signalled.
+        State::Stopping { after, .. } if !after.is_empty() => {}
         State::Stopping { killed, tree_gone, .. } => {
             // The old daemon may have died before it could signal: a second signal is harmless, none is not.
             let scope = scope(!tree_gone);
@@ -272,35 +353,60 @@ fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
                 effects.push(Effect::AwaitTree { id, incarnation });
             }
         }
-        State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
     }
 }
 
-/// Asks the living incarnation of a slot to end.
-fn stop_leader_and_tree(instance: &mut Instance, now: Now, then: Then, effects: &mut Effects) {
-    let (id, incarnation, tree) = (instance.id, instance.incarnation, instance.spec.treekill);
+/// Asks the living incarnation of a slot to end, once those that are to end before it have.
+fn stop_leader_and_tree(
+    instance: &mut Instance,
+    now: Now,
+    then: Then,
+    after: Vec<(InstanceId, Incarnation)>,
+    effects: &mut Effects,
+) {
+    let tree = instance.spec.treekill;
     let cause = match &then {
         Then::Stop(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
         Then::Respawn { why, .. } => why.clone(),
         Then::Remove => Cause::Operator(crate::world::Verb::Delete),
     };
+    // A process that was not told to run yet is called off when it is prepared.
     let told_to_run = instance.process.is_some();
+    let after = if told_to_run { after } else { Vec::new() };
+    let held = !after.is_empty();
     let stopping = State::Stopping {
         since: now.instant,
         kill_at: now.instant + instance.spec.kill_timeout,
         killed: false,
         exit: None,
         tree_gone: !tree,
+        after,
         then,
     };
     enter(instance, now, stopping, cause);
-    // A process that was not told to run yet is called off when it is prepared.
-    if told_to_run {
-        let signal = instance.stop_signal();
-        effects.push(Effect::Signal { id, incarnation, signal, scope: scope(tree) });
-        if tree {
-            effects.push(Effect::AwaitTree { id, incarnation });
-        }
+    if told_to_run && !held {
+        signal_to_stop(instance, tree, effects);
+    }
+}
+
+fn signal_to_stop(instance: &Instance, tree: bool, effects: &mut Effects) {
+    let (id, incarnation, signal) = (instance.id, instance.incarnation, instance.stop_signal());
+    effects.push(Effect::Signal { id, incarnation, signal, scope: scope(tree) });
+    if tree {
+        effects.push(Effect::AwaitTree { id, incarnation });
+    }
+}
+
+/// Signals a slot that was to be stopped after others.
+pub(super) fn stop_now(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
+    let Some(instance) = touch(world, id) else { return };
+    let timeout = instance.spec.kill_timeout;
+    if let State::Stopping { after, kill_at, tree_gone, .. } = &mut instance.state {
+        after.clear();
+        *kill_at = now.instant + timeout;
+        let tree = !*tree_gone;
+        signal_to_stop(instance, tree, effects);
     }
 }
 
@@ -338,7 +444,7 @@ fn settle_down(world: &mut World, now: Now, id: InstanceId, then: Then, counts: 
         }
         Then::Restart(cause) => {
             instance.restarts += u32::from(counts);
-            begin(world, now, id, cause, effects);
+            ask_to_begin(world, now, id, cause, effects);
         }
         Then::Respawn { at, why, .. } if at <= now.instant => {
             instance.restarts += 1;

@@ -3,6 +3,7 @@
 //! * `event` and `effect` are its language.
 //! * `lifecycle` decides what happens to one slot: the table State × Event, total, without a `_` arm.
 //! * `command` turns requests into what is wished of slots.
+//! * `waiting` goes on with starts and stops that wait for other slots.
 //! * `pending` tells when a request is done.
 //!
 //! Rules: an event of an incarnation that is not the current one is stale and changes nothing; a reply is an effect;
@@ -13,6 +14,7 @@ mod effect;
 mod event;
 mod lifecycle;
 mod pending;
+mod waiting;
 
 pub use effect::{Effect, Scope};
 pub use event::{Event, Found};
@@ -53,6 +55,7 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
             }
         }
     }
+    waiting::settle(world, now, &mut effects);
     pending::settle(world, now, &mut effects);
     publish(world, now, &mut effects);
     effects

@@ -44,7 +44,7 @@ pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
             let decided = match decide(world.instances.get(id), *goal) {
                 Decision::Reached => done.clone(),
                 Decision::Failed(why) => Done::Failed(why),
-                Decision::Open if late => Done::Failed("was not ready in time".into()),
+                Decision::Open if late => Done::Failed(late_text(world.instances.get(id))),
                 Decision::Open => return true,
             };
             outcomes.push(Outcome { id: *id, name: name.clone(), done: decided });
@@ -62,6 +62,25 @@ pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
         false
     });
     world.pending = pending;
+}
+
+/// What is said of a slot that is not ready in time.
+fn late_text(instance: Option<&Instance>) -> String {
+    match instance.map(|instance| &instance.state) {
+        Some(State::Waiting { for_, .. }) => {
+            let names: Vec<String> = for_.iter().map(ToString::to_string).collect();
+            format!("was not ready in time: it waits for {}", names.join(", "))
+        }
+        Some(
+            State::Stopped { .. }
+            | State::Starting { .. }
+            | State::Online { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. },
+        )
+        | None => "was not ready in time".into(),
+    }
 }
 
 enum Decision {
@@ -85,17 +104,23 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
         Goal::Down => match &instance.state {
             State::Stopped { .. } | State::Errored { .. } => Decision::Reached,
             State::Stopping { then: Then::Stop(_) | Then::GiveUp(_) | Then::Remove, .. } => Decision::Open,
-            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } | State::Stopping { .. } => {
-                Decision::Failed("was started again meanwhile".into())
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Online { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. } => Decision::Failed("was started again meanwhile".into()),
+        },
+        Goal::Up(after) | Goal::Ready(after) if instance.incarnation <= after => {
+            match (instance.state.wanted(), &instance.state) {
+                (Wanted::Up, _) => Decision::Open,
+                (Wanted::Failed, State::Errored { why }) if why.is_dependency() => Decision::Failed(why.to_string()),
+                (Wanted::Down | Wanted::Gone | Wanted::Failed, _) => Decision::Failed("was stopped meanwhile".into()),
             }
-        },
-        Goal::Up(after) | Goal::Ready(after) if instance.incarnation <= after => match instance.state.wanted() {
-            Wanted::Up => Decision::Open,
-            Wanted::Down | Wanted::Gone | Wanted::Failed => Decision::Failed("was stopped meanwhile".into()),
-        },
+        }
         Goal::Up(_) => match &instance.state {
-            State::Starting { .. } => Decision::Open,
+            State::Waiting { .. } | State::Starting { .. } => Decision::Open,
             State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
+            State::Errored { why } if why.is_dependency() => Decision::Failed(why.to_string()),
             // It ran, whatever came of it.
             State::Online { .. }
             | State::Stopping { .. }
@@ -105,8 +130,14 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
         },
         Goal::Ready(_) => match &instance.state {
             State::Online { ready: true, .. } => Decision::Reached,
-            State::Starting { .. } | State::Online { ready: false, .. } => Decision::Open,
+            State::Waiting { .. } | State::Starting { .. } | State::Online { ready: false, .. } => Decision::Open,
             State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
+            State::Errored { why } if why.is_dependency() => Decision::Failed(why.to_string()),
+            // A one-shot that has done its work is as ready as it can be.
+            State::Stopped { why } if instance.spec.oneshot && why.is_success() => Decision::Reached,
+            State::Stopping { then: Then::Stop(why), .. } if instance.spec.oneshot && why.is_success() => {
+                Decision::Open
+            }
             State::Stopping { .. } | State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {
                 let how = instance.last_exit.map_or_else(|| "was stopped".into(), |exit| exit.to_string());
                 Decision::Failed(format!("{how} before it was ready"))

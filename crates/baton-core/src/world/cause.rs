@@ -1,5 +1,6 @@
 //! Why something happened.
 
+use crate::spec::Dependency;
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -195,6 +196,46 @@ pub enum Cause {
     Spawned,
     /// It has been up for `min_uptime`.
     Stable,
+    /// An app that it needs was given up, and why.
+    DependencyFailed(String, Box<Cause>),
+    /// An app that it needs is down, and why.
+    DependencyDown(String, Box<Cause>),
+    /// An app that it waits for to have exited runs for ever.
+    DependencyEndless(String),
+    /// Nothing in the list has the name that it needs.
+    DependencyUnknown(String),
+    /// It has waited for this long enough.
+    DependencyLate(Dependency),
+    /// It needs itself, along these names.
+    DependencyCycle(Vec<String>),
+}
+
+impl Cause {
+    /// Whether it is the end of work that was done: an exit with code 0.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Cause::Exited(exit) if exit.is_success())
+    }
+
+    /// Whether it is about an app that is needed, so that nothing of the app itself ran.
+    pub fn is_dependency(&self) -> bool {
+        match self {
+            Cause::DependencyFailed(..)
+            | Cause::DependencyDown(..)
+            | Cause::DependencyEndless(_)
+            | Cause::DependencyUnknown(_)
+            | Cause::DependencyLate(_)
+            | Cause::DependencyCycle(_) => true,
+            Cause::Operator(_)
+            | Cause::Exited(_)
+            | Cause::SpawnFailed(_)
+            | Cause::CrashLoop(..)
+            | Cause::Backoff(_)
+            | Cause::Reboot
+            | Cause::NotAutostarted
+            | Cause::Spawned
+            | Cause::Stable => false,
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -209,6 +250,16 @@ impl fmt::Display for Cause {
             Cause::NotAutostarted => f.write_str("listed with autostart off"),
             Cause::Spawned => f.write_str("the program runs"),
             Cause::Stable => f.write_str("up for min_uptime"),
+            Cause::DependencyFailed(name, why) => write!(f, "needs {name}, which failed: {why}"),
+            Cause::DependencyDown(name, why) => write!(f, "needs {name}, which is down: {why}"),
+            Cause::DependencyEndless(name) => write!(f, "needs {name} to have exited, and that is not a oneshot"),
+            Cause::DependencyUnknown(name) => write!(f, "needs {name}, which is not in the list"),
+            Cause::DependencyLate(dependency) => {
+                let timeout = dependency.timeout.unwrap_or_default();
+                let word = dependency.condition.as_str();
+                write!(f, "needs {}, which was not {word} within {} ms", dependency.on, timeout.0)
+            }
+            Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),
         }
     }
 }

@@ -150,6 +150,10 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Backoff { until, .. } => Some(*until),
+            State::Waiting { for_, since, .. } => {
+                for_.iter().filter_map(|dependency| dependency.timeout).min().map(|timeout| *since + timeout)
+            }
+            State::Stopping { after, .. } if !after.is_empty() => None,
             State::Online { since, ready: false } => Some(*since + self.spec.min_uptime),
             State::Stopping { kill_at, killed: false, .. } => Some(*kill_at),
             State::Stopping { killed: true, .. }
@@ -185,7 +189,7 @@ impl Instance {
                 super::Then::Stop(why) | super::Then::GiveUp(why) => Some(why.clone()),
                 super::Then::Restart(_) | super::Then::Remove | super::Then::Respawn { .. } => None,
             },
-            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => None,
+            State::Waiting { .. } | State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => None,
         };
         Record {
             id: self.id,

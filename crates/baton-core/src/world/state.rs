@@ -1,7 +1,8 @@
 //! The state of a slot.
 
 use super::cause::{Cause, Exit};
-use crate::units::{Instant, Millis};
+use crate::spec::Dependency;
+use crate::units::{Incarnation, InstanceId, Instant, Millis};
 use serde::{Deserialize, Serialize};
 
 /// Where a slot is in its life.
@@ -11,6 +12,15 @@ pub enum State {
     /// Nothing runs, and nothing will until someone asks.
     Stopped {
         /// Why.
+        why: Cause,
+    },
+    /// Asked to start, and waiting for what it depends on.
+    Waiting {
+        /// What has not come so far yet.
+        for_: Vec<Dependency>,
+        /// Since when.
+        since: Instant,
+        /// Why it is to start.
         why: Cause,
     },
     /// A spawn is on its way.
@@ -25,7 +35,7 @@ pub enum State {
         /// Whether it counts as ready: up for `min_uptime`.
         ready: bool,
     },
-    /// The incarnation is ending: signalled, or its leader has exited and the rest of its tree is being cleared.
+    /// The incarnation is ending: to be signalled once what depends on it has ended, signalled, or its leader has exited and the rest of its tree is being cleared.
     Stopping {
         /// Since when.
         since: Instant,
@@ -37,6 +47,9 @@ pub enum State {
         exit: Option<Exit>,
         /// Whether nothing of the tree is left.
         tree_gone: bool,
+        /// Lives of dependents that end first: nothing was sent yet, and `kill_at` does not count.
+        #[serde(default)]
+        after: Vec<(InstanceId, Incarnation)>,
         /// What comes after.
         then: Then,
     },
@@ -96,7 +109,7 @@ impl State {
     pub fn wanted(&self) -> Wanted {
         match self {
             State::Stopped { .. } => Wanted::Down,
-            State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => Wanted::Up,
+            State::Waiting { .. } | State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => Wanted::Up,
             State::Errored { .. } => Wanted::Failed,
             State::Stopping { then, .. } => match then {
                 Then::Stop(_) => Wanted::Down,
@@ -111,7 +124,7 @@ impl State {
     pub fn has_process(&self) -> bool {
         match self {
             State::Starting { .. } | State::Online { .. } | State::Stopping { .. } => true,
-            State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => false,
+            State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => false,
         }
     }
 }

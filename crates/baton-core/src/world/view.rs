@@ -3,7 +3,7 @@
 use super::cause::Exit;
 use super::instance::{Death, Instance, InstanceFiles, Transition};
 use super::state::{State, Then};
-use crate::spec::AppSpec;
+use crate::spec::{AppSpec, Dependency};
 use crate::units::{Bytes, InstanceId, Instant, Millis, Now, WallTime};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// PM2's word for a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Status {
-    /// Spawning.
+    /// Spawning, or waiting for a dependency.
     #[serde(rename = "launching")]
     Launching,
     /// Running.
@@ -49,7 +49,7 @@ impl From<&State> for Status {
     fn from(state: &State) -> Self {
         match state {
             State::Stopped { .. } => Status::Stopped,
-            State::Starting { .. } => Status::Launching,
+            State::Waiting { .. } | State::Starting { .. } => Status::Launching,
             State::Online { .. } => Status::Online,
             State::Backoff { .. } => Status::WaitingRestart,
             State::Errored { .. } => Status::Errored,
@@ -90,6 +90,9 @@ pub struct InstanceView {
     pub last_exit: Option<Exit>,
     /// When the pause ends, for a slot that waits: milliseconds from now.
     pub starts_in: Option<Millis>,
+    /// What must come first, for a slot that waits for dependencies.
+    #[serde(default)]
+    pub waits_for: Vec<Dependency>,
     /// Memory of the whole tree, when it was asked for.
     pub memory: Option<Bytes>,
     /// Processor share of the whole tree in percent of one processor since the last look, when it was asked for.
@@ -141,6 +144,10 @@ impl Instance {
             starts_in: match &self.state {
                 State::Backoff { until, .. } => Some(*until - now.instant),
                 _ => None,
+            },
+            waits_for: match &self.state {
+                State::Waiting { for_, .. } => for_.clone(),
+                _ => Vec::new(),
             },
             memory: None,
             cpu: None,

@@ -1,7 +1,7 @@
 //! The dump file: ours there and back, and one that PM2 7.0.4 wrote.
 
 use crate::common::{demo, host, online, seen, stopped, variables};
-use baton_core::spec::{AppSpec, Environment, ExecMode, Instances, LogType, Source};
+use baton_core::spec::{AppSpec, Condition, Dependency, Environment, ExecMode, Instances, LogType, Source};
 use baton_core::units::{Bytes, InstanceId, Millis};
 use baton_core::world::{Directories, Instance, InstanceFiles};
 use baton_pm2::dump::{self, DumpError};
@@ -52,7 +52,9 @@ fn a_dump_brings_back_what_was_saved() {
     rich.max_restarts = Some(0);
     rich.uid = Some("1000".into());
     rich.source = Source { file: "/home/u/app/ecosystem.config.js".into(), index: 2 };
-    rich.declared = [("watch".to_owned(), json!(false)), ("depends_on".to_owned(), json!(["db"]))].into();
+    rich.oneshot = true;
+    rich.depends_on = vec![Dependency { on: "db".into(), condition: Condition::Started, timeout: Some(Millis(9)) }];
+    rich.declared = [("watch".to_owned(), json!(false)), ("required_env".to_owned(), json!(["DB"]))].into();
     let mut first = online(0, 1, rich.clone());
     first.number = 3;
     first.increment = Some(8083);

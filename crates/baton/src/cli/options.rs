@@ -206,7 +206,16 @@ fn value_name(kind: Option<Kind>) -> &'static str {
         Some(Kind::Words) => "WORDS",
         Some(Kind::Signal) => "SIGNAL",
         Some(Kind::Choice(_)) => "WORD",
-        Some(Kind::Text | Kind::Bool | Kind::Texts | Kind::Environment | Kind::Switch | Kind::Map | Kind::Any)
+        Some(
+            Kind::Text
+            | Kind::Bool
+            | Kind::Texts
+            | Kind::Environment
+            | Kind::Switch
+            | Kind::Dependencies
+            | Kind::Map
+            | Kind::Any,
+        )
         | None => "TEXT",
     }
 }

@@ -7,6 +7,7 @@ mod harness;
 
 mod care;
 mod clojure;
+mod dependencies;
 mod files;
 mod programs;
 mod projects;

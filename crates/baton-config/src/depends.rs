@@ -1,0 +1,128 @@
+//! `depends_on` in its canonical form: a list of names with a condition each.
+
+use crate::kinds::{self, Misfit};
+use baton_core::spec::Condition;
+use serde_json::{Map, Value, json};
+
+/// A name, a list of names, or a map of names to conditions, as a list of `{ on, condition, timeout }`.
+pub(crate) fn canonical(value: &Value) -> Result<Value, Misfit> {
+    let list: Vec<Value> = match value {
+        Value::String(_) => vec![item(value)?],
+        Value::Array(items) => items.iter().filter(|item| !item.is_null()).map(item).collect::<Result<_, _>>()?,
+        Value::Object(map) => map.iter().map(|(name, how)| member(name, how)).collect::<Result<_, _>>()?,
+        _ => return Err(shape()),
+    };
+    Ok(Value::Array(list))
+}
+
+fn shape() -> Misfit {
+    Misfit::new(
+        "a name, a list of names or a map of names",
+        "write a name, [\"db\", \"cache\"], or { db: \"ready\", migrate: { condition: \"exited\", timeout: \"30s\" } }",
+    )
+}
+
+/// A member of a list: a name, or its canonical form.
+fn item(value: &Value) -> Result<Value, Misfit> {
+    match value {
+        Value::String(name) => member(name, &Value::Null),
+        Value::Object(map) => {
+            let Some(Value::String(name)) = map.get("on") else { return Err(shape()) };
+            let rest: Map<String, Value> =
+                map.iter().filter(|(key, _)| *key != "on").map(|(key, value)| (key.clone(), value.clone())).collect();
+            member(name, &Value::Object(rest))
+        }
+        _ => Err(shape()),
+    }
+}
+
+fn member(name: &str, how: &Value) -> Result<Value, Misfit> {
+    if name.is_empty() {
+        return Err(shape());
+    }
+    let (word, timeout) = match how {
+        Value::Null => (&Value::Null, &Value::Null),
+        Value::String(_) => (how, &Value::Null),
+        Value::Object(map) => {
+            if map.keys().any(|key| key != "condition" && key != "timeout") {
+                return Err(Misfit::new(
+                    format!("known: for `{name}`, only condition and timeout are"),
+                    "write { condition: \"ready\", timeout: \"30s\" }",
+                ));
+            }
+            (map.get("condition").unwrap_or(&Value::Null), map.get("timeout").unwrap_or(&Value::Null))
+        }
+        _ => return Err(shape()),
+    };
+    let timeout = match timeout {
+        Value::Null => Value::Null,
+        given => kinds::duration(given).map(Value::from).ok_or_else(|| {
+            Misfit::new(
+                format!("a dependency: the timeout of `{name}` is no time"),
+                "write a number of milliseconds or a number with ms, s, m or h, such as \"10s\"",
+            )
+        })?,
+    };
+    Ok(json!({ "on": name, "condition": condition(name, word)?, "timeout": timeout }))
+}
+
+fn condition(name: &str, word: &Value) -> Result<&'static str, Misfit> {
+    let words = Condition::WORDS;
+    let help = format!("write one of {}", words.join(", "));
+    match word {
+        Value::Null => Ok(Condition::default().as_str()),
+        Value::String(word) if word == "healthy" || word.starts_with("log:") => {
+            Err(Misfit::new(format!("possible: the condition `{word}` of `{name}` is not available yet"), help))
+        }
+        Value::String(word) => words.into_iter().find(|known| known == word).ok_or_else(|| {
+            Misfit::new(format!("possible: there is no condition `{word}`, which `{name}` is given"), help.clone())
+        }),
+        _ => Err(shape()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_means_a_list_and_the_list_means_itself() {
+        let full =
+            |on: &str, condition: &str, timeout: Value| json!({"on": on, "condition": condition, "timeout": timeout});
+        let table = [
+            (json!("db"), json!([full("db", "ready", Value::Null)])),
+            (json!(["db", "cache"]), json!([full("db", "ready", Value::Null), full("cache", "ready", Value::Null)])),
+            (json!({"db": "started"}), json!([full("db", "started", Value::Null)])),
+            (
+                json!({"db": null, "migrate": {"condition": "exited", "timeout": "10s"}, "x": {"timeout": 5}}),
+                json!([
+                    full("db", "ready", Value::Null),
+                    full("migrate", "exited", json!(10_000)),
+                    full("x", "ready", json!(5))
+                ]),
+            ),
+            (json!([]), json!([])),
+        ];
+        for (given, wanted) in table {
+            let list = canonical(&given).expect("a list");
+            assert_eq!(list, wanted, "{given}");
+            assert_eq!(canonical(&list).as_ref(), Ok(&list));
+            let _: Vec<baton_core::spec::Dependency> = serde_json::from_value(list).expect("dependencies");
+        }
+    }
+
+    #[test]
+    fn what_is_not_available_or_unknown_is_refused_by_its_name() {
+        let expected = |value: Value| canonical(&value).expect_err("refused").expected;
+        assert!(expected(json!({"db": "healthy"})).ends_with("the condition `healthy` of `db` is not available yet"));
+        assert!(
+            expected(json!({"db": {"condition": "log:ready"}})).contains("`log:ready` of `db` is not available yet")
+        );
+        assert!(expected(json!({"db": "up"})).contains("there is no condition `up`"));
+        assert!(expected(json!({"db": {"timeout": "soon"}})).contains("timeout of `db`"));
+        assert!(expected(json!({"db": {"after": 1}})).contains("only condition and timeout"));
+        for wrong in [json!(1), json!(true), json!([1]), json!([{}]), json!(""), json!({"db": 3})] {
+            assert_eq!(expected(wrong), "a name, a list of names or a map of names");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What waits for others: a start for what the app depends on, a stop for what depends on the app.
+//!
+//! Looked at once at the end of every step, so that a slot that waits is never kept waiting by what has come already,
+//! whatever event brought it. Only starts that someone asked for wait: an app that comes back by itself does so at
+//! once, with whatever is there.
+
+use super::Effects;
+use super::lifecycle;
+use crate::deps::Graph;
+use crate::spec::{Condition, Dependency};
+use crate::units::{Incarnation, InstanceId, Now};
+use crate::world::{Cause, Instance, State, Then, Wanted, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Goes on with every slot whose waiting is over.
+pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
+    let free: Vec<InstanceId> = world.instances.values().filter(|i| may_be_stopped(world, i)).map(|i| i.id).collect();
+    for id in free {
+        lifecycle::stop_now(world, now, id, effects);
+    }
+    // What fails makes its dependents fail, and so on.
+    while advance(world, now, effects) {}
+}
+
+/// Whether a slot that was to be stopped after others waits for none of them any more.
+fn may_be_stopped(world: &World, instance: &Instance) -> bool {
+    match &instance.state {
+        State::Stopping { after, .. } => !after.is_empty() && !after.iter().any(|life| alive(world, *life)),
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => false,
+    }
+}
+
+fn alive(world: &World, (id, incarnation): (InstanceId, Incarnation)) -> bool {
+    world.current(id, incarnation).is_some_and(|instance| instance.state.has_process())
+}
+
+/// What becomes of a slot that waits to start.
+enum Verdict {
+    Start(Cause),
+    Wait(Vec<Dependency>),
+    Fail(Cause),
+}
+
+/// Decides each waiting slot by what is now; true when one has failed.
+fn advance(world: &mut World, now: Now, effects: &mut Effects) -> bool {
+    let mut failed = false;
+    for (id, verdict) in verdicts(world) {
+        match verdict {
+            Verdict::Start(why) => lifecycle::begin(world, now, id, why, effects),
+            Verdict::Wait(left) => lifecycle::wait_on(world, id, left),
+            Verdict::Fail(why) => {
+                failed = true;
+                lifecycle::give_up(world, now, id, why, effects);
+            }
+        }
+    }
+    failed
+}
+
+fn verdicts(world: &World) -> Vec<(InstanceId, Verdict)> {
+    let waiting = || {
+        world.instances.values().filter_map(|instance| match &instance.state {
+            State::Waiting { why, .. } => Some((instance, why)),
+            State::Stopped { .. }
+            | State::Starting { .. }
+            | State::Online { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. } => None,
+        })
+    };
+    if waiting().next().is_none() {
+        return Vec::new();
+    }
+    let mut slots: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    for instance in staying(world) {
+        slots.entry(&instance.spec.name).or_default().push(instance);
+    }
+    let graph = graph(world);
+    // Commands make none, but a name that goes can leave a unit of the same name behind.
+    let circle = graph.cycle(waiting().map(|(instance, _)| instance.spec.name.as_str())).unwrap_or_default();
+    let judge = |(instance, why): (&Instance, &Cause)| {
+        if circle.contains(&instance.spec.name) {
+            return (instance.id, Verdict::Fail(Cause::DependencyCycle(circle.clone())));
+        }
+        let mut left = Vec::new();
+        for dependency in &instance.spec.depends_on {
+            let apps = graph.resolve(&dependency.on);
+            if apps.is_empty() {
+                return (instance.id, Verdict::Fail(Cause::DependencyUnknown(dependency.on.clone())));
+            }
+            let mut met = true;
+            for slot in apps.iter().filter_map(|app| slots.get(app)).flatten() {
+                match progress(slot, dependency.condition) {
+                    Progress::Met => {}
+                    Progress::Open => met = false,
+                    Progress::Never(why) => return (instance.id, Verdict::Fail(why)),
+                }
+            }
+            if !met {
+                left.push(dependency.clone());
+            }
+        }
+        (instance.id, if left.is_empty() { Verdict::Start(why.clone()) } else { Verdict::Wait(left) })
+    };
+    waiting().map(judge).collect()
+}
+
+enum Progress {
+    Met,
+    Open,
+    Never(Cause),
+}
+
+/// How far a slot has come on its way to a condition.
+fn progress(slot: &Instance, condition: Condition) -> Progress {
+    let name = || slot.spec.name.clone();
+    // Its definition may have changed since the start was asked for.
+    if condition == Condition::Exited && slot.spec.runs_for_ever() && slot.state.wanted() == Wanted::Up {
+        return Progress::Never(Cause::DependencyEndless(name()));
+    }
+    match &slot.state {
+        State::Stopped { why } if why.is_success() => Progress::Met,
+        State::Stopped { why } => Progress::Never(Cause::DependencyDown(name(), Box::new(why.clone()))),
+        // The first that failed is the one to look at.
+        State::Errored { why } if why.is_dependency() => Progress::Never(why.clone()),
+        State::Errored { why } => Progress::Never(Cause::DependencyFailed(name(), Box::new(why.clone()))),
+        State::Online { ready, .. } => match condition {
+            Condition::Started => Progress::Met,
+            Condition::Ready if *ready => Progress::Met,
+            Condition::Ready | Condition::Exited => Progress::Open,
+        },
+        State::Waiting { .. } | State::Starting { .. } | State::Stopping { .. } | State::Backoff { .. } => {
+            Progress::Open
+        }
+    }
+}
+
+/// The slots but those that are about to leave the list: nothing can be asked of them any more.
+pub(super) fn staying(world: &World) -> impl Iterator<Item = &Instance> {
+    world.instances.values().filter(|instance| instance.state.wanted() != Wanted::Gone)
+}
+
+/// The dependencies of what stays in the list.
+pub(super) fn graph(world: &World) -> Graph<'_> {
+    Graph::of(staying(world).map(|instance| &*instance.spec))
+}
+
+/// The slots that these apps need, directly or not, and that are down without having done their work.
+pub(super) fn needed(world: &World, names: &BTreeSet<String>) -> Vec<InstanceId> {
+    let needed = graph(world).closure(names.iter().map(String::as_str));
+    let down = |instance: &&Instance| match &instance.state {
+        State::Stopped { why } | State::Stopping { then: Then::Stop(why), .. } => !why.is_success(),
+        State::Errored { .. } | State::Stopping { then: Then::GiveUp(_), .. } => true,
+        State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Stopping { then: Then::Restart(_) | Then::Respawn { .. } | Then::Remove, .. } => false,
+    };
+    let slots = staying(world).filter(|instance| needed.contains(instance.spec.name.as_str()));
+    slots.filter(down).map(|instance| instance.id).collect()
+}
+
+/// Ends slots together: each is signalled only when what depends on it, and is ended with it, has ended.
+pub(super) fn end_in_order(world: &mut World, now: Now, ids: &[InstanceId], then: &Then, effects: &mut Effects) {
+    let mut after = dependents(world, ids);
+    for id in ids {
+        lifecycle::end_after(world, now, *id, then.clone(), after.remove(id).unwrap_or_default(), effects);
+    }
+}
+
+/// For each of these slots, the lives among them that depend on it.
+fn dependents(world: &World, ids: &[InstanceId]) -> BTreeMap<InstanceId, Vec<(InstanceId, Incarnation)>> {
+    let chosen = || ids.iter().filter_map(|id| world.instances.get(id));
+    let graph = Graph::of(world.instances.values().map(|instance| &*instance.spec));
+    // In a circle nobody could be the first to go.
+    if graph.cycle(chosen().map(|instance| instance.spec.name.as_str())).is_some() {
+        return BTreeMap::new();
+    }
+    let by_app = graph.dependents();
+    let lives_of = |slot: &Instance| {
+        let apps = by_app.get(slot.spec.name.as_str());
+        let lives = chosen().filter(|other| apps.is_some_and(|apps| apps.contains(other.spec.name.as_str())));
+        lives.filter(|other| other.state.has_process()).map(|other| (other.id, other.incarnation)).collect()
+    };
+    chosen().map(|slot| (slot.id, lives_of(slot))).collect()
+}

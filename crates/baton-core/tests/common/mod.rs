@@ -1,0 +1,88 @@
+//! What dependencies promise, said again without the code that keeps the promises.
+
+use baton_core::proto::{Action, Command};
+use baton_core::spec::Condition;
+use baton_core::units::{Incarnation, InstanceId};
+use baton_core::world::{Cause, Exit, Instance, State, Then, Wanted, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// For lives that are stopped together: the lives that end first.
+pub(crate) type Order = BTreeMap<Incarnation, BTreeSet<Incarnation>>;
+
+/// Whether the next start in this slot may be one that nobody asked for.
+pub(crate) fn comes_back_alone(instance: &Instance) -> bool {
+    matches!(
+        instance.state,
+        State::Backoff { .. }
+            | State::Online { .. }
+            | State::Starting { .. }
+            | State::Stopping { then: Then::Respawn { .. }, .. }
+    )
+}
+
+/// The slots that a name means.
+fn meant<'w>(world: &'w World, on: &str) -> Vec<&'w Instance> {
+    let staying = || world.instances.values().filter(|i| i.state.wanted() != Wanted::Gone);
+    let named: Vec<&Instance> = staying().filter(|i| i.spec.name == on).collect();
+    if named.is_empty() { staying().filter(|i| i.spec.namespace == on).collect() } else { named }
+}
+
+/// Whether all that a slot depends on has come so far.
+pub(crate) fn met(world: &World, id: InstanceId) -> bool {
+    world.instances[&id].spec.depends_on.iter().all(|dependency| {
+        let slots = meant(world, &dependency.on);
+        !slots.is_empty()
+            && slots.iter().all(|slot| match (&slot.state, dependency.condition) {
+                (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
+                (State::Online { .. }, Condition::Started) => true,
+                (State::Online { ready, .. }, Condition::Ready) => *ready,
+                _ => false,
+            })
+    })
+}
+
+/// What a command that ends slots must end first: for each running program, those among the chosen whose app needs
+/// its app, by whichever way.
+pub(crate) fn stop_order(world: &World, command: &Command) -> Order {
+    let chosen: BTreeSet<InstanceId> = match command {
+        Command::Act { action: Action::Stop | Action::Delete, targets, .. } => {
+            targets.iter().filter_map(|target| target.resolve(world).ok()).flatten().collect()
+        }
+        Command::Kill => world.instances.keys().copied().collect(),
+        _ => return Order::new(),
+    };
+    let slots = || world.instances.values();
+    let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut units: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for slot in slots() {
+        names.entry(&slot.spec.name).or_default().insert(&slot.spec.name);
+        units.entry(&slot.spec.namespace).or_default().insert(&slot.spec.name);
+    }
+    let mut direct: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for slot in slots() {
+        for dependency in &slot.spec.depends_on {
+            let on = names.get(dependency.on.as_str()).or_else(|| units.get(dependency.on.as_str()));
+            direct.entry(&slot.spec.name).or_default().extend(on.into_iter().flatten());
+        }
+    }
+    // Who needs whom, as pairs of names, by whichever way.
+    let mut needs: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for name in names.keys() {
+        let mut open: Vec<&str> = direct.get(name).into_iter().flatten().copied().collect();
+        while let Some(on) = open.pop() {
+            if needs.insert((name, on)) {
+                open.extend(direct.get(on).into_iter().flatten());
+            }
+        }
+    }
+    if needs.iter().any(|(a, b)| a == b) {
+        return Order::new();
+    }
+    let running = || slots().filter(|slot| chosen.contains(&slot.id) && matches!(slot.state, State::Online { .. }));
+    running()
+        .map(|slot| {
+            let first = running().filter(|other| needs.contains(&(other.spec.name.as_str(), slot.spec.name.as_str())));
+            (slot.incarnation, first.map(|other| other.incarnation).collect())
+        })
+        .collect()
+}
