@@ -5,6 +5,7 @@
 //! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share. `place.rs`: how it is opened.
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
+//! * `parts.rs`: how rotated files are called, listed and read.
 //! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
 //!
 //! Back-pressure is the rule: while a file can't be written its streams are not read and their apps wait. Apps whose logs
@@ -15,6 +16,8 @@
 mod batch;
 pub mod date;
 mod format;
+#[cfg_attr(not(test), expect(dead_code, reason = "names are made by the rotation that follows"))]
+pub mod parts;
 mod place;
 mod pump;
 mod raw;

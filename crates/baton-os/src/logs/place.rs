@@ -41,6 +41,25 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// `path` without links: where the file really is, or would be. For root the links on the way are those that [`open`]
+/// would follow.
+///
+/// # Errors
+/// A link on the way leads nowhere, or may not be followed.
+pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return resolve(path, ROOT);
+    }
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    // Not there yet. Its folder may be.
+    let whole = std::path::absolute(path)?;
+    let folder = whole.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    Ok(folder.zip(whole.file_name()).map(|(folder, name)| folder.join(name)).unwrap_or(whole))
+}
+
 /// Only a new file has a mode; the newer call insists on that.
 fn mode(flags: OFlags) -> Mode {
     if flags.contains(OFlags::CREATE) { Mode::RUSR | Mode::WUSR } else { Mode::empty() }
