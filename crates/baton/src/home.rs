@@ -68,6 +68,11 @@ impl Home {
         self.root.join("logs")
     }
 
+    /// When which bytes of log files were written.
+    pub(crate) fn times(&self) -> PathBuf {
+        self.root.join("times")
+    }
+
     /// Default folder of pid files.
     pub(crate) fn pids(&self) -> PathBuf {
         self.root.join("pids")

@@ -309,6 +309,9 @@ impl Batch {
                 let open = target.carry_after != 0 && pump.style.has_stamps();
                 sink.open_line = open.then_some((pump.key, index));
             }
+            if target.length > 0 {
+                sinks.wrote(&target.path, target.offset, wall);
+            }
         }
         Ok(())
     }

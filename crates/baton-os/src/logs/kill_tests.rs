@@ -39,7 +39,11 @@ fn collector() {
     // SAFETY: the parent has put open descriptors at these numbers and nothing else in this process knows them.
     let take = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
     let (sender, reports) = channel();
-    let options = LogOptions { slot: folder.join("batch.slot"), batch: Some((take(BATCH.0), take(BATCH.1))) };
+    let options = LogOptions {
+        slot: folder.join("batch.slot"),
+        batch: Some((take(BATCH.0), take(BATCH.1))),
+        times: Some(folder.join("times")),
+    };
     let logs = LogThread::start(options, move |report| {
         let _ = sender.send(report);
     })

@@ -6,6 +6,7 @@
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
 //! * `parts.rs`: how rotated files are called, listed and read.
+//! * `times.rs`: when which bytes of a file were written, for readers.
 //! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
 //!
 //! Back-pressure is the rule: while a file can't be written its streams are not read and their apps wait. Apps whose logs
@@ -25,6 +26,7 @@ mod route;
 mod sink;
 mod slot;
 mod thread;
+pub mod times;
 
 #[cfg(test)]
 mod kill_tests;

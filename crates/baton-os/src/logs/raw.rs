@@ -15,8 +15,8 @@ const ALL: usize = 1 << 20;
 /// What a look came to.
 #[derive(Debug)]
 pub(super) enum Moved {
-    /// So many bytes were moved.
-    Bytes(usize, Left),
+    /// So many bytes were moved, what is left, and the offset of the first of them in the file.
+    Bytes(usize, Left, u64),
     /// This file can't be spliced to: a device, a terminal, some network and FUSE file systems.
     NotHere,
 }
@@ -27,17 +27,21 @@ pub(super) enum Moved {
 /// The file can't be written; the bytes are still in the FIFO.
 pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File, much: usize) -> io::Result<Moved> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    let mut offset = 0;
     let moved = match sink {
-        // The offset is the size of this moment: a user's `: > file` leaves no hole.
-        Some(sink) if sink.regular => splice(reader, None, &sink.file, Some(&mut sink.size()?), ALL, flags),
+        Some(sink) if sink.regular => {
+            // The size of this moment: a user's `: > file` leaves no hole.
+            offset = sink.size()?;
+            splice(reader, None, &sink.file, Some(&mut offset.clone()), ALL, flags)
+        }
         Some(_) => return Ok(Moved::NotHere),
         None => splice(reader, None, nowhere, None, ALL, flags),
     };
     match moved {
-        Ok(0) => Ok(Moved::Bytes(0, Left::Closed)),
-        Ok(count) => Ok(Moved::Bytes(count, if count >= much { Left::More } else { Left::Soon })),
-        Err(Errno::AGAIN) => Ok(Moved::Bytes(0, Left::Nothing)),
-        Err(Errno::INTR) => Ok(Moved::Bytes(0, Left::More)),
+        Ok(0) => Ok(Moved::Bytes(0, Left::Closed, offset)),
+        Ok(count) => Ok(Moved::Bytes(count, if count >= much { Left::More } else { Left::Soon }, offset)),
+        Err(Errno::AGAIN) => Ok(Moved::Bytes(0, Left::Nothing, offset)),
+        Err(Errno::INTR) => Ok(Moved::Bytes(0, Left::More, offset)),
         Err(Errno::INVAL) => Ok(Moved::NotHere),
         Err(other) => Err(other.into()),
     }

@@ -112,4 +112,6 @@ pub struct LogOptions {
     pub slot: PathBuf,
     /// The batch pipe (read end, write end) when the guard has kept one; else a new one is made.
     pub batch: Option<(OwnedFd, OwnedFd)>,
+    /// The folder for the [`times`](super::times) of log files; without one none are noted.
+    pub times: Option<PathBuf>,
 }

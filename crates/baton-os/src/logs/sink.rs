@@ -3,6 +3,8 @@
 
 use super::place;
 use super::route::StreamKey;
+use super::times::Marks;
+use baton_core::units::WallTime;
 use rustix::fs::{FileType, OFlags};
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,6 +27,7 @@ pub(super) struct Sink {
     /// The stream whose unfinished, stamped line is the last thing in the file, and which of its files this is.
     pub(super) open_line: Option<(StreamKey, usize)>,
     looked: Instant,
+    marks: Marks,
 }
 
 impl Sink {
@@ -49,6 +52,7 @@ impl Sink {
             inode: stat.st_ino,
             open_line: None,
             looked: now,
+            marks: Marks::default(),
         })
     }
 
@@ -68,9 +72,23 @@ impl Sink {
 #[derive(Debug, Default)]
 pub(super) struct Sinks {
     by_path: HashMap<PathBuf, Sink>,
+    /// Where the times of log files are noted.
+    times: Option<PathBuf>,
 }
 
 impl Sinks {
+    /// None yet; their times go to this folder.
+    pub(super) fn new(times: Option<PathBuf>) -> Sinks {
+        Sinks { by_path: HashMap::new(), times }
+    }
+
+    /// Bytes were written to the file at `path` from `offset` on, now.
+    pub(super) fn wrote(&mut self, path: &Path, offset: u64, wall: WallTime) {
+        if let Some(sink) = self.by_path.get_mut(path).filter(|sink| sink.regular) {
+            sink.marks.note(self.times.as_deref(), path, &sink.file, offset, wall.0);
+        }
+    }
+
     /// The file at `path`, opened (and made, with its folders) when needed, and again when somebody moved it away.
     ///
     /// # Errors

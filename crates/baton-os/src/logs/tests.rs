@@ -21,7 +21,11 @@ impl Bench {
     pub(super) fn new() -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let (sender, reports) = channel();
-        let options = LogOptions { slot: folder.path().join("batch.slot"), batch: None };
+        let options = LogOptions {
+            slot: folder.path().join("batch.slot"),
+            batch: None,
+            times: Some(folder.path().join("times")),
+        };
         let logs = LogThread::start(options, move |report| {
             let _ = sender.send(report);
         })
@@ -83,6 +87,22 @@ pub(super) fn fifo(folder: &Path, name: &str) -> (OwnedFd, fs::File) {
 
 pub(super) fn raw(file: PathBuf) -> Route {
     Route { file: Some(file), ..Route::default() }
+}
+
+#[test]
+fn the_times_of_raw_and_stamped_bytes_are_noted() {
+    let bench = Bench::new();
+    let before = crate::clock::now().wall.0;
+    for (incarnation, route) in [(1, raw(bench.path("raw.log"))), (2, stamped(bench.path("stamped.log")))] {
+        let path = route.file.clone().expect("a file");
+        let mut writer = bench.stream(incarnation, Channel::Out, route);
+        writer.write_all(b"one\n").expect("written");
+        drop(writer);
+        bench.drain(incarnation, LONG);
+        let file = fs::File::open(&path).expect("the log file");
+        let span = times::Times::load(&bench.path("times"), &path, &file).at(0).expect("a time");
+        assert!((before..=crate::clock::now().wall.0).contains(&span.from), "{span:?}");
+    }
 }
 
 pub(super) fn stamped(file: PathBuf) -> Route {

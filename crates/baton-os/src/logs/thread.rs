@@ -76,7 +76,7 @@ impl LogThread {
             batch,
             pumps: BTreeMap::new(),
             next: COMMANDS + 1,
-            sinks: Sinks::default(),
+            sinks: Sinks::new(options.times),
             troubled: BTreeSet::new(),
             draining: BTreeSet::new(),
             nowhere: File::options().write(true).open("/dev/null")?,
@@ -364,7 +364,12 @@ impl Worker {
                 None => None,
             };
             match raw::pump(&pump.reader, sink, &self.nowhere, pump.much()) {
-                Ok(Moved::Bytes(count, left)) => return Ok((count, left)),
+                Ok(Moved::Bytes(count, left, offset)) => {
+                    if let (Some(path), 1..) = (path, count) {
+                        self.sinks.wrote(path, offset, crate::clock::now().wall);
+                    }
+                    return Ok((count, left));
+                }
                 Ok(Moved::NotHere) => pump.way = Way::Batch,
                 Err(error) => return Err(Trouble { path: path.cloned().unwrap_or_default(), error }),
             }

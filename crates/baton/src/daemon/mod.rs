@@ -126,7 +126,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let batch = held.remove("batch:r").zip(held.remove("batch:w"));
     let fresh_batch = batch.is_none();
     let to_loop = inbox.clone();
-    let options = LogOptions { slot: home.run().join("batch.slot"), batch };
+    let options = LogOptions { slot: home.run().join("batch.slot"), batch, times: Some(home.times()) };
     let logs = LogThread::start(options, move |report| to_loop.send(Message::Log(report)))?;
     if let (Some(guard), true) = (&guard, fresh_batch) {
         let (reader, writer) = logs.batch_pipe()?;
