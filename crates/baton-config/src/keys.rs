@@ -28,7 +28,7 @@ pub struct Keys {
 /// Keys that PM2's own schema has and that only its command line sets; they say nothing about an app.
 const PLUMBING: &[&str] = &["force", "write", "execute_command", "install_url", "name_prefix", "exec_timeout"];
 /// Keys that the loader itself derives; a file cannot set them.
-const DERIVED: &[&str] = &["env_profiles", "base_env", "declared", "source", "username"];
+const DERIVED: &[&str] = &["env_profiles", "env_layers", "base_env", "declared", "source", "username"];
 
 /// Sorts the keys of one app. `app` is its name for warnings. Values `null` count as not given.
 pub fn sort(raw: &Map<String, Value>, app: &str) -> Keys {

@@ -201,12 +201,12 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
         "autostart": false, "autorestart": false, "stop_exit_codes": [1], "max_restarts": 1, "min_uptime": "2s",
         "restart_delay": 3, "exp_backoff_restart_delay": 4, "kill_timeout": 5, "kill_signal": "SIGTERM", "treekill": false,
         "uid": "u", "gid": 7, "port": 80, "append_env_to_name": true,
-        "oneshot": true, "depends_on": {"db": "started"},
+        "env_priority": "shell", "oneshot": true, "depends_on": {"db": "started"},
     });
     let spec = serde_json::to_value(app(keys.clone(), &options)).expect("json");
     let default = serde_json::to_value(AppSpec::default()).expect("json");
     for field in baton_core::spec::FIELDS {
-        if ["username", "env_profiles", "base_env", "declared", "source"].contains(&field.name) {
+        if ["username", "env_profiles", "env_layers", "base_env", "declared", "source"].contains(&field.name) {
             continue;
         }
         assert!(keys.get(field.name).is_some(), "{} is not tried here", field.name);

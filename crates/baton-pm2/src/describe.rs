@@ -1,5 +1,6 @@
 //! One process in full, as `describe` prints it: PM2's rows in PM2's order, then ours.
 
+use crate::environment;
 use crate::mask;
 use crate::record::{Host, exec_mode};
 use crate::style::{Colour, Style, width};
@@ -35,9 +36,15 @@ pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
     let mut rows = pm2_rows(view, spec, options);
     rows.extend(our_rows(view, spec));
     text.push_str(&two_columns(options.colour, rows));
-    if let Some(local) = options.local {
-        text.push_str(&heading(options.colour, " Divergent env variables from local env "));
-        text.push_str(&divergent(spec, local, options.colour));
+    if let Some(rows) = options.local.map(|local| divergent(spec, local)) {
+        // PM2 prints its heading over nothing, too.
+        if !rows.is_empty() || options.program == "pm2" {
+            text.push_str(&heading(options.colour, " Divergent env variables from local env "));
+        }
+        if !rows.is_empty() {
+            let shown = rows.iter().map(|(key, value)| (key.as_str(), mask::value(key, value).to_owned(), None));
+            text.push_str(&two_columns(options.colour, shown));
+        }
     }
     let (program, name, id) = (options.program, &view.name, view.id);
     text.push_str(&format!("\n Use `{program} logs {name} [--lines 1000]` to display logs\n"));
@@ -99,7 +106,7 @@ fn pm2_rows(view: &InstanceView, spec: &AppSpec, options: &DescribeOptions<'_>) 
     put("exec mode", exec_mode(view.mode).into());
     // PM2 learns it from a module that it loads into each Node program; we load none.
     put("node.js version", or_na(None));
-    put("node env", or_na(spec.env.get("NODE_ENV").or_else(|| spec.base_env.get("NODE_ENV")).cloned()));
+    put("node env", or_na(environment::value(spec, "NODE_ENV").cloned()));
     put("watch & reload", if view.watching { "✔" } else { "✘" }.into());
     put("unstable restarts", view.unstable.to_string());
     put("created at", iso(view.created_at));
@@ -151,17 +158,9 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
 }
 
 /// Variables that have another value here than in the app, as the app has them.
-fn divergent(spec: &AppSpec, local: &Environment, colour: Colour) -> String {
-    let differs = |key: &String| {
-        let ours = spec.env.get(key).or_else(|| spec.base_env.get(key))?;
-        (local.get(key)? != ours).then(|| ours.clone())
-    };
-    let rows: Vec<(String, String)> = local.keys().filter_map(|key| Some((key.clone(), differs(key)?))).collect();
-    if rows.is_empty() {
-        return "\n".into();
-    }
-    let masked = rows.iter().map(|(key, value)| (key.as_str(), mask::value(key, value).to_owned(), None));
-    two_columns(colour, masked)
+fn divergent(spec: &AppSpec, local: &Environment) -> Vec<(String, String)> {
+    let differs = |key: &String, here: &String| environment::value(spec, key).filter(|ours| *ours != here).cloned();
+    local.iter().filter_map(|(key, here)| Some((key.clone(), differs(key, here)?))).collect()
 }
 
 /// A box of keys and values, as wide as they are.

@@ -1,12 +1,11 @@
 //! The environment that an app is started with, as PM2 builds it.
 //!
 //! A child of PM2 finds the scalar members of its record among its variables, and scripts read them (`pm_id`,
-//! `NODE_APP_INSTANCE`, `pm_cwd` …). From lowest to highest: the shell that started the app, the record, the files of
-//! variables, the app's own variables, and last what only we can know. In contrast to PM2, a shell variable that
-//! happens to be called `name` or `args` changes nothing.
+//! `NODE_APP_INSTANCE`, `pm_cwd` …). The order of [`layers`] is that of `docs/environment.md`. In contrast to PM2, a
+//! shell variable that happens to be called `name` or `args` changes nothing.
 
 use crate::record;
-use baton_core::spec::{AppSpec, Environment};
+use baton_core::spec::{AppSpec, EnvPriority, Environment, Layer, Origin};
 use baton_core::units::{InstanceId, WallTime};
 use baton_core::world::{InstanceFiles, InstanceView};
 use serde_json::{Map, Value};
@@ -159,21 +158,84 @@ pub fn filtered(spec: &AppSpec) -> impl Iterator<Item = (&String, &String)> {
     spec.base_env.iter().filter(|(key, _)| !spec.filter_env.iter().any(|text| key.contains(text.as_str())))
 }
 
-/// The variables that one life of an app is started with. `env_file` holds what its files of variables say.
-pub fn child(spec: &AppSpec, facts: &ChildFacts<'_>, env_file: &Environment) -> Environment {
-    let mut env: Environment = filtered(spec).map(|(key, value)| (key.clone(), value.clone())).collect();
-    env.insert("PWD".into(), spec.cwd.clone());
-    let mut record = record::definition(spec, facts);
-    record::counters(&mut record, "launching", facts);
-    env.extend(record.iter().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))));
+/// What gives variables to an app, from lowest to highest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The shell that started the app.
+    Shell,
+    /// What PM2's apps find in their environment: the record of the process, and what follows from it.
+    Record,
+    /// A file of variables, by its path.
+    File(String),
+    /// A part of the process file, or of the command line.
+    Definition(Origin),
+    /// The shell once more, with `env_priority: shell`: those that it has of the two before.
+    ShellFirst,
+    /// What only baton knows.
+    Baton,
+}
+
+/// The variables of each source, lowest first: of two with one variable the later one counts. `files` are the files of
+/// variables with what they say.
+pub fn layers(spec: &AppSpec, facts: &ChildFacts<'_>, files: &[(String, Environment)]) -> Vec<(Source, Environment)> {
+    let shell: Environment = filtered(spec).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let first = match spec.env_priority {
+        EnvPriority::File => Environment::new(),
+        // The directory of the app is no wish of the shell.
+        EnvPriority::Shell => {
+            let named = |key: &str| spec.env.contains_key(key) || files.iter().any(|(_, env)| env.contains_key(key));
+            shell.iter().filter(|(key, _)| *key != "PWD" && named(key)).map(owned).collect()
+        }
+    };
+    let shell = shell.into_iter().filter(|(key, _)| !first.contains_key(key)).collect();
+    let mut definition = record::definition(spec, facts);
+    record::counters(&mut definition, "launching", facts);
+    let mut record = Environment::from([("PWD".into(), spec.cwd.clone())]);
+    record.extend(texts(&definition));
     if is_python(&spec.interpreter) {
-        env.insert("PYTHONUNBUFFERED".into(), "1".into());
+        record.insert("PYTHONUNBUFFERED".into(), "1".into());
     }
-    env.extend(env_file.iter().chain(&spec.env).map(|(key, value)| (key.clone(), value.clone())));
-    env.extend(computed(spec, facts).iter().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))));
-    env.insert("pm_id".into(), facts.id.to_string());
-    env.insert(spec.instance_var.clone(), facts.number.to_string());
-    env
+    let mut ours = texts(&computed(spec, facts));
+    ours.insert("pm_id".into(), facts.id.to_string());
+    ours.insert(spec.instance_var.clone(), facts.number.to_string());
+
+    let mut all = vec![(Source::Shell, shell), (Source::Record, record)];
+    all.extend(files.iter().map(|(path, env)| (Source::File(path.clone()), env.clone())));
+    all.extend(definition_layers(spec).into_iter().map(|layer| (Source::Definition(layer.origin), layer.env)));
+    all.push((Source::ShellFirst, first));
+    all.push((Source::Baton, ours));
+    all.retain(|(_, env)| !env.is_empty());
+    all
+}
+
+/// What the app's own variables were made of.
+fn definition_layers(spec: &AppSpec) -> Vec<Layer> {
+    match spec.env_layers.is_empty() {
+        true => vec![Layer { origin: Origin::App, env: spec.env.clone() }],
+        false => spec.env_layers.clone(),
+    }
+}
+
+/// The variables that one life of an app is started with. `files` are its files of variables with what they say.
+pub fn child(spec: &AppSpec, facts: &ChildFacts<'_>, files: &[(String, Environment)]) -> Environment {
+    layers(spec, facts, files).into_iter().flat_map(|(_, env)| env).collect()
+}
+
+/// The value of a variable, as far as shell and definition tell.
+pub fn value<'a>(spec: &'a AppSpec, key: &str) -> Option<&'a String> {
+    let shell = || filtered(spec).find(|(name, _)| *name == key).map(|(_, value)| value);
+    match spec.env_priority {
+        EnvPriority::Shell if key != "PWD" => shell().or_else(|| spec.env.get(key)),
+        EnvPriority::File | EnvPriority::Shell => spec.env.get(key).or_else(shell),
+    }
+}
+
+fn owned((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+fn texts(members: &Map<String, Value>) -> Environment {
+    members.iter().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))).collect()
 }
 
 /// Variables that follow from the definition and the slot, above the app's own.

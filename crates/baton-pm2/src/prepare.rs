@@ -6,7 +6,7 @@
 
 use crate::environment::scalar;
 use baton_core::proto::Saved;
-use baton_core::spec::{AppSpec, Dependency, Environment, ExecMode, Field, Instances, LATER, LogType, Source};
+use baton_core::spec::{AppSpec, Dependency, EnvPriority, Environment, ExecMode, Field, Instances, LATER, Layer, LogType, Source};
 use baton_core::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -30,6 +30,8 @@ pub enum RecordError {
 struct Remainder {
     /// The app's own variables.
     env: Environment,
+    /// What they were made of.
+    env_layers: Vec<Layer>,
     /// Variables of the shell that the record does not show, because they are filtered or overridden.
     hidden: Environment,
     /// Variables that the record shows although nobody gave them.
@@ -57,6 +59,7 @@ pub(crate) fn remainder(spec: &AppSpec, record: &Map<String, Value>) -> Value {
     let given = |key: &String| spec.env.contains_key(key) || spec.base_env.contains_key(key);
     let remainder = Remainder {
         env: spec.env.clone(),
+        env_layers: spec.env_layers.clone(),
         hidden: spec
             .base_env
             .iter()
@@ -253,6 +256,10 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
             Some(Value::Object(_)) | None => Vec::new(),
             Some(files) => self::words(files),
         },
+        env_priority: match text("env_priority").as_deref() {
+            Some("shell") => EnvPriority::Shell,
+            _ => EnvPriority::File,
+        },
         instance_var: text("instance_var").unwrap_or(default.instance_var),
         increment_var: text("increment_var"),
         out_file: text("pm_out_log_path"),
@@ -304,6 +311,10 @@ fn restore(spec: &mut AppSpec, remainder: &Remainder, record: &Map<String, Value
         if remainder.computed.contains(key) {
             spec.env.insert(key.clone(), value.clone());
         }
+    }
+    // What was changed by hand comes from nowhere else.
+    if baton_core::spec::merged(&remainder.env_layers) == spec.env {
+        spec.env_layers.clone_from(&remainder.env_layers);
     }
     spec.instances = remainder.instances;
     spec.out_file.clone_from(&remainder.out_file);

@@ -93,7 +93,8 @@ pub fn pm2_env(view: &InstanceView, host: Host<'_>) -> Map<String, Value> {
 fn env(spec: &AppSpec, facts: &ChildFacts<'_>) -> Map<String, Value> {
     let mut env: Map<String, Value> =
         environment::filtered(spec).map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    env.extend(spec.env.iter().map(|(key, value)| (key.clone(), value.clone().into())));
+    let own = |key: &String| environment::value(spec, key).cloned().unwrap_or_default();
+    env.extend(spec.env.keys().map(|key| (key.clone(), own(key).into())));
     env.extend(environment::computed(spec, facts));
     env
 }
@@ -183,6 +184,7 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
     put(spec.disable_logs, "disable_logs", true.into());
     put(spec.append_env_to_name, "append_env_to_name", true.into());
     put(!spec.env_file.is_empty(), "env_file", json!(spec.env_file));
+    put(spec.env_priority != default.env_priority, "env_priority", json!(spec.env_priority));
     members
 }
 

@@ -1,7 +1,7 @@
 //! The table of keys, and the struct made from it.
 
 use super::field::{Change, ChangeClass, Field, Kind};
-use super::{Dependency, ExecMode, Instances};
+use super::{Dependency, EnvPriority, ExecMode, Instances, Layer};
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -93,6 +93,8 @@ app_spec! {
     env: Environment = Environment::new(), Kind::Environment, Restart;
     /// Files of variables, relative to `cwd`: above the shell, below `env`. Read again at each start.
     env_file: Vec<String> = Vec::new(), Kind::Texts, Restart;
+    /// `shell` puts the variables of the shell above `env` and `env_file`. Beside `apps` it holds for all of them.
+    env_priority: EnvPriority = EnvPriority::File, Kind::Choice(&["file", "shell"]), Restart;
     /// Inherited variables to leave out: every one whose name contains one of these texts; `true` leaves out all.
     filter_env: Vec<String> = Vec::new(), Kind::Switch, Restart;
     /// Variable that holds the number of the instance.
@@ -156,6 +158,8 @@ app_spec! {
     append_env_to_name: bool = false, Kind::Bool, Restart;
     /// The environments `env_<name>` of the file, which `--env <name>` chooses from.
     env_profiles: BTreeMap<String, Environment> = BTreeMap::new(), Kind::Map, Context;
+    /// What `env` was made of, lowest first. Empty: all of it is the app's own.
+    env_layers: Vec<Layer> = Vec::new(), Kind::Any, Context;
     /// The environment of the shell that started the app.
     base_env: Environment = Environment::new(), Kind::Environment, Context;
     /// Keys that are read, checked and kept, but not acted on by this version.

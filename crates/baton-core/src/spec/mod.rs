@@ -2,6 +2,7 @@
 //!
 //! * `dependency` is what an app needs before it starts.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
+//! * `layer` is where variables come from.
 //! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
 //!   `plan` all come. To add a key, add a row there.
 
@@ -9,8 +10,10 @@ mod app;
 mod dependency;
 mod field;
 mod instances;
+mod layer;
 
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogType, Source, SpecHash};
 pub use dependency::{Condition, Dependency};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};
 pub use instances::{ExecMode, Instances};
+pub use layer::{EnvPriority, Layer, Origin, merged};

@@ -1,7 +1,9 @@
 //! The dump file: ours there and back, and one that PM2 7.0.4 wrote.
 
 use crate::common::{demo, host, online, seen, stopped, variables};
-use baton_core::spec::{AppSpec, Condition, Dependency, Environment, ExecMode, Instances, LogType, Source};
+use baton_core::spec::{
+    AppSpec, Condition, Dependency, EnvPriority, Environment, ExecMode, Instances, Layer, LogType, Origin, Source,
+};
 use baton_core::units::{Bytes, InstanceId, Millis};
 use baton_core::world::{Directories, Instance, InstanceFiles};
 use baton_pm2::dump::{self, DumpError};
@@ -36,6 +38,12 @@ fn a_dump_brings_back_what_was_saved() {
     rich.env = variables(&[("A", "app"), ("PORT", "1"), ("PM2_HOME", "mine"), ("EMPTY", "")]);
     rich.base_env = variables(&[("A", "shell"), ("AWS_KEY", "filtered"), ("name", "x"), ("PORT", "2"), ("pm_id", "9")]);
     rich.filter_env = vec!["AWS".into()];
+    rich.env_priority = EnvPriority::Shell;
+    let shared = variables(&[("A", "unit"), ("PORT", "1"), ("PM2_HOME", "mine"), ("EMPTY", "")]);
+    rich.env_layers = vec![
+        Layer { origin: Origin::Unit("duck".into()), env: shared },
+        Layer { origin: Origin::App, env: variables(&[("A", "app")]) },
+    ];
     rich.env_file = vec![".env".into(), "/etc/rich.env".into()];
     rich.env_profiles = [("production".to_owned(), variables(&[("A", "2")]))].into();
     rich.port = Some(8080);
@@ -141,8 +149,9 @@ fn environment() -> impl Strategy<Value = Environment> {
 
 proptest! {
     #[test]
-    fn no_environment_is_lost(env in environment(), base_env in environment(), port in prop::option::of(1_u32..9), number in 0_i64..9) {
-        let spec = AppSpec { env, base_env, port, increment_var: Some("PORT".into()), filter_env: vec!["A".into()], ..demo() };
+    fn no_environment_is_lost(env in environment(), base_env in environment(), shell in any::<bool>(), port in prop::option::of(1_u32..9), number in 0_i64..9) {
+        let env_priority = if shell { EnvPriority::Shell } else { EnvPriority::File };
+        let spec = AppSpec { env, base_env, env_priority, port, increment_var: Some("PORT".into()), filter_env: vec!["A".into()], ..demo() };
         let mut instance = online(0, 1, spec.clone());
         instance.increment = Some(number);
         let slots = dump::read(&dumped(&[instance])).expect("our own dump");

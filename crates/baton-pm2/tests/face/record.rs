@@ -1,7 +1,7 @@
 //! What `jlist`, `env` and `describe` say, against captures of PM2 7.0.4.
 
 use crate::common::{MADE, demo, host, online, seen, stopped, variables};
-use baton_core::spec::{AppSpec, Environment};
+use baton_core::spec::{AppSpec, EnvPriority, Environment};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Millis, WallTime};
 use baton_core::world::{Cause, Death, Exit, Signal};
 use baton_pm2::describe::{DescribeOptions, iso, render};
@@ -99,14 +99,14 @@ fn a_shell_variable_never_replaces_a_member() {
         (&json!("demo"), &json!("online"), &json!(1))
     );
     assert_eq!(record["env"]["name"], "other");
-    let env = child(view.spec.as_deref().expect("whole"), &ChildFacts::of(&view, "/h"), &Environment::new());
+    let env = child(view.spec.as_deref().expect("whole"), &ChildFacts::of(&view, "/h"), &[]);
     assert_eq!(env["name"], "demo");
 }
 
 #[test]
 fn a_child_finds_what_pm2_s_children_find() {
     let view = seen(&online(4, 1, AppSpec { args: Vec::new(), ..demo() }), Millis(0), Bytes(0));
-    let env = child(view.spec.as_deref().expect("whole"), &ChildFacts::of(&view, "/home/u/.pm2"), &Environment::new());
+    let env = child(view.spec.as_deref().expect("whole"), &ChildFacts::of(&view, "/home/u/.pm2"), &[]);
     let names: BTreeSet<&str> = env.keys().map(String::as_str).collect();
     let observed = "name namespace merge_logs vizion autostart autorestart watch instance_var pmx automation treekill \
         username windowsHide kill_retry_time pm_exec_path pm_cwd exec_interpreter exec_mode instances pm_out_log_path \
@@ -142,7 +142,7 @@ fn each_layer_of_the_environment_has_its_place() {
     instance.increment = Some(3002);
     let view = seen(&instance, Millis(0), Bytes(0));
     let facts = ChildFacts::of(&view, "/home/u/.pm2");
-    let env = child(&spec, &facts, &variables(&[("A", "file"), ("B", "file")]));
+    let env = child(&spec, &facts, &[("/w/.env".into(), variables(&[("A", "file"), ("B", "file")]))]);
     let expected = [
         ("A", "file"),
         ("B", "app"),
@@ -158,8 +158,17 @@ fn each_layer_of_the_environment_has_its_place() {
         assert_eq!(env[key], value, "{key}");
     }
     assert!(!env.contains_key("AWS_KEY"));
+    // The shell first: what it has stands above file and app, and above nothing else.
+    let base_env = [("I", "shell"), ("PWD", "/shell"), ("status", "shell")].into_iter();
+    let base_env: Environment = base_env.map(|(k, v)| (k.into(), v.into())).chain(spec.base_env.clone()).collect();
+    let first = AppSpec { env_priority: EnvPriority::Shell, base_env, ..spec.clone() };
+    let env = child(&first, &facts, &[("/w/.env".into(), variables(&[("A", "file"), ("D", "file")]))]);
+    for (key, value) in [("A", "shell"), ("B", "shell"), ("C", "shell"), ("D", "file"), ("PORT", "3002"), ("I", "2")] {
+        assert_eq!(env[key], value, "{key}");
+    }
+    assert_eq!((env["PWD"].as_str(), env["status"].as_str()), ("/home/u/app", "launching"));
     let none = AppSpec { filter_env: vec![String::new()], ..spec };
-    assert!(!child(&none, &facts, &Environment::new()).contains_key("A"), "filter_env: true");
+    assert!(!child(&none, &facts, &[]).contains_key("A"), "filter_env: true");
 }
 
 #[test]

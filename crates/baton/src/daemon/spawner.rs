@@ -278,13 +278,17 @@ fn write_pid(path: &Path, pid: u32, mode: u32) -> io::Result<()> {
     files::write_quick(path, pid.to_string().as_bytes(), mode)
 }
 
-/// The variables of all files of an app, later files above earlier ones.
-fn read_env_files(spec: &AppSpec, cwd: &Path, mut warn: impl FnMut(String)) -> Result<Environment, SpawnError> {
-    let mut all = Environment::new();
+/// The variables of each file of an app, in order.
+fn read_env_files(
+    spec: &AppSpec,
+    cwd: &Path,
+    mut warn: impl FnMut(String),
+) -> Result<Vec<(String, Environment)>, SpawnError> {
+    let mut all = Vec::new();
     for name in &spec.env_file {
         let path = cwd.join(name);
         match fs::read(&path) {
-            Ok(bytes) => all.extend(baton_config::dotenv::parse(&bytes)),
+            Ok(bytes) => all.push((name.clone(), baton_config::dotenv::parse(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 warn(format!("env_file {} does not exist", path.display()));
             }
@@ -329,8 +333,8 @@ fn missing_script(spec: &AppSpec, cwd: &Path) -> Option<String> {
 }
 
 /// The home of the user that an app is to run as; its own definition may say otherwise.
-fn other_home(spec: &AppSpec, from_files: &Environment) -> Option<String> {
-    if spec.env.contains_key("HOME") || from_files.contains_key("HOME") {
+fn other_home(spec: &AppSpec, from_files: &[(String, Environment)]) -> Option<String> {
+    if spec.env.contains_key("HOME") || from_files.iter().any(|(_, env)| env.contains_key("HOME")) {
         return None;
     }
     // An unknown user was refused before.
@@ -381,6 +385,7 @@ mod tests {
         let mut warnings = Vec::new();
         let read =
             read_env_files(&AppSpec { env_file, ..AppSpec::default() }, dir.path(), |w| warnings.push(w)).unwrap();
+        let read: Environment = read.into_iter().flat_map(|(_, env)| env).collect();
         assert_eq!((read["X"].as_str(), read["Y"].as_str()), ("1", "2"));
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("missing does not exist"), "{warnings:?}");
