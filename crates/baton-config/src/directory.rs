@@ -67,6 +67,8 @@ pub(crate) struct Directory {
     pub(crate) files: Vec<PathBuf>,
     /// What is left aside.
     pub(crate) skipped: Vec<Skipped>,
+    /// The directories that were listed.
+    pub(crate) listed: Vec<PathBuf>,
 }
 
 /// How willingly a directory is taken as one of process files.
@@ -104,6 +106,7 @@ pub(crate) fn read(directory: &Path, reading: Reading) -> io::Result<Directory> 
     let mut found = Directory::default();
     let wide = is_called_so(directory);
     let mut others: Vec<PathBuf> = Vec::new();
+    found.listed.push(directory.to_owned());
     for path in list(directory)? {
         let Some(name) = name(&path) else { continue };
         if path.is_dir() {
@@ -182,6 +185,7 @@ fn tree(directory: &Path, depth: usize, left: &mut usize, found: &mut Directory)
         } else if depth > 0 && *left > 0 && !name.starts_with('.') && !CLOSED.contains(&name) {
             *left -= 1;
             // A directory that may not be entered holds no process file of this user.
+            found.listed.push(path.clone());
             match tree(&path, depth - 1, left, found) {
                 Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
                 _ => {}

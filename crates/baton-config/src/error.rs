@@ -109,6 +109,14 @@ pub enum ConfigError {
     /// There is no such process file.
     #[error("File {0} not found")]
     FileNotFound(String),
+    /// A pattern that matches no process file.
+    #[error("{pattern} matches no {}", if *matched == 0 { "file" } else { "process file" })]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// How many other files it matches.
+        matched: usize,
+    },
     /// The file exists but cannot be read.
     #[error("process file {}: cannot be read: {reason}", path.display())]
     Unreadable {
@@ -224,6 +232,12 @@ impl ConfigError {
     pub fn help(&self) -> Option<String> {
         match self {
             ConfigError::FileNotFound(_) => Some("check the path, or name a script to start".into()),
+            ConfigError::NoMatch { matched: 0, .. } => {
+                Some("check the pattern; `**` stands for any number of directories".into())
+            }
+            ConfigError::NoMatch { .. } => Some(
+                "process files have `ecosystem` or `.config.` in their names; programs are started one by one".into(),
+            ),
             ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } | ConfigError::Choice(_) => None,
             ConfigError::Evaluation(failed) => failed.help.clone(),
             ConfigError::Format { help, .. } | ConfigError::Interpreter { help, .. } => Some((*help).into()),

@@ -45,13 +45,13 @@ pub(crate) fn regex(pattern: &str) -> Option<Regex> {
 }
 
 /// Whether a text has signs of a pattern.
-pub(crate) fn is_pattern(text: &str) -> bool {
+pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
 /// The files that a pattern means, in the order of their names. `base` is what a relative pattern starts from;
-/// `node_modules` and what begins with a dot is entered only where the pattern names it. Tells each directory that was
-/// listed.
+/// `node_modules` and what begins with a dot is entered only where the pattern names it. Tells each directory that
+/// is listed.
 pub(crate) fn files(pattern: &str, base: &Path, mut listed: impl FnMut(&Path)) -> Vec<PathBuf> {
     let is_plain = |part: &Component<'_>| !is_pattern(&part.as_os_str().to_string_lossy());
     let plain: PathBuf = Path::new(pattern).components().take_while(is_plain).collect();
@@ -68,8 +68,9 @@ pub(crate) fn files(pattern: &str, base: &Path, mut listed: impl FnMut(&Path)) -
     let mut found = Vec::new();
     let mut directories = vec![root.clone()];
     while let Some(directory) = directories.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        // One that is not there may come.
         listed(&directory);
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         for entry in entries.flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();

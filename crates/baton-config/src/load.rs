@@ -1,15 +1,19 @@
 //! Whole process files: read, evaluated, their apps normalised and compared.
 
+use crate::clj::settings::{self, Setting};
+use crate::declare::Item;
 use crate::directory::Skipped;
-use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning};
+use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
 use crate::js::exports::{self, ShapeError};
-use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Undefined};
+use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Trace, Undefined};
 use crate::options::{Context, LoadOptions};
 use crate::position::{Document, Format};
+use crate::search::Search;
 use crate::sources::{self, Sources};
-use crate::{agents, declare, directory, duplicates, env, later, normalise, toml, yaml};
+use crate::{agents, declare, directory, duplicates, env, keys, later, normalise, toml, yaml};
 use baton_core::deps::{DependencyError, Graph};
-use baton_core::spec::{AppSpec, Environment};
+use baton_core::spec::{AppSpec, Environment, Origin};
+use indexmap::IndexSet;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -20,8 +24,13 @@ pub struct Loaded {
     pub apps: Vec<AppSpec>,
     /// What is worth saying, each once.
     pub warnings: Vec<Warning>,
-    /// Every file that was read, the process file first.
+    /// Every file that was read, the process file first, absolute, each once. Files of variables that exist are among
+    /// them, although they are read when an app starts.
     pub inputs: Vec<PathBuf>,
+    /// Other paths that were looked for, found or not: the coming or going of one may change the result. Sorted.
+    pub looked_for: Vec<PathBuf>,
+    /// Directories that were listed: what comes into one or goes from it may change the result. Sorted.
+    pub directories: Vec<PathBuf>,
     /// Names of `only` that the file does not have.
     pub unknown_only: Vec<String>,
     /// What the file printed, for the caller's stderr.
@@ -48,12 +57,16 @@ pub struct Raw {
 pub(crate) struct Export {
     pub(crate) root: Value,
     pub(crate) inputs: Vec<PathBuf>,
+    pub(crate) looked_for: Vec<PathBuf>,
+    pub(crate) directories: Vec<PathBuf>,
     pub(crate) console: Vec<u8>,
     /// The text and its format, where the format tells positions.
     pub(crate) text: Option<(Format, String)>,
     pub(crate) notes: Vec<Warning>,
     /// Lists of apps of the modules behind it.
     pub(crate) exported: Vec<Exported>,
+    /// What the variables of apps are made of that helpers made.
+    pub(crate) traces: Vec<Trace>,
 }
 
 /// Reads a process file of any format; a directory stands for its `ecosystem.config.*`, for its `index.*`, or for all
@@ -64,49 +77,127 @@ pub(crate) struct Export {
 /// When the file is missing or unreadable, its format unknown or its syntax wrong, when it fails or exceeds a limit, when
 /// it holds no apps, and when an app is wrong: see [`ConfigError`].
 pub fn load(file: &Path, options: &LoadOptions) -> Result<Loaded, ConfigError> {
-    let Sources { exports, skipped } = sources::read(file, options)?;
+    load_all(&[file.to_owned()], options)
+}
+
+/// Reads several process files, directories and patterns of files as one source. What is named twice is read once;
+/// apps of one name are one when they are equal.
+///
+/// # Errors
+/// As [`load`]; when a pattern matches no process file, and when two files define an app differently.
+pub fn load_all(files: &[PathBuf], options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let Sources { exports, skipped, looked_for, directories, warnings } = sources::read(files, options)?;
+    let mut parts = exports
+        .into_iter()
+        .map(|(path, export)| Part::new(path, export))
+        .collect::<Result<Vec<Part>, ConfigError>>()?;
+    // Of several files one may have the chosen profile and another none.
+    let chosen = options.profile.as_deref();
+    let somewhere = chosen.is_some_and(|chosen| {
+        parts.iter().any(|part| part.is_clojure() || declare::has_profile(&part.export.root, chosen))
+    });
+    for part in &mut parts {
+        // That of a Clojure file was applied where it was evaluated.
+        let has_it =
+            |chosen: &&str| !part.is_clojure() && (!somewhere || declare::has_profile(&part.export.root, chosen));
+        let chosen = chosen.filter(has_it);
+        part.declare(chosen)?;
+    }
+    settle(&mut parts, options)?;
     let mut all: Option<Loaded> = None;
-    for (path, export) in exports {
-        // The profile of a Clojure file was applied where it was evaluated.
-        let settled = options.profile.is_some() && directory::is_clojure(&path);
-        let loaded = match settled {
-            true => finish(&path, export, &LoadOptions { profile: None, ..options.clone() })?,
-            false => finish(&path, export, options)?,
-        };
+    for part in parts {
+        let loaded = finish(part, options)?;
         all = Some(match all {
             None => loaded,
             Some(first) => first.joined(loaded)?,
         });
     }
-    Ok(Loaded { skipped, ..all.unwrap_or_default() })
+    let mut all = all.unwrap_or_default();
+    all.skipped = skipped;
+    all.warnings.splice(0..0, warnings);
+    all.looked_for.extend(looked_for);
+    all.directories.extend(directories);
+    all.tidy();
+    Ok(all)
+}
+
+/// Carries out the settings of the command line that are about apps, over those of all files: each app of that name.
+fn settle(parts: &mut [Part], options: &LoadOptions) -> Result<(), ConfigError> {
+    let set = options.set.iter().map(|one| (Some(one.as_str()), None));
+    let unset = options.unset.iter().map(|one| (None, Some(one.as_str())));
+    for (set, unset) in set.chain(unset) {
+        let names: Vec<Vec<String>> = parts.iter().flat_map(|part| part.items.iter().map(Item::names)).collect();
+        let Some((meant, setting)) = settings::of_apps(&names, set, unset).map_err(ConfigError::Choice)? else {
+            continue;
+        };
+        let mut at = 0;
+        for part in parts.iter_mut() {
+            part.items.retain_mut(|item| {
+                let is_meant = meant.contains(&at);
+                at += 1;
+                if is_meant {
+                    item.change(&Origin::Setting, |app| setting.apply(app));
+                }
+                !(is_meant && setting == Setting::Remove)
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Loaded {
     /// The apps of two files of one source. Apps of one name are one, or a mistake.
     fn joined(mut self, other: Loaded) -> Result<Loaded, ConfigError> {
         self.apps.extend(other.apps);
-        let (apps, told) = duplicates::merge(self.apps, duplicates::file_of)?;
+        self.inputs.extend(other.inputs);
+        let inputs = &self.inputs;
+        // Each of them is the first of its name in its own file.
+        let place_of = |app: &AppSpec, nth: usize| {
+            let own = [PathBuf::from(&app.source.file)];
+            let names = [app.name.clone()];
+            let found = Search { inputs: &own }.app(&names, 0, None);
+            found.or_else(|| Search { inputs }.app(&names, nth, None)).unwrap_or_else(|| duplicates::file_of(app))
+        };
+        let (apps, told) = duplicates::merge(self.apps, place_of)?;
         self.apps = apps;
         self.warnings.extend(told);
         self.warnings.extend(other.warnings);
-        for input in other.inputs {
-            if !self.inputs.contains(&input) {
-                self.inputs.push(input);
-            }
-        }
+        self.looked_for.extend(other.looked_for);
+        self.directories.extend(other.directories);
         self.unknown_only.retain(|name| other.unknown_only.contains(name));
         self.console.extend(other.console);
         self.on_missing = self.on_missing.or(other.on_missing);
         Ok(self)
     }
+
+    /// Each path once, in an order that does not depend on who looked first.
+    fn tidy(&mut self) {
+        let mut inputs: IndexSet<PathBuf> = std::mem::take(&mut self.inputs).into_iter().collect();
+        for file in self.apps.iter().flat_map(|app| &app.env_file).map(PathBuf::from) {
+            if file.is_file() {
+                inputs.insert(file);
+            } else {
+                self.looked_for.push(file);
+            }
+        }
+        self.looked_for.retain(|path| !inputs.contains(path));
+        self.inputs = inputs.into_iter().collect();
+        for list in [&mut self.looked_for, &mut self.directories] {
+            list.sort();
+            list.dedup();
+        }
+    }
 }
 
-/// Evaluates a process file, or those of a directory, and gives the export as it is; of several files one list of apps.
+/// Evaluates process files and gives the export as it is; of several files one list of apps.
 ///
 /// # Errors
 /// As [`load`], but for what is wrong with apps.
-pub fn evaluate(file: &Path, options: &LoadOptions) -> Result<Raw, ConfigError> {
-    let mut exports = sources::read(file, options)?.exports;
+pub fn evaluate(files: &[PathBuf], options: &LoadOptions) -> Result<Raw, ConfigError> {
+    let mut exports = sources::read(files, options)?.exports;
+    let mut roots: Vec<&mut Value> = exports.iter_mut().map(|(_, export)| &mut export.root).collect();
+    let apps = |all: &[String]| all.iter().filter(|one| one.starts_with(settings::APPS)).cloned().collect::<Vec<_>>();
+    settings::adjust(&mut roots, &apps(&options.set), &apps(&options.unset)).map_err(ConfigError::Choice)?;
     if let [_] = exports[..]
         && let Some((_, export)) = exports.pop()
     {
@@ -141,8 +232,15 @@ pub fn evaluate_stdin_json(text: &str, options: &LoadOptions) -> Result<Raw, Con
 /// As [`load`].
 pub fn load_stdin_json(text: &str, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let path = Path::new("stdin");
-    let mut loaded = finish(path, json(path, text.to_owned(), options)?, options)?;
+    let mut export = json(path, text.to_owned(), options)?;
+    settings::adjust_top(&mut [&mut export.root], &options.set, &options.unset).map_err(ConfigError::Choice)?;
+    let mut parts = [Part::new(path.into(), export)?];
+    parts[0].declare(options.profile.as_deref())?;
+    settle(&mut parts, options)?;
+    let [part] = parts;
+    let mut loaded = finish(part, options)?;
     loaded.inputs.clear();
+    loaded.tidy();
     for app in &mut loaded.apps {
         app.source.file.clear();
     }
@@ -192,10 +290,13 @@ impl Export {
         Export {
             root,
             inputs: vec![path.into()],
+            looked_for: Vec::new(),
+            directories: Vec::new(),
             console: Vec::new(),
             text: None,
             notes: Vec::new(),
             exported: Vec::new(),
+            traces: Vec::new(),
         }
     }
 }
@@ -230,8 +331,8 @@ fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, Con
     let mut notes: Vec<Warning> = Vec::new();
     notes.extend(done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))));
     notes.extend(undefined(path, &done.undefined));
-    let Evaluated { value: root, inputs, console, exported, .. } = done;
-    Ok(Export { root, inputs, console, text: None, notes, exported })
+    let Evaluated { value: root, inputs, looked_for, directories, console, exported, traces, .. } = done;
+    Ok(Export { root, inputs, looked_for, directories, console, text: None, notes, exported, traces })
 }
 
 /// One warning for all variables of all apps that have no value.
@@ -266,19 +367,64 @@ fn failure(path: &Path, failed: JsError) -> ConfigError {
     }))
 }
 
-/// Apps of an export: found, normalised, chosen, compared.
-fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, ConfigError> {
-    let place = Place::file(path);
+/// One process file of a source on its way.
+struct Part {
+    path: PathBuf,
+    export: Export,
+    list: Vec<Map<String, Value>>,
+    items: Vec<Item>,
+    warnings: Vec<Warning>,
+}
+
+impl Part {
+    fn new(path: PathBuf, mut export: Export) -> Result<Part, ConfigError> {
+        let place = Place::file(&path);
+        let list = match exports::apps(export.root.clone()) {
+            Err(ShapeError::NoApps) if declare::declares(&export.root) => Vec::new(),
+            found => found.map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?,
+        };
+        let warnings = std::mem::take(&mut export.notes);
+        Ok(Part { path, export, list, items: Vec::new(), warnings })
+    }
+
+    fn is_clojure(&self) -> bool {
+        directory::is_clojure(&self.path)
+    }
+
+    /// The apps with what the file declares beside them, and its profile over them.
+    fn declare(&mut self, profile: Option<&str>) -> Result<(), ConfigError> {
+        let root = &self.export.root;
+        let document = document(&self.export);
+        let list = std::mem::take(&mut self.list);
+        let search = Search { inputs: &self.export.inputs };
+        let (items, told) =
+            declare::apps(&self.path, root, list, document.as_ref(), &search, profile, &self.export.traces)?;
+        self.items = items;
+        self.warnings.extend(told);
+        Ok(())
+    }
+}
+
+fn document(export: &Export) -> Option<Document<'_>> {
+    export.text.as_ref().map(|(format, text)| Document { format: *format, text, root: &export.root })
+}
+
+/// Apps of a part: expanded, normalised, chosen, compared.
+fn finish(part: Part, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let Part { path, export, mut items, mut warnings, .. } = part;
+    let (path, place) = (path.as_path(), Place::file(&path));
     let root = &export.root;
-    let list = match exports::apps(root.clone()) {
-        Err(ShapeError::NoApps) if declare::declares(root) => Vec::new(),
-        found => found.map_err(|wrong| ConfigError::Shape { place: place.clone(), what: wrong.to_string() })?,
-    };
-    let document = export.text.as_ref().map(|(format, text)| Document { format: *format, text, root });
-    let mut warnings = export.notes;
-    let (mut items, told) =
-        declare::apps(path, root, list, document.as_ref(), options, |failed| failure(path, failed))?;
+    let document = document(&export);
+    let search = Search { inputs: &export.inputs };
+    let told = declare::expand(path, &mut items, document.as_ref(), &search, options, |failed| failure(path, failed))?;
     warnings.extend(told);
+    // What stands beside the apps holds for those that say nothing themselves.
+    if let Some(priority) = beside_apps(root, "env_priority") {
+        let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == "env_priority");
+        for item in items.iter_mut().filter(|item| !item.app.keys().any(says)) {
+            item.app.insert("env_priority".into(), priority.clone());
+        }
+    }
     // A unit given on the command line is for all apps that say none themselves.
     if options.overrides.namespace.is_none() {
         let raw: Vec<&Map<String, Value>> = items.iter().map(|item| &item.app).collect();
@@ -289,15 +435,28 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
             }
         }
     }
-    let locate = |index: usize, key: Option<&str>| items.get(index)?.locate(document.as_ref()?, key);
+    let search = Search { inputs: &export.inputs };
+    let nth = |index: usize| {
+        let names = items[index].names();
+        items[..index].iter().filter(|other| other.names().last() == names.last()).count()
+    };
+    // In a file of data, by its parser; in a program, and in what it loads, by what is written there.
+    let locate = |index: usize, key: Option<&str>| match document.as_ref() {
+        Some(document) => {
+            items.get(index)?.locate(document, key).map(|at| Place { position: Some(at), ..place.clone() })
+        }
+        None => search.app(&items.get(index)?.searched(), nth(index), key),
+    };
     if beside_apps(root, "static").is_some() {
         warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
     }
     let deploy_env = deploy_environment(root, options);
     let mut chosen = Choice::new(&options.only);
     let mut apps = Vec::with_capacity(items.len());
-    for (index, app) in items.iter().map(|item| &item.app).enumerate() {
-        let context = Context { options, file: Some(path), index, deploy_env: deploy_env.as_ref() };
+    for (index, item) in items.iter().enumerate() {
+        let app = &item.app;
+        let deploy_env = deploy_env.as_ref();
+        let context = Context { options, file: Some(path), index, deploy_env, layers: &item.layers };
         let (spec, told) =
             normalise::app(app, &context).map_err(|wrong| placed(wrong, index, app, options, &locate))?;
         if chosen.takes(app, &spec) {
@@ -305,15 +464,15 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
             apps.push(spec);
         }
     }
-    let place_of = |app: &AppSpec| Place { position: locate(app.source.index, None), ..place.clone() };
+    let place_of = |app: &AppSpec, _| locate(app.source.index, None).unwrap_or_else(|| place.clone());
     let (apps, told) = duplicates::merge(apps, place_of)?;
     warnings.extend(told);
     warnings.extend(later::warnings(&apps, &place));
     // Names that the file does not have may be in the list; a circle within the file is wrong anywhere.
     if let Err(what) = Graph::of(&apps).acyclic(apps.iter().map(|app| app.name.as_str())) {
         let first = apps.iter().find(|app| matches!(&what, DependencyError::Cycle(path) if path.contains(&app.name)));
-        let position = first.and_then(|app| locate(app.source.index, Some("depends_on")));
-        return Err(ConfigError::Dependencies { place: Place { position, ..place }, what });
+        let found = first.and_then(|app| locate(app.source.index, Some("depends_on")));
+        return Err(ConfigError::Dependencies { place: found.unwrap_or(place), what });
     }
     let mut each_once: Vec<Warning> = Vec::with_capacity(warnings.len());
     for warning in warnings {
@@ -325,6 +484,8 @@ fn finish(path: &Path, export: Export, options: &LoadOptions) -> Result<Loaded, 
         apps,
         warnings: each_once,
         inputs: export.inputs,
+        looked_for: export.looked_for,
+        directories: export.directories,
         unknown_only: chosen.unknown(),
         console: export.console,
         on_missing: beside_apps(root, "on_missing").and_then(Value::as_str).map(str::to_owned),
@@ -338,26 +499,23 @@ fn placed(
     index: usize,
     app: &Map<String, Value>,
     options: &LoadOptions,
-    locate: &impl Fn(usize, Option<&str>) -> Option<Position>,
+    locate: &impl Fn(usize, Option<&str>) -> Option<Place>,
 ) -> ConfigError {
+    let found = |key: Option<&str>, place: Place| locate(index, key).unwrap_or(place);
     match wrong {
         ConfigError::Value(mut bad) => {
             // A value of the command line stands nowhere in the file.
             if options.overrides.fields.contains_key(&bad.key) {
                 bad.place = Place::default();
             } else {
-                bad.place.position = locate(index, Some(&bad.key));
+                bad.place = found(Some(&bad.key), bad.place);
             }
             ConfigError::Value(bad)
         }
-        ConfigError::NoScript { mut place, app } => {
-            place.position = locate(index, None);
-            ConfigError::NoScript { place, app }
-        }
-        ConfigError::Interpreter { mut place, app: label, what, help } => {
+        ConfigError::NoScript { place, app } => ConfigError::NoScript { place: found(None, place), app },
+        ConfigError::Interpreter { place, app: label, what, help } => {
             let key = ["exec_interpreter", "interpreter", "script"].into_iter().find(|key| app.contains_key(*key));
-            place.position = locate(index, key);
-            ConfigError::Interpreter { place, app: label, what, help }
+            ConfigError::Interpreter { place: found(key, place), app: label, what, help }
         }
         other => other,
     }

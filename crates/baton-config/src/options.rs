@@ -1,7 +1,7 @@
 //! What the caller tells the loader.
 
 use crate::js::{Limits, Loader};
-use baton_core::spec::Environment;
+use baton_core::spec::{Environment, Layer};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -67,11 +67,13 @@ pub struct Context<'a> {
     pub index: usize,
     /// Variables of the file's `deploy.<profile>.env`, below those of the app.
     pub deploy_env: Option<&'a Environment>,
+    /// What the app's `env` was made of; empty: nobody noted it.
+    pub layers: &'a [Layer],
 }
 
 impl<'a> Context<'a> {
     /// An app that is given on the command line.
     pub fn command_line(options: &'a LoadOptions) -> Context<'a> {
-        Context { options, file: None, index: 0, deploy_env: None }
+        Context { options, file: None, index: 0, deploy_env: None, layers: &[] }
     }
 }

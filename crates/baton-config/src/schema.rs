@@ -36,6 +36,7 @@ pub fn process_file() -> Value {
         "units": {"type": "object", "additionalProperties": {"anyOf": [texts, {"$ref": "#/$defs/unit"}]}},
         "profiles": {"type": "object", "additionalProperties": {"$ref": "#/$defs/profile"}},
         "on_missing": {"type": "string"},
+        "env_priority": {"enum": ["file", "shell"]},
     }});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -44,7 +45,7 @@ pub fn process_file() -> Value {
         "$defs": {
             "file": file,
             "apps": {"type": "array", "items": {"$ref": "#/$defs/app"}},
-            "app": {"type": "object", "properties": app, "patternProperties": {"^env[_-](?!file$)": variables}},
+            "app": {"type": "object", "properties": app, "patternProperties": {"^env[_-](?!file$|priority$)": variables}},
             // `null` takes a key away, so a patch fits nothing but the names of the keys.
             "patch": {"type": "object"},
             "unit": unit,

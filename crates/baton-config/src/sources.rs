@@ -1,93 +1,171 @@
-//! The files that a start target means, each evaluated: one file, or those of a directory.
+//! The files that start targets mean, each evaluated: files, those of directories, and those that a pattern matches.
 
 use crate::clj::{self, CljError, CljOptions, settings};
 use crate::directory::{self, Directory, Skipped};
-use crate::error::{ConfigError, FailedEvaluation, Place};
+use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
 use crate::load::{Export, export};
 use crate::options::LoadOptions;
-use crate::target;
+use crate::{glob, target};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// What a target means.
-#[derive(Debug)]
+/// What the targets mean together.
+#[derive(Debug, Default)]
 pub(crate) struct Sources {
     /// Each process file with its export, in order.
     pub(crate) exports: Vec<(PathBuf, Export)>,
-    /// What a directory leaves aside.
+    /// What directories leave aside.
     pub(crate) skipped: Vec<Skipped>,
+    /// What was looked for to find the files.
+    pub(crate) looked_for: Vec<PathBuf>,
+    /// The directories that were listed for that.
+    pub(crate) directories: Vec<PathBuf>,
+    /// What is worth saying.
+    pub(crate) warnings: Vec<Warning>,
 }
 
-/// Evaluates the process files of a target, and applies the settings of the command line.
-pub(crate) fn read(file: &Path, options: &LoadOptions) -> Result<Sources, ConfigError> {
-    let mut path = target::resolve(&options.caller_cwd, file);
-    if path.is_dir() {
-        match target::find_default(&path) {
-            Some(default) => path = default,
-            None if directory::is_source(&path, directory::Reading::Path) => return read_directory(&path, options),
-            None => path = path.join("ecosystem.config.js"),
-        }
-    }
-    if !path.exists() {
-        return Err(ConfigError::FileNotFound(file.display().to_string()));
-    }
-    let whole = export(&path, options)?;
-    settled(Sources { exports: vec![(path, whole)], skipped: Vec::new() }, options)
+/// The files of a source before they are read.
+#[derive(Default)]
+struct Found {
+    files: Vec<File>,
+    sources: Sources,
 }
 
-fn read_directory(path: &Path, options: &LoadOptions) -> Result<Sources, ConfigError> {
-    let unreadable = |reason| ConfigError::Unreadable { path: path.into(), reason };
-    let Directory { index, files, mut skipped } =
-        directory::read(path, directory::Reading::Path).map_err(unreadable)?;
-    let mut exports = Vec::with_capacity(files.len());
-    match index {
-        Some(index) => {
-            let whole = export(&index, options)?;
-            let idle = files.into_iter().filter(|file| !whole.inputs.contains(file));
-            skipped.extend(idle.map(|path| Skipped { path, why: "the index does not load it" }));
-            exports.push((index, whole));
-        }
-        None => {
-            // Files of Clojure share one registry; the others stand for themselves.
-            let (clojure, others): (Vec<PathBuf>, Vec<PathBuf>) =
-                files.into_iter().partition(|file| directory::is_clojure(file));
-            if !clojure.is_empty() {
-                let (parts, empty) = clojure_files(&clojure, options)?;
-                exports.extend(parts);
-                skipped.extend(empty.into_iter().map(|path| Skipped { path, why: "it defines no apps" }));
+/// One of them.
+struct File {
+    path: PathBuf,
+    how: How,
+}
+
+/// How a file came into a source.
+enum How {
+    /// By its own name, or by that of its directory.
+    Named,
+    /// As one of those of a directory or a pattern.
+    Among,
+    /// As the index of a directory, with the other process files there.
+    Index(Vec<PathBuf>),
+}
+
+/// Evaluates the process files of targets, and applies the settings of the command line that are not about apps.
+pub(crate) fn read(targets: &[PathBuf], options: &LoadOptions) -> Result<Sources, ConfigError> {
+    let mut found = Found::default();
+    for target in targets {
+        found.look(target, options)?;
+    }
+    let Found { files, mut sources } = found;
+    let order: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+    // Files of Clojure that stand side by side share one registry; an index says by itself what is active.
+    let shares = |file: &File| directory::is_clojure(&file.path) && !matches!(file.how, How::Index(_));
+    let together =
+        files.iter().filter(|file| shares(file)).count() > 1 || files.iter().any(|file| matches!(file.how, How::Among));
+    let (clojure, others): (Vec<File>, Vec<File>) = files.into_iter().partition(|file| together && shares(file));
+    if !clojure.is_empty() {
+        let paths: Vec<PathBuf> = clojure.iter().map(|file| file.path.clone()).collect();
+        let (parts, empty) = clojure_files(&paths, options)?;
+        sources.exports.extend(parts);
+        for path in empty {
+            let named = clojure.iter().any(|file| file.path == path && matches!(file.how, How::Named));
+            if named {
+                sources.warnings.push(Warning::new(format!("{}: it defines no apps", Place::file(&path))));
             }
-            for file in others {
-                let whole = export(&file, options)?;
-                exports.push((file, whole));
-            }
-            exports.sort_by(|(a, _), (b, _)| a.cmp(b));
+            sources.skipped.push(Skipped { path, why: "it defines no apps" });
         }
     }
-    if exports.is_empty() {
-        return Err(ConfigError::Shape { place: Place::file(path), what: "no process file in it defines apps".into() });
+    for File { path, how } in others {
+        let whole = export(&path, options)?;
+        if let How::Index(beside) = how {
+            let idle = beside.into_iter().filter(|file| !whole.inputs.contains(file));
+            sources.skipped.extend(idle.map(|path| Skipped { path, why: "the index does not load it" }));
+        }
+        sources.exports.push((path, whole));
     }
-    skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    settled(Sources { exports, skipped }, options)
+    if sources.exports.is_empty() {
+        let place = targets.first().map(|first| Place::file(&target::resolve(&options.caller_cwd, first)));
+        let what = "no process file in it defines apps".into();
+        return Err(ConfigError::Shape { place: place.unwrap_or_default(), what });
+    }
+    sources.exports.sort_by_key(|(path, _)| order.iter().position(|known| known == path));
+    sources.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    settled(sources, options)
 }
 
-/// Lays `--set` and `--unset` over what all files give together.
+impl Found {
+    /// The files that one target means.
+    fn look(&mut self, target: &Path, options: &LoadOptions) -> Result<(), ConfigError> {
+        let path = target::resolve(&options.caller_cwd, target);
+        if path.is_dir() {
+            let (default, missing) = target::look_for_default(&path);
+            self.sources.looked_for.extend(missing);
+            match default {
+                Some(default) => self.add(default, How::Named),
+                None if directory::is_source(&path, directory::Reading::Path) => self.look_into(&path)?,
+                None => return Err(ConfigError::FileNotFound(path.join("ecosystem.config.js").display().to_string())),
+            }
+            return Ok(());
+        }
+        let text = target.to_string_lossy();
+        if path.exists() {
+            self.add(path, How::Named);
+        } else if glob::is_pattern(&text) {
+            let listed = &mut self.sources.directories;
+            let mut files = glob::files(&text, &options.caller_cwd, |directory| listed.push(directory.to_owned()));
+            let matched = files.len();
+            files.retain(|file| target::is_process_file(file));
+            if files.is_empty() {
+                return Err(ConfigError::NoMatch { pattern: text.into_owned(), matched });
+            }
+            for file in files {
+                self.add(file, How::Among);
+            }
+        } else {
+            return Err(ConfigError::FileNotFound(target.display().to_string()));
+        }
+        Ok(())
+    }
+
+    fn look_into(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let unreadable = |reason| ConfigError::Unreadable { path: path.into(), reason };
+        let Directory { index, files, skipped, listed } =
+            directory::read(path, directory::Reading::Path).map_err(unreadable)?;
+        self.sources.skipped.extend(skipped);
+        self.sources.directories.extend(listed);
+        match index {
+            Some(index) => self.add(index, How::Index(files)),
+            None => files.into_iter().for_each(|file| self.add(file, How::Among)),
+        }
+        Ok(())
+    }
+
+    /// A file that two targets mean is read once.
+    fn add(&mut self, path: PathBuf, how: How) {
+        let same = |known: &File| known.path == path || same_file(&known.path, &path);
+        if !self.files.iter().any(same) {
+            self.files.push(File { path, how });
+        }
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    a.file_name() == b.file_name() && matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Lays those of `--set` and `--unset` that are not about apps over what all files give together.
 fn settled(mut sources: Sources, options: &LoadOptions) -> Result<Sources, ConfigError> {
     let is_library = |(file, _): &(PathBuf, Export)| directory::is_clojure(file);
     if let Some(entry) = options.entry.as_ref().filter(|_| !sources.exports.iter().any(is_library)) {
         return Err(ConfigError::Choice(format!("there is no entry `{entry}`: the process file is no library")));
     }
-    if options.set.is_empty() && options.unset.is_empty() {
-        return Ok(sources);
-    }
     let mut roots: Vec<&mut Value> = sources.exports.iter_mut().map(|(_, export)| &mut export.root).collect();
-    settings::adjust(&mut roots, &options.set, &options.unset).map_err(ConfigError::Choice)?;
+    settings::adjust_top(&mut roots, &options.set, &options.unset).map_err(ConfigError::Choice)?;
     Ok(sources)
 }
 
 /// One process file of Clojure.
 pub(crate) fn clojure(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
     let done = clj::evaluate(path, &clojure_options(options)).map_err(|failed| failure(path, failed))?;
-    Ok(Export { inputs: done.inputs, console: done.console, ..Export::of(path, done.value) })
+    let looked_for = done.absent;
+    Ok(Export { inputs: done.inputs, looked_for, console: done.console, ..Export::of(path, done.value) })
 }
 
 type Parts = (Vec<(PathBuf, Export)>, Vec<PathBuf>);
@@ -107,6 +185,7 @@ fn clojure_files(paths: &[PathBuf], options: &LoadOptions) -> Result<Parts, Conf
         let file: &PathBuf = file;
         first.inputs =
             std::iter::once(file.clone()).chain(whole.inputs.into_iter().filter(|path| path != file)).collect();
+        first.looked_for = whole.absent;
         first.console = whole.console;
     }
     Ok((parts, whole.skipped))

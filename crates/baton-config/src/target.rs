@@ -1,12 +1,15 @@
 //! What a start target is: a process file, a command line, a program, or a word that may name an app.
 
 use crate::directory::{self, Reading};
+use crate::glob;
+pub use crate::glob::is_pattern;
 use std::path::{Component, Path, PathBuf};
 
 /// What a target of `start`, `stop`, `restart` or `delete` means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A process file, or a directory of them, absolute. It may be missing: then the text is plainly meant as one.
+    /// A process file, a directory or a pattern of them, absolute. It may be missing: then the text is plainly meant as
+    /// one.
     ProcessFile(PathBuf),
     /// A whole command line for the shell.
     CommandLine(String),
@@ -46,6 +49,10 @@ pub fn classify(text: &str, cwd: &Path, forced: bool) -> Target {
     if is_process_file(&path) && (exists || !is_word(text)) {
         return Target::ProcessFile(path);
     }
+    // The shell has nothing left to expand; whether the pattern means process files is told when it is looked for.
+    if !exists && glob::is_pattern(text) && text.contains('/') && !is_word(text) {
+        return Target::ProcessFile(path);
+    }
     if is_word(text) { Target::Word(text.into()) } else { Target::Program(path) }
 }
 
@@ -60,10 +67,24 @@ pub fn is_program_directory(path: &Path) -> bool {
 
 /// The process file that a bare `start` takes: the first `ecosystem.config.*` of the directory.
 pub fn find_default(directory: &Path) -> Option<PathBuf> {
-    DEFAULTS.iter().map(|extension| directory.join(format!("ecosystem.config.{extension}"))).find(|path| path.is_file())
+    look_for_default(directory).0
 }
 
-fn is_process_file(path: &Path) -> bool {
+/// The same, with those that would come before it.
+pub(crate) fn look_for_default(directory: &Path) -> (Option<PathBuf>, Vec<PathBuf>) {
+    let mut all = DEFAULTS.iter().map(|extension| directory.join(format!("ecosystem.config.{extension}")));
+    let mut missing = Vec::new();
+    let found = all.find(|path| {
+        path.is_file() || {
+            missing.push(path.clone());
+            false
+        }
+    });
+    (found, missing)
+}
+
+/// Whether a path is one of a process file by its name.
+pub(crate) fn is_process_file(path: &Path) -> bool {
     let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return false };
     let extension = path.extension().map(|extension| extension.to_string_lossy()).unwrap_or_default();
     let named = name.contains("ecosystem") || name.contains(".config.");

@@ -254,8 +254,8 @@ fn what_the_helpers_make_loads_without_a_warning_about_keys() {
     assert_eq!(found.warnings, []);
 }
 
-/// Evaluates with Node in play; `None` where there is none.
-fn with_node(project: &Project, loader: Loader) -> Option<JsError> {
+/// Evaluates by a loader; `None` where there is no Node.
+fn by(loader: Loader, project: &Project, file: &str) -> Option<Result<Evaluated, JsError>> {
     let path = std::env::var("PATH").unwrap_or_default();
     if !std::env::split_paths(&path).any(|directory| directory.join("node").is_file()) {
         assert!(std::env::var_os("CI").is_none(), "CI needs Node");
@@ -263,21 +263,69 @@ fn with_node(project: &Project, loader: Loader) -> Option<JsError> {
         return None;
     }
     let limits = Limits { time: Duration::from_secs(30), ..Limits::default() };
-    let options = JsOptions { env: [("PATH".to_owned(), path)].into(), cwd: project.path(), argv: Vec::new(), limits };
-    Some(js::load(loader, Path::new("a.config.cjs"), Source::File, &options).expect_err("it must fail"))
+    let env = [("PATH".to_owned(), path), ("OUTER".to_owned(), "1".to_owned())].into();
+    let options = JsOptions { env, cwd: project.path(), argv: Vec::new(), limits };
+    Some(js::load(loader, Path::new(file), Source::File, &options))
 }
 
 #[test]
-fn a_file_that_needs_both_node_and_the_helpers_says_so() {
-    let text =
-        "const { defineApp } = require('baton');\nrequire('zlib').gzipSync('x');\nmodule.exports = { apps: [] };";
-    let project = Project::new(&[("a.config.cjs", text)]);
-    let Some(error) = with_node(&project, Loader::Auto) else { return };
-    assert!(error.to_string().contains("zlib.gzipSync is not available in the embedded engine"), "{error}");
-    let Some(error) = with_node(&project, Loader::Node) else { return };
-    assert!(error.to_string().contains("Cannot find module 'baton'"), "{error}");
-    assert_eq!(
-        error.kind.help().as_deref(),
-        Some("the helpers are part of the embedded engine: leave `--loader node` out")
-    );
+fn the_real_node_gives_the_same_with_the_helpers() {
+    let service = "const { defineNodeService } = require('baton');\nmodule.exports = { apps: [defineNodeService(require('path').basename(__dirname), __dirname, { env: { ROOT: process.env.ROOT } })] };";
+    let master = "const { defineApp, definePythonService, defineNodeService, defineAgent, defineStack, loadServices } = require('baton');
+defineApp.HEARTBEAT_PORT = 6006;
+defineApp.PYTHONPATH = __dirname;
+const duck = defineAgent('duck', [
+  definePythonService('ears', 'services/tts', { args: `--fast 'a b' \\\"c\\\" d\\\\ e it's`, 'max-restarts': 3, outFile: 'x.log' }),
+  defineNodeService('web', './services/web', { env: { HEARTBEAT_PORT: 1, EMPTY: undefined } }),
+  { name: 'raw', script: './run.sh', env: { PM2_PROCESS_NAME: 'raw', A: 1 } },
+], { env: { TOKEN: 't', A: 'unit' }, env_file: '.tokens', depends_on: { db: 'started' } });
+const all = loadServices(['services/**/ecosystem.config.{js,cjs}', './services/?tt/*.js', 'services/[!x]*/e*.js'], { env: { ROOT: '1' } });
+module.exports = { apps: [...duck.apps, ...defineStack('test', [all], { prefix: 'test-', env: { LEVEL: 'stack' } }).apps, defineApp('one', { script: 'one.js', restartDelay: 5 })] };";
+    let es = "import baton, { defineApp, loadServices } from 'baton';
+import { defineAgent } from 'node:baton';
+export const apps = [...defineAgent('owl', [defineApp('a', 'a.js')]).apps, ...loadServices('./services/*/ecosystem.config.js'), baton.defineApp('b', 'b.js')];";
+    let project = Project::new(&[
+        ("master.config.cjs", master),
+        ("es.config.mjs", es),
+        ("services/tts/ecosystem.config.js", service),
+        ("services/tts/uv.lock", ""),
+        ("services/a-b/ecosystem.config.js", service),
+        ("services/a/b/ecosystem.config.cjs", service),
+        ("services/stt/ecosystem.config.js", service),
+        ("services/node_modules/p/ecosystem.config.js", "throw new Error('a package')"),
+        ("services/web/index.js", ""),
+        ("own.config.cjs", "module.exports = { apps: [require('baton').mine] };"),
+        ("wrong.config.cjs", "const { loadServices } = require('baton');\nmodule.exports = loadServices('none/*.js');"),
+        (
+            "both.config.cjs",
+            "const { defineApp } = require('baton');\nconst z = require('zlib').gzipSync('x').length;\nmodule.exports = { apps: [defineApp('z', 'z.js', [], { env: { SMALL: z > 0 } })] };",
+        ),
+    ]);
+    for file in ["master.config.cjs", "es.config.mjs"] {
+        let Some(node) = by(Loader::Node, &project, file) else { return };
+        let node = node.unwrap_or_else(|wrong| panic!("{file}: {wrong}"));
+        let ours =
+            by(Loader::Embedded, &project, file).expect("Node").unwrap_or_else(|wrong| panic!("{file}: {wrong}"));
+        assert_eq!(node.value.to_string(), ours.value.to_string(), "{file}");
+        assert_eq!(node.traces, ours.traces, "{file}");
+        assert_eq!(node.undefined, ours.undefined, "{file}");
+        let sorted = |list: &[PathBuf]| list.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(sorted(&node.directories), sorted(&ours.directories), "{file}");
+        let missing: Vec<_> = ours.inputs.iter().filter(|file| !node.inputs.contains(file)).collect();
+        // Of an ES module Node does not tell what it reads.
+        assert!(missing.iter().all(|file| file.extension().is_some_and(|ending| ending == "mjs")), "{missing:?}");
+    }
+    let error = by(Loader::Node, &project, "wrong.config.cjs").expect("Node").expect_err("no such files");
+    assert!(error.to_string().contains("loadServices: none/*.js matches no file under"), "{error}");
+    // What only Node has, and the helpers, in one file.
+    let both = by(Loader::Auto, &project, "both.config.cjs").expect("Node").unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(both.value["apps"][0]["env"]["SMALL"], true);
+    assert!(both.note.expect("a note").contains("zlib.gzipSync"));
+
+    // An installed package of that name comes first in Node as well.
+    let package = project.path().join("node_modules/baton");
+    std::fs::create_dir_all(&package).expect("made");
+    std::fs::write(package.join("index.js"), "exports.mine = { name: 'mine', script: 'x' };").expect("written");
+    let own = by(Loader::Node, &project, "own.config.cjs").expect("Node").unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(own.value["apps"][0]["name"], "mine");
 }

@@ -86,10 +86,10 @@ fn inputs_and_absent_candidates_are_reported() {
     for name in expected {
         assert!(evaluated.inputs.contains(&agents.join(name)), "{name} is no input: {:?}", evaluated.inputs);
     }
-    assert!(evaluated.absent.contains(&agents.join("services/tts/ecosystem.config")), "{:?}", evaluated.absent);
+    assert!(evaluated.looked_for.contains(&agents.join("services/tts/ecosystem.config")), "{:?}", evaluated.looked_for);
     let fs = embedded("fs/ecosystem.config.js");
     assert!(fs.directories.contains(&fixtures().join("fs/services")), "{:?}", fs.directories);
-    assert!(fs.absent.contains(&fixtures().join("fs/nothing")), "{:?}", fs.absent);
+    assert!(fs.looked_for.contains(&fixtures().join("fs/nothing")), "{:?}", fs.looked_for);
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn each_bad_file_gets_one_clear_message() {
         ),
         (
             "bad/unit.config.cjs",
-            "process file bad/unit.config.cjs: app `api`: `instances: \"abc\"` is not a number of instances",
+            "process file bad/unit.config.cjs:1:59: app `api`: `instances: \"abc\"` is not a number of instances",
             "write a number, \"max\" or 0 for one per processor, or -1 for all but one",
         ),
         (

@@ -193,7 +193,7 @@ fn a_patch_has_canonical_keys_and_null_for_the_default() {
 #[test]
 fn every_field_that_a_file_can_set_reaches_the_definition() {
     let (_root, options) = caller();
-    let keys = json!({
+    let mut keys = json!({
         "script": "app.js", "name": "n", "namespace": "ns", "args": "a", "cwd": "sub/..", "interpreter": "bun", "node_args": "-x",
         "exec_mode": "fork", "instances": 2, "env": {"A": "1"}, "env_file": "x.env", "filter_env": "X", "instance_var": "I",
         "increment_var": "P", "out_file": "o", "error_file": "e", "log_file": "l", "pid_file": "p", "merge_logs": true,
@@ -201,8 +201,9 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
         "autostart": false, "autorestart": false, "stop_exit_codes": [1], "max_restarts": 1, "min_uptime": "2s",
         "restart_delay": 3, "exp_backoff_restart_delay": 4, "kill_timeout": 5, "kill_signal": "SIGTERM", "treekill": false,
         "uid": "u", "gid": 7, "port": 80, "append_env_to_name": true,
-        "env_priority": "shell", "oneshot": true, "depends_on": {"db": "started"},
+        "oneshot": true, "depends_on": {"db": "started"},
     });
+    keys["env_priority"] = json!("shell");
     let spec = serde_json::to_value(app(keys.clone(), &options)).expect("json");
     let default = serde_json::to_value(AppSpec::default()).expect("json");
     for field in baton_core::spec::FIELDS {

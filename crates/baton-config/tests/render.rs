@@ -67,12 +67,12 @@ fn a_rendered_app_says_only_what_is_not_the_default() {
 
 #[test]
 fn the_export_is_given_as_it_is() {
-    let raw = evaluate(&data().join("full.config.cjs"), &options()).expect("an export");
+    let raw = evaluate(&[data().join("full.config.cjs")], &options()).expect("an export");
     assert!(raw.value["apps"].as_array().is_some_and(|apps| apps.len() == 3), "{}", raw.value);
     assert_eq!(raw.console, b"reading\n");
-    let raw = evaluate(Path::new("apps.toml"), &options()).expect("an export");
+    let raw = evaluate(&["apps.toml".into()], &options()).expect("an export");
     assert_eq!(raw.value["apps"][0]["minUptime"], "10s");
-    assert!(evaluate(Path::new("missing.json"), &options()).is_err());
+    assert!(evaluate(&["missing.json".into()], &options()).is_err());
 }
 
 /// Texts that one notation or another reads as something else.

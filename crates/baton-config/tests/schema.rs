@@ -62,7 +62,8 @@ fn is(value: &Value, kind: &Value) -> bool {
 
 fn export(file: &Path) -> Value {
     let options = LoadOptions { caller_cwd: here(), ..LoadOptions::default() };
-    let value = evaluate(file, &options).unwrap_or_else(|wrong| panic!("{}: {wrong}", file.display())).value;
+    let value =
+        evaluate(&[file.to_owned()], &options).unwrap_or_else(|wrong| panic!("{}: {wrong}", file.display())).value;
     value.get("default").cloned().unwrap_or(value)
 }
 

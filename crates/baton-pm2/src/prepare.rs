@@ -6,7 +6,9 @@
 
 use crate::environment::scalar;
 use baton_core::proto::Saved;
-use baton_core::spec::{AppSpec, Dependency, EnvPriority, Environment, ExecMode, Field, Instances, LATER, Layer, LogType, Source};
+use baton_core::spec::{
+    AppSpec, Dependency, EnvPriority, Environment, ExecMode, Field, Instances, LATER, Layer, LogType, Source,
+};
 use baton_core::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

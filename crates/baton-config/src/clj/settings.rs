@@ -45,6 +45,76 @@ pub(crate) fn adjust(parts: &mut [&mut Json], set: &[String], unset: &[String]) 
     Ok(())
 }
 
+/// The settings that are about apps: `apps.NAME…`.
+pub(crate) const APPS: &str = "apps.";
+
+/// Applies the settings that are not about apps to what files give.
+pub(crate) fn adjust_top(parts: &mut [&mut Json], set: &[String], unset: &[String]) -> Result<(), String> {
+    let top = |all: &[String]| all.iter().filter(|path| !path.starts_with(APPS)).cloned().collect::<Vec<_>>();
+    adjust(parts, &top(set), &top(unset))
+}
+
+/// One setting of an app.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Setting<'p> {
+    /// Give a key a value.
+    Put(&'p str, Json),
+    /// Take a key away.
+    Take(&'p str),
+    /// Take the app away.
+    Remove,
+}
+
+impl Setting<'_> {
+    /// Changes an app. [`Setting::Remove`] is the caller's to carry out.
+    pub(crate) fn apply(&self, app: &mut Map<String, Json>) {
+        match self {
+            Setting::Put(path, value) => put(app, path, value.clone(), true),
+            Setting::Take(path) => take(app, path, true),
+            Setting::Remove => {}
+        }
+    }
+}
+
+/// Which of the apps a setting `apps.NAME…` means, and what it does with them. `names` are those that each app goes by.
+pub(crate) fn of_apps<'p>(
+    names: &[Vec<String>],
+    set: Option<&'p str>,
+    unset: Option<&'p str>,
+) -> Result<Option<(Vec<usize>, Setting<'p>)>, String> {
+    let (path, value) = match (set, unset) {
+        (Some(setting), _) => match setting.split_once('=') {
+            Some((path, value)) => (path, Some(scalar(value))),
+            None => return Err(format!("`--set {setting}` needs the form KEY=VALUE")),
+        },
+        (None, Some(path)) => (path, None),
+        (None, None) => return Ok(None),
+    };
+    let Some(path) = path.strip_prefix(APPS) else { return Ok(None) };
+    // A name may hold dots: the longest one counts.
+    let fits = |name: &str| matches!(path.strip_prefix(name), Some(rest) if rest.is_empty() || rest.starts_with('.'));
+    let Some(longest) = names.iter().flatten().filter(|name| fits(name)).max_by_key(|name| name.len()) else {
+        let mut known: Vec<&str> = Vec::new();
+        for name in names.iter().filter_map(|names| names.last()) {
+            if !known.contains(&name.as_str()) {
+                known.push(name);
+            }
+        }
+        return Err(format!("no app of `apps.{path}` is known: there are {}", known.join(", ")));
+    };
+    let rest = path[longest.len()..].trim_start_matches('.');
+    let meant = (0..names.len()).filter(|at| names[*at].contains(longest)).collect();
+    Ok(Some((
+        meant,
+        match (value, rest) {
+            (Some(_), "") => return Err(format!("`--set apps.{path}` names an app and no key of it")),
+            (Some(value), rest) => Setting::Put(rest, value),
+            (None, "") => Setting::Remove,
+            (None, rest) => Setting::Take(rest),
+        },
+    )))
+}
+
 /// `true`, `false`, `null`, a number, or else the text itself.
 fn scalar(text: &str) -> Json {
     match text {

@@ -6,13 +6,18 @@
 //!
 //! Profiles come before the helpers, so that a patch is what the app was given, not a change of what became of it.
 
+mod layers;
 mod profiles;
 mod units;
 
+pub(crate) use layers::changed;
+
 use crate::error::{ConfigError, Place, Position, Warning};
-use crate::js::{self, JsError, JsOptions, Source, exports};
+use crate::js::{self, JsError, JsOptions, Source, Trace, exports};
 use crate::options::LoadOptions;
 use crate::position::{Document, Step};
+use crate::search::Search;
+use baton_core::spec::{Layer, Origin as From};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -24,6 +29,8 @@ const KINDS: &[&str] = &["app", "node", "python"];
 pub(crate) struct Item {
     /// Its keys.
     pub(crate) app: Map<String, Value>,
+    /// What its variables were made of, lowest first.
+    pub(crate) layers: Vec<Layer>,
     origin: Origin,
     unit: Option<Membership>,
 }
@@ -48,8 +55,29 @@ struct Membership {
 }
 
 impl Item {
-    fn listed(index: usize, app: Map<String, Value>) -> Item {
-        Item { origin: Origin::Listed { index, written: app.clone() }, app, unit: None }
+    fn new(origin: Origin, app: Map<String, Value>, unit: Option<Membership>, traces: &[Trace]) -> Item {
+        let layers = layers::of(&app, traces);
+        Item { app, layers, origin, unit }
+    }
+
+    fn listed(index: usize, app: Map<String, Value>, traces: &[Trace]) -> Item {
+        Item::new(Origin::Listed { index, written: app.clone() }, app, None, traces)
+    }
+
+    /// Changes the app, and notes whose doing that is.
+    pub(crate) fn change(&mut self, by: &From, change: impl FnOnce(&mut Map<String, Value>)) {
+        change(&mut self.app);
+        layers::changed(&mut self.layers, by, &layers::variables(&self.app));
+    }
+
+    /// The names that it goes by: as it is written, and with the prefix of its unit.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let prefix = self.unit.as_ref().map_or("", |unit| &unit.prefix);
+        let mut names: Vec<String> = self.name().into_iter().map(str::to_owned).collect();
+        if !prefix.is_empty() {
+            names.extend(self.name().map(|name| format!("{prefix}{name}")));
+        }
+        names
     }
 
     fn name(&self) -> Option<&str> {
@@ -60,6 +88,15 @@ impl Item {
     fn is_called(&self, name: &str) -> bool {
         let prefix = self.unit.as_ref().map_or("", |unit| &unit.prefix);
         self.name().is_some_and(|own| own == name || name.strip_prefix(prefix) == Some(own))
+    }
+
+    /// The names under which a program may have written it: the whole name, and without the prefix of its unit.
+    pub(crate) fn searched(&self) -> Vec<String> {
+        let mut names = self.names();
+        let unit = self.app.get("namespace").and_then(Value::as_str);
+        let inner = self.name().zip(unit).and_then(|(name, unit)| name.strip_prefix(unit)?.strip_prefix('_'));
+        names.extend(inner.map(str::to_owned));
+        names
     }
 
     /// The position of a key of the app, or of the app.
@@ -98,6 +135,13 @@ impl Way {
         longer
     }
 
+    fn last_key(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|part| match part {
+            Part::Key(key) => Some(key.as_str()),
+            Part::Index(_) => None,
+        })
+    }
+
     fn steps(&self) -> impl Iterator<Item = Step<'_>> {
         self.0.iter().map(|part| match part {
             Part::Key(key) => Step::Key(key),
@@ -125,25 +169,34 @@ pub(crate) fn declares(root: &Value) -> bool {
     level(root, "units").is_some() || level(root, "profiles").is_some()
 }
 
-/// Makes the apps of a file from its list and from what it declares beside that.
+/// Makes the apps of a file from its list and from what it declares beside that, with the chosen profile over them.
+/// What their kinds and units mean is left to [`expand`].
 ///
 /// # Errors
-/// [`ConfigError::Declaration`], and [`ConfigError::Evaluation`] when a helper refuses what it is given.
+/// [`ConfigError::Declaration`].
 pub(crate) fn apps(
     path: &Path,
     root: &Value,
     list: Vec<Map<String, Value>>,
     document: Option<&Document<'_>>,
-    options: &LoadOptions,
-    failure: impl Fn(JsError) -> ConfigError,
+    search: &Search<'_>,
+    profile: Option<&str>,
+    traces: &[Trace],
 ) -> Result<(Vec<Item>, Vec<Warning>), ConfigError> {
     let place = Place::file(path);
     let misplaced = |wrong: Wrong| {
         let steps: Vec<Step<'_>> = wrong.way.steps().collect();
-        let position = document.filter(|_| !steps.is_empty()).and_then(|document| document.position(&steps));
-        ConfigError::Declaration { place: Place { position, ..place.clone() }, what: wrong.what, help: wrong.help }
+        let place = match document {
+            Some(document) => {
+                let position = (!steps.is_empty()).then(|| document.position(&steps)).flatten();
+                Place { position, ..place.clone() }
+            }
+            None => wrong.way.last_key().and_then(|key| search.key(key)).unwrap_or_else(|| place.clone()),
+        };
+        ConfigError::Declaration { place, what: wrong.what, help: wrong.help }
     };
-    let mut items: Vec<Item> = list.into_iter().enumerate().map(|(index, app)| Item::listed(index, app)).collect();
+    let mut items: Vec<Item> =
+        list.into_iter().enumerate().map(|(index, app)| Item::listed(index, app, traces)).collect();
     let mut warnings = Vec::new();
     // A file that was written for PM2 may use these words for something of its own, which PM2 passes over.
     match level(root, "units") {
@@ -159,7 +212,7 @@ pub(crate) fn apps(
     }
     let profiles = level(root, "profiles");
     let fit = profiles.as_ref().map_or(Ok(()), |(way, profiles)| profiles::check_all(way, profiles));
-    match options.profile.as_deref().filter(|chosen| *chosen != "default") {
+    match profile.filter(|chosen| *chosen != "default") {
         Some(chosen) => {
             fit.and_then(|()| profiles::apply(profiles, chosen, &mut items)).map_err(misplaced)?;
         }
@@ -170,16 +223,43 @@ pub(crate) fn apps(
             }
         }
     }
-    for item in &mut items {
+    Ok((items, warnings))
+}
+
+/// Whether a file has a profile of this name.
+pub(crate) fn has_profile(root: &Value, name: &str) -> bool {
+    level(root, "profiles").is_some_and(|(_, profiles)| profiles.get(name).is_some())
+}
+
+/// Lets the helpers make of the apps what their kinds and units mean.
+///
+/// # Errors
+/// [`ConfigError::Declaration`], and [`ConfigError::Evaluation`] when a helper refuses what it is given.
+pub(crate) fn expand(
+    path: &Path,
+    items: &mut [Item],
+    document: Option<&Document<'_>>,
+    search: &Search<'_>,
+    options: &LoadOptions,
+    failure: impl FnOnce(JsError) -> ConfigError,
+) -> Result<Vec<Warning>, ConfigError> {
+    let mut warnings = Vec::new();
+    for item in items.iter_mut() {
         let told = check_kind(item).map_err(|(key, what, help)| {
-            let position =
-                document.and_then(|document| item.locate(document, Some(key)).or(item.locate(document, None)));
-            ConfigError::Declaration { place: Place { position, ..place.clone() }, what, help }
+            let own = Place::file(path);
+            let place = match document {
+                Some(document) => {
+                    let position = item.locate(document, Some(key)).or_else(|| item.locate(document, None));
+                    Place { position, ..own }
+                }
+                None => search.app(&item.searched(), 0, Some(key)).unwrap_or(own),
+            };
+            ConfigError::Declaration { place, what, help }
         })?;
         warnings.extend(told);
     }
-    expand(path, &mut items, options).map_err(failure)?;
-    Ok((items, warnings))
+    ask(path, items, options).map_err(failure)?;
+    Ok(warnings)
 }
 
 /// A member of the root, or of what the root wraps, with the way to it.
@@ -219,8 +299,8 @@ fn check_kind(item: &mut Item) -> Result<Option<Warning>, (&'static str, String,
     Ok(None)
 }
 
-/// Lets the helpers make of the apps what their kinds and units mean.
-fn expand(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), JsError> {
+/// Has the helpers carried out.
+fn ask(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), JsError> {
     let meant = |item: &Item| item.app.contains_key("kind") || item.unit.is_some();
     let asked: Vec<Value> = items.iter().filter(|item| meant(item)).map(question).collect();
     if asked.is_empty() {
@@ -239,6 +319,7 @@ fn expand(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), 
     let Value::Array(answers) = done.value else { return Ok(()) };
     for (item, answer) in items.iter_mut().filter(|item| meant(item)).zip(answers) {
         if let Value::Object(app) = answer {
+            item.layers = layers::expanded(&app, &done.traces, &item.layers);
             item.app = app;
         }
     }

@@ -6,6 +6,7 @@
 
 use super::{Item, Origin, Way, Wrong};
 use crate::keys;
+use baton_core::spec::Origin as From;
 use serde_json::{Map, Value};
 
 const KEYS: &[&str] = &["extends", "env", "apps", "remove"];
@@ -106,21 +107,24 @@ fn order_of(
 }
 
 fn put(way: &Way, name: &str, profile: &Map<String, Value>, items: &mut Vec<Item>) -> Result<(), Wrong> {
+    let by = From::Profile(name.into());
     if let Some(Value::Object(env)) = profile.get("env") {
         for item in items.iter_mut() {
-            merge_key(&mut item.app, "env", &Value::Object(env.clone()));
+            item.change(&by, |app| merge_key(app, "env", &Value::Object(env.clone())));
         }
     }
     for (way, app, patch) in profile.get("apps").and_then(|apps| patches(way, apps)).unwrap_or_default() {
         let is_removed = patch.get("remove") == Some(&Value::Bool(true));
         match items.iter().position(|item| item.is_called(app)) {
             Some(at) if is_removed => drop(items.remove(at)),
-            Some(at) => patch_app(&mut items[at].app, patch),
+            Some(at) => items[at].change(&by, |app| patch_app(app, patch)),
             None if is_removed => return Err(nothing_to_remove(&way, name, app)),
             None => {
                 let mut fresh = patch.clone();
                 fresh.entry("name").or_insert_with(|| app.into());
-                items.push(Item { app: fresh, origin: Origin::At(way), unit: None });
+                let mut item = Item::new(Origin::At(way), fresh, None, &[]);
+                item.layers.iter_mut().for_each(|layer| layer.origin = by.clone());
+                items.push(item);
             }
         }
     }

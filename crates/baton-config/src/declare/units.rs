@@ -23,7 +23,7 @@ pub(super) fn apply(way: &Way, units: &Map<String, Value>, items: &mut Vec<Item>
             match member {
                 Value::Object(app) => {
                     let unit = Membership { unit: name.clone(), prefix: prefix.clone(), options: options.clone() };
-                    items.push(Item { app: app.clone(), origin: Origin::At(way), unit: Some(unit) });
+                    items.push(Item::new(Origin::At(way), app.clone(), Some(unit), &[]));
                     count += 1;
                 }
                 Value::String(pattern) => {

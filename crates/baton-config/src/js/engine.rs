@@ -96,11 +96,12 @@ fn evaluate(
         Ok(value) => Ok(Evaluated {
             value,
             inputs: traces.inputs,
-            absent: traces.absent,
+            looked_for: traces.looked_for,
             directories: traces.directories,
             console: traces.console,
             undefined: traces.undefined,
             exported: traces.exported,
+            traces: traces.traces,
             note: None,
         }),
         Err(kind) => Err(JsError { kind, console: traces.console, inputs: traces.inputs, effects: traces.effects }),

@@ -134,19 +134,9 @@ impl JsErrorKind {
         }
     }
 
-    /// Whether Node did not find the helpers that only the embedded engine has.
-    pub(super) fn misses_the_helpers(&self) -> bool {
-        let Self::Thrown { code: Some(code), message, .. } = self else { return false };
-        code.ends_with("MODULE_NOT_FOUND")
-            && (message.contains("module 'baton'") || message.contains("package 'baton'"))
-    }
-
     /// What the user can do about it.
     pub fn help(&self) -> Option<String> {
         match self {
-            _ if self.misses_the_helpers() => {
-                Some("the helpers are part of the embedded engine: leave `--loader node` out".to_owned())
-            }
             Self::Thrown { code: Some(code), .. } if code.ends_with("MODULE_NOT_FOUND") => {
                 Some("install the package where the file is, or correct the path".to_owned())
             }

@@ -31,8 +31,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ts;
-use baton_core::spec::Environment;
+use crate::{env, ts};
+use baton_core::spec::{Environment, Origin};
 use serde_json::Value;
 
 pub use errors::{JsError, JsErrorKind, Place};
@@ -82,8 +82,8 @@ pub struct Evaluated {
     pub value: Value,
     /// Every file read on the way, the process file first, in order, each once.
     pub inputs: Vec<PathBuf>,
-    /// Files that were looked for and not found: their appearance would change the result.
-    pub absent: Vec<PathBuf>,
+    /// Paths that were only looked for, in vain or not: their coming or going would change the result.
+    pub looked_for: Vec<PathBuf>,
     /// Directories that were listed.
     pub directories: Vec<PathBuf>,
     /// What the file printed, to stdout and stderr alike.
@@ -92,6 +92,8 @@ pub struct Evaluated {
     pub undefined: Vec<Undefined>,
     /// Lists of apps that the modules behind the file export, each after those of the modules that it loads.
     pub exported: Vec<Exported>,
+    /// What the variables of apps that the helpers made are made of.
+    pub traces: Vec<Trace>,
     /// Why the real Node evaluated the file, where the loader chose it by itself.
     pub note: Option<String>,
 }
@@ -99,10 +101,43 @@ pub struct Evaluated {
 /// A list of apps that a module exports which the process file loads: `{ apps: [...] }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Exported {
+    /// The module.
+    #[serde(default)]
+    pub file: PathBuf,
     /// The text that the module exports as `name` beside it.
     pub name: Option<String>,
     /// The apps: the name of one as a text, one without a name as it is.
     pub apps: Vec<Value>,
+}
+
+/// What the variables of an app are made of that the helpers of `require("baton")` made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Name of the app.
+    pub app: String,
+    /// Who gave what, lowest first.
+    pub layers: Vec<(Origin, Environment)>,
+}
+
+impl Trace {
+    /// Reads `[app, [[who, name, variables], …]]`, as `baton.js` tells it.
+    fn read(told: &Value) -> Option<Trace> {
+        let layer = |one: &Value| {
+            let name = one.get(1)?.as_str()?.to_owned();
+            let origin = match one.get(0)?.as_str()? {
+                "helper" => Origin::Helper,
+                "unit" => Origin::Unit(name),
+                _ => Origin::App,
+            };
+            Some((origin, env::variables(one.get(2)?.as_object()?)))
+        };
+        let layers = told.get(1)?.as_array()?.iter().filter_map(layer).collect();
+        Some(Trace { app: told.get(0)?.as_str()?.to_owned(), layers })
+    }
+
+    fn read_all(told: &Value) -> Vec<Trace> {
+        told.as_array().into_iter().flatten().filter_map(Trace::read).collect()
+    }
 }
 
 /// A variable of an app that is `undefined` in the export, and so is left out.
@@ -154,8 +189,6 @@ pub fn load(loader: Loader, path: &Path, source: Source, options: &JsOptions) ->
             };
             match node::run(path, source, options) {
                 Ok(evaluated) => Ok(Evaluated { note: Some(format!("evaluated by Node: {first}")), ..evaluated }),
-                // Node has none of the helpers that the file asks for.
-                Err(second) if second.kind.misses_the_helpers() => Err(first),
                 // Our own words have the column and the line; and an older Node reads no TypeScript at all.
                 Err(_) if matches!(*first.kind, JsErrorKind::Syntax { .. }) || ts::is_typescript(path) => Err(first),
                 Err(second) => Err(second),

@@ -1,6 +1,6 @@
 //! Evaluation by the real Node.
 //!
-//! `builtins/harness.js` runs in it, behind two files that the embedded engine uses too, and prints the result as one
+//! `builtins/harness.js` runs in it, behind files that the embedded engine uses too, and prints the result as one
 //! line that starts with a marker no file can know; everything else that arrives is the file's own output.
 
 use std::fs::File;
@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use baton_core::spec::{FIELDS, LATER};
+use serde_json::{Map, Value, json};
 
 use super::errors::{self, JsError, JsErrorKind, Place};
 use super::natives::{Outcome, supervise};
 use super::state::RunningChild;
-use super::{Evaluated, JsOptions, Source, Undefined};
+use super::{Evaluated, JsOptions, Source, Trace, Undefined};
+use crate::keys;
 
 /// The program that Node runs.
 const PROGRAM: &str = concat!(
@@ -23,6 +25,10 @@ const PROGRAM: &str = concat!(
     "\nconst settle = module.exports;\n",
     include_str!("builtins/modules.js"),
     "\nconst modules = module.exports;\n",
+    include_str!("builtins/baton_in_node.js"),
+    "\nconst batonInNode = module.exports;\nconst makeHelpers = (native) => { const module = { exports: {} };\n",
+    include_str!("builtins/baton.js"),
+    "\nreturn module.exports; };\n",
     include_str!("builtins/harness.js")
 );
 
@@ -84,7 +90,7 @@ fn ask(file: &Path, source: Source, options: &JsOptions) -> Result<(Outcome, Str
         Source::File => None,
         Source::Expression(text) => Some(text),
     };
-    let input = json!({ "file": file, "marker": marker, "expression": expression, "argv": options.argv });
+    let input = json!({ "file": file, "marker": marker, "expression": expression, "argv": options.argv, "fields": spellings() });
 
     #[expect(clippy::disallowed_methods, reason = "Node as an evaluator, for as long as one file takes: it is no app")]
     let mut command = Command::new(node);
@@ -103,6 +109,13 @@ fn ask(file: &Path, source: Source, options: &JsOptions) -> Result<(Outcome, Str
     let input = Some(input.to_string().into_bytes());
     let outcome = supervise(child, input, None, deadline, &RunningChild::default()).map_err(failed)?;
     Ok((outcome, marker))
+}
+
+/// The keys of apps with the names that they go by, for the helpers.
+fn spellings() -> Map<String, Value> {
+    let all = FIELDS.iter().chain(LATER);
+    let names = all.flat_map(|field| field.aliases.iter().chain([&field.name]).copied());
+    names.filter_map(|name| Some((name.to_owned(), keys::find(name)?.0.name.into()))).collect()
 }
 
 fn marker() -> std::io::Result<String> {
@@ -145,21 +158,17 @@ fn interpret(mut report: Value, console: Vec<u8>, file: PathBuf) -> Result<Evalu
             inputs.push(input.into());
         }
     }
+    let paths = |told: &Value| -> Vec<PathBuf> {
+        told.as_array().into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from).collect()
+    };
+    let (looked_for, directories) = (paths(&report["lookedFor"]), paths(&report["directories"]));
+    let traces = Trace::read_all(&report["traces"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let variable = |one: &Value| Undefined { app: text(&one[0]), map: text(&one[1]), name: text(&one[2]) };
     let undefined = report["without"].as_array().into_iter().flatten().map(variable).collect();
     let exported = serde_json::from_value(report["exported"].take()).unwrap_or_default();
     let value = report["value"].take();
-    Ok(Evaluated {
-        value,
-        inputs,
-        absent: Vec::new(),
-        directories: Vec::new(),
-        console,
-        undefined,
-        exported,
-        note: None,
-    })
+    Ok(Evaluated { value, inputs, looked_for, directories, console, undefined, exported, traces, note: None })
 }
 
 /// The positions in a stack of V8. That of a syntax error is its first line, without a column.

@@ -78,12 +78,16 @@ impl Packages {
 
     /// The nearest `package.json` of a file, which ends its scope, and its directory.
     fn scope(&self, file: &Path, state: &State) -> Option<(PathBuf, Package)> {
-        for directory in file.ancestors().skip(1) {
+        for (depth, directory) in file.ancestors().skip(1).enumerate() {
             if directory.file_name().is_some_and(|name| name == "node_modules") {
                 return None;
             }
             if let Some(package) = self.of(directory, state) {
                 return Some((directory.to_path_buf(), package));
+            }
+            // Those further up are many and seldom come.
+            if depth == 0 {
+                state.note_looked_for(&directory.join("package.json"));
             }
         }
         None
@@ -187,7 +191,7 @@ fn exact(path: &Path, state: &State, probe: Probe) -> Option<PathBuf> {
         Ok(_) => None,
         Err(_) => {
             if probe == Probe::Noted {
-                state.note_absent(path);
+                state.note_looked_for(path);
             }
             None
         }

@@ -12,7 +12,7 @@ use rquickjs::{Function, Persistent};
 
 use super::JsOptions;
 use super::resolve::Packages;
-use super::{Exported, Undefined};
+use super::{Exported, Trace, Undefined};
 
 /// Why the engine refuses to run on. The interrupt handler looks at it, so no `catch` in the file can hold it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,13 @@ pub(super) struct State {
     prefixes: RefCell<HashMap<PathBuf, u32>>,
     console: RefCell<Vec<u8>>,
     inputs: RefCell<IndexSet<PathBuf>>,
-    absent: RefCell<IndexSet<PathBuf>>,
+    looked_for: RefCell<IndexSet<PathBuf>>,
     directories: RefCell<IndexSet<PathBuf>>,
     effects: RefCell<Vec<String>>,
     unsupported: RefCell<Option<String>>,
     undefined: RefCell<IndexSet<Undefined>>,
     exported: RefCell<Vec<Exported>>,
+    env_traces: RefCell<Vec<Trace>>,
     /// The ES modules that were loaded, by the engine's names for them.
     es_modules: RefCell<IndexSet<String>>,
     /// `load(path)` of `bootstrap.js`: gives the exports of a CommonJS file. Emptied before the runtime ends.
@@ -56,11 +57,12 @@ pub(super) struct State {
 pub(super) struct Traces {
     pub(super) console: Vec<u8>,
     pub(super) inputs: Vec<PathBuf>,
-    pub(super) absent: Vec<PathBuf>,
+    pub(super) looked_for: Vec<PathBuf>,
     pub(super) directories: Vec<PathBuf>,
     pub(super) effects: Vec<String>,
     pub(super) undefined: Vec<Undefined>,
     pub(super) exported: Vec<Exported>,
+    pub(super) traces: Vec<Trace>,
 }
 
 impl State {
@@ -77,12 +79,13 @@ impl State {
             prefixes: RefCell::default(),
             console: RefCell::default(),
             inputs: RefCell::default(),
-            absent: RefCell::default(),
+            looked_for: RefCell::default(),
             directories: RefCell::default(),
             effects: RefCell::default(),
             unsupported: RefCell::default(),
             undefined: RefCell::default(),
             exported: RefCell::default(),
+            env_traces: RefCell::default(),
             es_modules: RefCell::default(),
             load: RefCell::new(None),
         }
@@ -120,11 +123,16 @@ impl State {
     }
 
     pub(super) fn note_input(&self, path: &Path) {
-        self.inputs.borrow_mut().insert(path.to_path_buf());
+        self.inputs.borrow_mut().insert(super::resolve::normalise(path));
     }
 
-    pub(super) fn note_absent(&self, path: &Path) {
-        self.absent.borrow_mut().insert(path.to_path_buf());
+    /// Notes a path whose coming or going matters.
+    pub(super) fn note_looked_for(&self, path: &Path) {
+        self.looked_for.borrow_mut().insert(super::resolve::normalise(path));
+    }
+
+    pub(super) fn note_traces(&self, traces: Vec<Trace>) {
+        self.env_traces.replace(traces);
     }
 
     pub(super) fn note_undefined(&self, variable: Undefined) {
@@ -144,7 +152,7 @@ impl State {
     }
 
     pub(super) fn note_directory(&self, path: &Path) {
-        self.directories.borrow_mut().insert(path.to_path_buf());
+        self.directories.borrow_mut().insert(super::resolve::normalise(path));
     }
 
     /// Adds to the journal of what cannot be undone: a file that has an entry here is never run a second time.
@@ -178,11 +186,12 @@ impl State {
         Traces {
             console: self.console.take(),
             inputs: list(&self.inputs),
-            absent: list(&self.absent),
+            looked_for: list(&self.looked_for),
             directories: list(&self.directories),
             effects: self.effects.take(),
             undefined: self.undefined.take().into_iter().collect(),
             exported: self.exported.take(),
+            traces: self.env_traces.take(),
         }
     }
 }

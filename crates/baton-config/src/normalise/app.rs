@@ -4,8 +4,8 @@ use super::program::{self, Program};
 use super::values::{self, Values};
 use crate::error::{ConfigError, Warning};
 use crate::options::Context;
-use crate::{env, keys, kinds, paths};
-use baton_core::spec::{AppSpec, Environment, Source};
+use crate::{declare, env, keys, kinds, paths};
+use baton_core::spec::{AppSpec, Environment, Layer, Origin, Source, merged};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,8 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let options = context.options;
     let cwd = directory(&mut values, context);
     let program = program::program(&mut values, &cwd, context)?;
-    let variables = variables(&mut values, context);
+    let layers = layers(&mut values, context);
+    let variables = merged(&layers);
     let name = name(&values, &program, context);
 
     // Before the fields are filled in: which of them were given decides.
@@ -56,6 +57,8 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
         .map_err(|wrong| ConfigError::Shape { place, what: format!("{label}: {wrong}") })?;
     spec.env_profiles = values.profiles;
     spec.declared = values.declared;
+    // Where all of them are the app's own there is nothing to tell.
+    spec.env_layers = if layers.iter().all(|layer| layer.origin == Origin::App) { Vec::new() } else { layers };
     spec.base_env = base_env;
     spec.username = crate::user::name(&options.caller_env);
     spec.source = Source { file: context.file.map(paths::text).unwrap_or_default(), index: context.index };
@@ -107,15 +110,17 @@ fn directory(values: &mut Values, context: &Context<'_>) -> PathBuf {
     cwd
 }
 
-/// The app's variables with those of the chosen profile above them.
-fn variables(values: &mut Values, context: &Context<'_>) -> Environment {
-    let mut all = context.deploy_env.cloned().unwrap_or_default();
-    if let Some(Value::Object(own)) = values.fields.get("env") {
-        all.extend(env::variables(own));
+/// What the app's variables are made of: its own, with those of the chosen environment above them.
+fn layers(values: &mut Values, context: &Context<'_>) -> Vec<Layer> {
+    let own = values.fields.get("env").and_then(Value::as_object).map(env::variables).unwrap_or_default();
+    let mut layers = context.layers.to_vec();
+    declare::changed(&mut layers, &Origin::App, &own);
+    if let Some((name, env)) = context.options.env_name.clone().zip(context.deploy_env.cloned()) {
+        layers.insert(0, Layer { origin: Origin::Deploy(name), env });
     }
     if let Some(chosen) = &context.options.env_name {
         match values.profiles.get(chosen) {
-            Some(profile) => all.extend(profile.clone()),
+            Some(env) => layers.push(Layer { origin: Origin::Env(chosen.clone()), env: env.clone() }),
             // PM2's own words.
             None if context.file.is_some() => {
                 values.warnings.push(Warning::new(format!("Environment [{chosen}] is not defined in process file")));
@@ -123,7 +128,7 @@ fn variables(values: &mut Values, context: &Context<'_>) -> Environment {
             None => {}
         }
     }
-    all
+    layers
 }
 
 fn name(values: &Values, program: &Program, context: &Context<'_>) -> String {

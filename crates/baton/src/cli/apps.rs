@@ -3,12 +3,13 @@
 use super::act::{self, Targets};
 use super::failure::Failure;
 use super::options::AppOptions;
-use super::session::{Session, command, list};
+use super::session::{CalledAs, Session, command, list};
 use super::target::{self, Meant};
 use crate::client::Client;
 use baton_config::target::find_default;
 use baton_config::{CliOverrides, Context, Limits, LoadOptions, Loader, check, normalise};
 use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait, Wish};
+use baton_core::select::Selector;
 use baton_core::spec::AppSpec;
 use baton_core::units::InstanceId;
 use baton_pm2::text;
@@ -18,6 +19,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::thread;
+
+/// The key that says what counts more, and its value for the shell.
+const ENV_PRIORITY: &str = "env_priority";
+const SHELL: &str = "shell";
 
 /// Options that say which part of a process file is meant and how it is read.
 #[derive(Clone, Debug, Default, Args)]
@@ -43,12 +48,23 @@ pub(crate) struct FileOptions {
     /// A key to take out of the process file, or with `apps.NAME` an app.
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
+    /// Let the variables of this shell stand above those of the process file, as `env_priority: shell` does.
+    #[arg(long)]
+    pub(crate) shell_env_first: bool,
     /// A variable that process files see while they are evaluated; no app gets it by that.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) eval_env: Vec<String>,
     /// What evaluates a JavaScript process file.
     #[arg(long, value_enum, default_value = "auto")]
     loader: LoaderName,
+}
+
+impl FileOptions {
+    /// The keys that these options set in apps which no process file defines.
+    pub(crate) fn keys(&self) -> Map<String, Value> {
+        let priority = self.shell_env_first.then(|| (ENV_PRIORITY.to_owned(), SHELL.into()));
+        priority.into_iter().collect()
+    }
 }
 
 /// What evaluates a JavaScript process file.
@@ -71,6 +87,10 @@ pub(crate) struct Loaded {
     pub(crate) on_missing: Option<String>,
     /// Every file that was read for it.
     pub(crate) inputs: Vec<PathBuf>,
+    /// How messages call it.
+    shown: String,
+    /// Whether all of its apps were wanted.
+    is_whole: bool,
 }
 
 /// What was started by one command line.
@@ -127,10 +147,11 @@ impl Started {
 pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session: &Session) -> Result<Loaded, Failure> {
     let mut options = file_options(file, session)?;
     options.overrides = overrides(app, session);
+    options.overrides.fields.extend(file.keys());
     let loaded = match source {
-        Meant::File(path) => baton_config::load(path, &options)?,
+        Meant::Files(paths) => baton_config::load_all(paths, &options)?,
         Meant::Stdin => baton_config::load_stdin_json(&stdin()?, &options)?,
-        Meant::Slots(selector) => return Err(Failure::Usage(format!("{} is no process file", selector.text))),
+        Meant::Slots(selector) | Meant::Either(selector) => return Err(no_file(selector)),
     };
     session.pass_on(&loaded.console);
     for warning in &loaded.warnings {
@@ -139,7 +160,13 @@ pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session
     for name in &loaded.unknown_only {
         session.warn(&format!("--only: there is no app or unit {name} in the process file"));
     }
-    Ok(Loaded { apps: loaded.apps, on_missing: loaded.on_missing, inputs: loaded.inputs })
+    Ok(Loaded {
+        apps: loaded.apps,
+        on_missing: loaded.on_missing,
+        inputs: loaded.inputs,
+        shown: source.to_string(),
+        is_whole: file.only.is_empty(),
+    })
 }
 
 /// What a process file exports, as it is.
@@ -149,9 +176,9 @@ pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session
 pub(crate) fn evaluate(source: &Meant, file: &FileOptions, session: &Session) -> Result<Value, Failure> {
     let options = file_options(file, session)?;
     let raw = match source {
-        Meant::File(path) => baton_config::evaluate(path, &options)?,
+        Meant::Files(paths) => baton_config::evaluate(paths, &options)?,
         Meant::Stdin => baton_config::evaluate_stdin_json(&stdin()?, &options)?,
-        Meant::Slots(selector) => return Err(Failure::Usage(format!("{} is no process file", selector.text))),
+        Meant::Slots(selector) | Meant::Either(selector) => return Err(no_file(selector)),
     };
     session.pass_on(&raw.console);
     for warning in &raw.warnings {
@@ -160,19 +187,25 @@ pub(crate) fn evaluate(source: &Meant, file: &FileOptions, session: &Session) ->
     Ok(raw.value)
 }
 
-/// The process file that a verb about files means: its word, whatever that is called, `--config`, or the directory's.
+fn no_file(selector: &Selector) -> Failure {
+    Failure::Usage(format!("{} is no process file", selector.text))
+}
+
+/// The process files that a verb about files means: its words, whatever they are called, `--config`, or the directory's.
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn source(word: Option<&str>, file: &FileOptions, session: &Session) -> Result<Meant, Failure> {
-    let mut words = word.into_iter().chain(file.config.iter().map(String::as_str));
-    match (words.next(), words.next()) {
-        (Some("-"), None) => Ok(Meant::Stdin),
-        (Some(path), None) => Ok(Meant::File(path.into())),
-        (None, _) => find_default(&session.directory()?)
-            .map(Meant::File)
+pub(crate) fn source(words: &[String], file: &FileOptions, session: &Session) -> Result<Meant, Failure> {
+    let words: Vec<&String> = words.iter().chain(&file.config).collect();
+    match words[..] {
+        [] => find_default(&session.directory()?)
+            .map(|path| Meant::Files(vec![path]))
             .ok_or_else(|| Failure::Usage("File ecosystem.config.js not found".into())),
-        (Some(_), Some(_)) => Err(Failure::Usage("name one process file".into())),
+        [word] if word == "-" => Ok(Meant::Stdin),
+        _ if words.iter().any(|word| *word == "-") => {
+            Err(Failure::Usage("standard input is a source of its own: leave the files out".into()))
+        }
+        _ => Ok(Meant::Files(words.into_iter().map(PathBuf::from).collect())),
     }
 }
 
@@ -251,6 +284,9 @@ pub(crate) fn define(
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
     check::refuse_missing_variables(&loaded.apps)?;
+    if loaded.apps.is_empty() && loaded.is_whole && session.called == CalledAs::Baton {
+        return Err(Failure::Usage(format!("{} defines no apps: there is nothing to start", loaded.shown)));
+    }
     let present = list(client, List::default())?.instances;
     let (mut fresh, mut known): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for spec in &loaded.apps {
@@ -274,9 +310,16 @@ pub(crate) fn define(
 ///
 /// # Errors
 /// When there is no such program or an option does not fit.
-pub(crate) fn script(text: &str, app: &AppOptions, args: &[String], session: &Session) -> Result<Wish, Failure> {
+pub(crate) fn script(
+    text: &str,
+    app: &AppOptions,
+    file: &FileOptions,
+    args: &[String],
+    session: &Session,
+) -> Result<Wish, Failure> {
     let options = load_options(session)?;
     let mut raw = app.for_new_app();
+    raw.extend(file.keys());
     if !args.is_empty() {
         raw.insert("args".into(), args.iter().map(|word| Value::from(word.as_str())).collect());
     }
@@ -304,27 +347,17 @@ pub(crate) fn patch_fields(raw: &Map<String, Value>, session: &Session) -> Resul
 /// # Errors
 /// When a file can't be read, a word names nothing, or the daemon refuses.
 pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session: &Session) -> Result<(), Failure> {
-    let directory = session.directory()?;
-    let mut meant: Vec<Meant> = words.iter().map(|text| target::meant(text, &directory)).collect();
-    meant.extend(file.config.iter().map(|path| Meant::File(path.into())));
-    let mut selectors = Vec::new();
+    let meant = target::sort(words, &file.config, session)?;
     let mut names: Vec<String> = Vec::new();
-    let mut any_file = false;
-    for meant in meant {
-        match meant {
-            Meant::Slots(selector) => selectors.push(selector),
-            source => {
-                any_file = true;
-                names
-                    .extend(load(&source, file, &AppOptions::default(), session)?.apps.into_iter().map(|app| app.name));
-            }
-        }
+    for source in &meant.sources {
+        names.extend(load(source, file, &AppOptions::default(), session)?.apps.into_iter().map(|app| app.name));
     }
+    let any_file = !meant.sources.is_empty();
     if !any_file && (file.env.is_some() || !file.only.is_empty()) {
         session.warn("--env and --only have no effect without a process file");
     }
     let mut client = session.client()?;
-    let mut targets = Targets { words: selectors, ..Targets::default() };
+    let mut targets = Targets { words: meant.words, ..Targets::default() };
     if any_file {
         let listing = list(&mut client, List::default())?;
         targets.apps = target::of_apps(&names, &listing.instances);

@@ -13,9 +13,10 @@ use clap::Parser;
 /// Check whether the apps of a process file find what they need to start.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Process file, or `-` for JSON on standard input. Default: ecosystem.config.* of the directory.
+    /// Process files, directories and patterns of them, which are one source, or `-` for JSON on standard input.
+    /// Default: ecosystem.config.* of the directory.
     #[arg(value_name = "file|-")]
-    target: Option<String>,
+    targets: Vec<String>,
     #[command(flatten)]
     pub(crate) common: Common,
     #[command(flatten)]
@@ -27,7 +28,7 @@ pub(crate) struct Args {
 
 /// Runs the verb: one line a check, all of them, and exit code 1 when one fails. Nothing is started, no daemon either.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let source = apps::source(args.target.as_deref(), &args.file, session)?;
+    let source = apps::source(&args.targets, &args.file, session)?;
     let loaded = apps::load(&source, &args.file, &AppOptions::default(), session)?;
     all(&loaded, args.strict, session)
 }

@@ -1,6 +1,7 @@
 //! `env`: the environment of one slot, or of each app that a name or a unit means.
 
 use super::common::Common;
+use super::env_why;
 use super::failure::Failure;
 use super::session::{CalledAs, Session, list};
 use super::target;
@@ -21,6 +22,9 @@ pub(crate) struct Args {
     /// Show the values of secrets too. (Called as pm2, they always show.)
     #[arg(long)]
     reveal: bool,
+    /// Tell for each variable where its value comes from, and what it stands above.
+    #[arg(long)]
+    why: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -30,12 +34,16 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.quiet_client()?;
     let views = slots(&args.target, session, &mut client)?;
     let home = session.home.root().to_string_lossy();
-    let masked = !args.reveal && session.called != CalledAs::Pm2;
+    let masked = !args.reveal && (args.why || session.called != CalledAs::Pm2);
     for view in &views {
         if views.len() > 1 {
             session.line(&format!("[{}]({})", view.name, view.id));
         }
-        for line in text::env_lines(&record::pm2_env(view, session.host(&home)), masked) {
+        let lines = match args.why {
+            true => env_why::lines(view, &home, masked, session)?,
+            false => text::env_lines(&record::pm2_env(view, session.host(&home)), masked),
+        };
+        for line in lines {
             session.line(&line);
         }
         if views.len() > 1 {

@@ -13,6 +13,7 @@ mod daemon_update;
 mod delete;
 mod describe;
 mod env;
+mod env_why;
 mod failure;
 mod flush;
 mod help;

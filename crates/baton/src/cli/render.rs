@@ -19,9 +19,10 @@ const OWNER_ONLY: u32 = 0o600;
 /// Print the apps of a process file as they were resolved.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Process file, or `-` for JSON on standard input. Default: ecosystem.config.* of the directory.
+    /// Process files, directories and patterns of them, which are one source, or `-` for JSON on standard input.
+    /// Default: ecosystem.config.* of the directory.
     #[arg(value_name = "file|-")]
-    target: Option<String>,
+    targets: Vec<String>,
     #[command(flatten)]
     pub(crate) common: Common,
     #[command(flatten)]
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["format", "only", "env", "profile"])]
     raw: bool,
     /// Print the JSON Schema of process files, for editors.
-    #[arg(long, conflicts_with_all = ["raw", "format", "output", "target"])]
+    #[arg(long, conflicts_with_all = ["raw", "format", "output", "targets"])]
     schema: bool,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         session.data(format!("{:#}\n", schema::process_file()).as_bytes());
         return Ok(());
     }
-    let source = apps::source(args.target.as_deref(), &args.file, session)?;
+    let source = apps::source(&args.targets, &args.file, session)?;
     if args.raw {
         let mut text = render::stringify(&apps::evaluate(&source, &args.file, session)?);
         text.push('\n');
@@ -104,17 +105,13 @@ fn format(args: &Args) -> Result<Format, Failure> {
 
 /// Where a file comes from, with a fingerprint of everything that was read for it.
 fn header(source: &Meant, inputs: &[PathBuf]) -> String {
-    let name = match source {
-        Meant::File(path) => path.display().to_string(),
-        Meant::Stdin | Meant::Slots(_) => "standard input".into(),
-    };
     let mut hasher = Sha256::new();
     for input in inputs {
         // What has just been read and is gone now changes the fingerprint as well.
         hasher.update(fs::read(input).unwrap_or_default());
     }
     let digest: String = hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{} from {name} (sha256 {digest}): change that, not this.", render::MARK)
+    format!("{} from {source} (sha256 {digest}): change that, not this.", render::MARK)
 }
 
 fn write(output: &Path, text: &str, free: bool) -> Result<(), Failure> {

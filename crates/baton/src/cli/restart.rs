@@ -7,9 +7,8 @@ use super::failure::Failure;
 use super::options::AppOptions;
 use super::session::Session;
 use super::start::{StartOptions, patch};
-use super::target::{self, Meant};
+use super::target;
 use baton_core::proto::Action;
-use baton_core::select::Selector;
 use baton_pm2::style::Style;
 use baton_pm2::text;
 use clap::Parser;
@@ -39,17 +38,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.start.refuse_absent()?;
     args.app.refuse_absent()?;
-    let directory = session.directory()?;
-    let forced = args.file.config.iter().map(|path| Meant::File(path.into()));
-    let mut files = Vec::new();
-    let mut words: Vec<Selector> = Vec::new();
-    for meant in forced.chain(args.targets.iter().map(|text| target::meant(text, &directory))) {
-        match meant {
-            Meant::Slots(word) => words.push(word),
-            // All files are read before anything is touched: one that is missing or wrong changes nothing.
-            source => files.push(apps::load(&source, &args.file, &args.app, session)?),
-        }
-    }
+    let target::Sorted { sources, mut words } = target::sort(&args.targets, &args.file.config, session)?;
+    // All files are read before anything is touched: one that is missing or wrong changes nothing.
+    let load = |source| apps::load(source, &args.file, &args.app, session);
+    let files = sources.iter().map(load).collect::<Result<Vec<_>, Failure>>()?;
     if !words.is_empty() && files.is_empty() && args.file.env.is_some() {
         return Err(Failure::Usage(text::ENV_WITHOUT_FILE.into()));
     }
@@ -59,7 +51,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if !files.is_empty() && !args.app_args.is_empty() {
         session.warn("arguments after -- have no effect on the apps of a process file: write `args` there");
     }
-    let patch = patch(&args.app, &args.app_args, args.start.update_env, session)?;
+    let patch = patch(&args.app, &args.file, &args.app_args, args.start.update_env, session)?;
     let mut client = session.client()?;
     if !words.is_empty() && !args.start.update_env {
         session.line(&session.colour.paint(Style::BoldBlue, text::UPDATE_ENV_HINT));

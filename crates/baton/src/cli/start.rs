@@ -10,7 +10,7 @@ use super::session::{Session, command, list};
 use super::target;
 use crate::client::Client;
 use baton_config::ConfigError;
-use baton_config::target::{Target, classify, find_default};
+use baton_config::target::{Target, classify, find_default, is_pattern, resolve};
 use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait};
 use baton_core::select::Selector;
 use baton_core::spec::ExecMode;
@@ -20,7 +20,7 @@ use baton_pm2::commands::Availability;
 use baton_pm2::{record, text};
 use clap::{Args as ClapArgs, Parser};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How long `--wait` waits when it does not say (ms).
 #[cfg(test)]
@@ -163,16 +163,7 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
         }
     }
     let mut started = Started::default();
-    let mut jobs = Vec::new();
-    for job in read_files(&args, &directory, session) {
-        match job {
-            Ok(job) => jobs.push(job),
-            // Scripts name a file that may be there or not beside one that is.
-            Err(failure @ Failure::Config(ConfigError::FileNotFound(_))) => started.fail(&failure, session),
-            // What is wrong in a file changes nothing, the other targets neither.
-            Err(failure) => return Err(failure),
-        }
-    }
+    let jobs = read_files(&args, &directory, &mut started, session)?;
     if jobs.is_empty() {
         return Err(Failure::Told);
     }
@@ -210,23 +201,32 @@ fn default_file(directory: &Path, session: &Session) -> Result<String, Failure> 
     Ok(name)
 }
 
-/// What each target asks for. Process files are evaluated here, before the daemon is asked for anything.
-fn read_files<'a>(
-    args: &'a Args,
-    directory: &'a Path,
-    session: &'a Session,
-) -> impl Iterator<Item = Result<Job, Failure>> + 'a {
-    let load = move |meant| apps::load(&meant, &args.file, &args.app, session).map(Job::Define);
-    let forced = args.file.config.iter().map(move |path| load(target::Meant::File(path.into())));
-    let named = args.targets.iter().map(move |text| match text.as_str() {
-        "-" => load(target::Meant::Stdin),
-        text => match classify(text, directory, false) {
-            Target::ProcessFile(_) => load(target::Meant::File(text.into())),
-            Target::CommandLine(_) | Target::Program(_) => Ok(Job::Launch(text.into())),
-            Target::Word(word) => Ok(Job::Word(word)),
-        },
-    });
-    forced.chain(named)
+/// What the targets ask for; all process files together are one source. They are evaluated here, before the daemon is
+/// asked for anything: what is wrong in one changes nothing, the other targets neither.
+fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Session) -> Result<Vec<Job>, Failure> {
+    let mut files: Vec<PathBuf> = args.file.config.iter().map(PathBuf::from).collect();
+    let mut jobs = Vec::new();
+    for text in &args.targets {
+        match text.as_str() {
+            "-" => jobs.push(Job::Define(apps::load(&target::Meant::Stdin, &args.file, &args.app, session)?)),
+            text => match classify(text, directory, false) {
+                Target::ProcessFile(_) => files.push(text.into()),
+                Target::CommandLine(_) | Target::Program(_) => jobs.push(Job::Launch(text.into())),
+                Target::Word(word) => jobs.push(Job::Word(word)),
+            },
+        }
+    }
+    // Scripts name a file that may be there or not beside one that is.
+    let is_missing = |path: &PathBuf| !resolve(directory, path).exists() && !is_pattern(&path.to_string_lossy());
+    let (missing, files): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(is_missing);
+    for path in missing {
+        started.fail(&ConfigError::FileNotFound(path.display().to_string()).into(), session);
+    }
+    if !files.is_empty() {
+        let source = target::Meant::Files(files);
+        jobs.insert(0, Job::Define(apps::load(&source, &args.file, &args.app, session)?));
+    }
+    Ok(jobs)
 }
 
 fn carry_out(
@@ -245,7 +245,7 @@ fn carry_out(
         Job::Word(word) if started.has(&word) => Ok(Vec::new()),
         Job::Word(word) => match present(&word, directory, client)? {
             Some(selector) => {
-                let patch = patch(&args.app, &args.app_args, args.start.update_env, session)?;
+                let patch = patch(&args.app, &args.file, &args.app_args, args.start.update_env, session)?;
                 let targets = Targets { words: vec![selector], ..Targets::default() };
                 let outcomes = act::on_slots(Action::Start, targets, patch, wait, client, session)?;
                 if act::success(&outcomes).is_ok() {
@@ -277,7 +277,7 @@ fn launch(
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
-    let wish = apps::script(text, &args.app, &args.app_args, session)?;
+    let wish = apps::script(text, &args.app, &args.file, &args.app_args, session)?;
     if wish.spec.exec_mode == ExecMode::Cluster {
         return Err(Failure::Unavailable("cluster mode is not available yet: add -x for independent processes".into()));
     }
@@ -308,11 +308,13 @@ fn launch(
 /// When a value does not fit its key.
 pub(crate) fn patch(
     app: &AppOptions,
+    file: &FileOptions,
     app_args: &[String],
     update_env: bool,
     session: &Session,
 ) -> Result<Patch, Failure> {
     let mut raw = app.given.clone();
+    raw.extend(file.keys());
     if !app_args.is_empty() {
         raw.insert("args".into(), app_args.iter().map(|word| Value::from(word.as_str())).collect());
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.app.refuse_absent()?;
     let source = match args.target.as_str() {
         "-" => Meant::Stdin,
-        text => Meant::File(text.into()),
+        text => Meant::Files(vec![text.into()]),
     };
     let loaded = apps::load(&source, &args.file, &args.app, session)?;
     let mut client = session.client()?;

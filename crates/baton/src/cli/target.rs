@@ -1,20 +1,39 @@
 //! What the words behind `start`, `stop`, `restart` and `delete` mean: process files, JSON on standard input, or
 //! slots of the list.
 
+use super::failure::Failure;
+use super::session::{Session, list};
 use baton_config::target::{self, Target};
+use baton_core::proto::List;
 use baton_core::select::Selector;
 use baton_core::world::InstanceView;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What one word means to a verb that acts on present apps.
+/// What words mean to a verb that acts on present apps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
-    /// The apps of a process file, as it was written; it may be missing.
-    File(PathBuf),
+    /// The apps of process files, directories and patterns of them, as they were written; one may be missing.
+    Files(Vec<PathBuf>),
     /// The apps of JSON on standard input.
     Stdin,
     /// Slots of the list.
     Slots(Selector),
+    /// Slots of the list, or the process files of a directory of that name.
+    Either(Selector),
+}
+
+impl fmt::Display for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Meant::Files(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                f.write_str(&paths.join(", "))
+            }
+            Meant::Stdin => f.write_str("standard input"),
+            Meant::Slots(selector) | Meant::Either(selector) => f.write_str(&selector.text),
+        }
+    }
 }
 
 /// What a word means to `stop`, `restart` and `delete`.
@@ -24,11 +43,52 @@ pub(crate) fn meant(text: &str, directory: &Path) -> Meant {
     }
     match target::classify(text, directory, false) {
         // A directory is named like the app in it more often than its process file is meant.
-        Target::ProcessFile(_) if !target::resolve(directory, text).is_dir() => Meant::File(text.into()),
-        Target::ProcessFile(_) | Target::CommandLine(_) | Target::Program(_) | Target::Word(_) => {
-            Meant::Slots(selector(text, directory))
+        Target::ProcessFile(_) if !text.contains('/') && target::resolve(directory, text).is_dir() && text != "." => {
+            Meant::Either(selector(text, directory))
+        }
+        Target::ProcessFile(_) => Meant::Files(vec![text.into()]),
+        Target::CommandLine(_) | Target::Program(_) | Target::Word(_) => Meant::Slots(selector(text, directory)),
+    }
+}
+
+/// The words of a command line, sorted: all process files are one source, and standard input is another.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    /// What is to be loaded.
+    pub(crate) sources: Vec<Meant>,
+    /// Words for slots of the list.
+    pub(crate) words: Vec<Selector>,
+}
+
+/// Sorts the words behind `stop`, `restart` and `delete`, and the files of `--config`.
+///
+/// # Errors
+/// When the list is needed and cannot be had.
+pub(crate) fn sort(words: &[String], config: &[String], session: &Session) -> Result<Sorted, Failure> {
+    let directory = session.directory()?;
+    let mut sorted = Sorted::default();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for text in words {
+        match meant(text, &directory) {
+            Meant::Files(paths) => files.extend(paths),
+            Meant::Stdin => sorted.sources.push(Meant::Stdin),
+            Meant::Slots(selector) => sorted.words.push(selector),
+            Meant::Either(selector) if is_listed(text, session)? => sorted.words.push(selector),
+            Meant::Either(_) => files.push(text.into()),
         }
     }
+    files.extend(config.iter().map(PathBuf::from));
+    if !files.is_empty() {
+        sorted.sources.insert(0, Meant::Files(files));
+    }
+    Ok(sorted)
+}
+
+/// Whether an app or a unit of this name is in the list.
+fn is_listed(text: &str, session: &Session) -> Result<bool, Failure> {
+    let Some(mut client) = session.present_client()? else { return Ok(false) };
+    let instances = list(&mut client, List::default())?.instances;
+    Ok(instances.iter().any(|view| view.name == text || view.namespace == text))
 }
 
 /// The selector for a word: a script's path stands for its app.
@@ -65,9 +125,11 @@ mod tests {
         std::fs::write(root.path().join("web/ecosystem.config.js"), "").unwrap();
         let slots = |text: &str| Meant::Slots(selector(text, root.path()));
         assert_eq!(meant("-", root.path()), Meant::Stdin);
-        assert_eq!(meant("missing.config.js", root.path()), Meant::File("missing.config.js".into()));
-        assert_eq!(meant("apps.json", root.path()), Meant::File("apps.json".into()));
-        for text in ["all", "0", "/^api/", "web", "app.js", "node echo.js --a b"] {
+        for text in ["missing.config.js", "apps.json", "web/ecosystem.config.js", "./web", "web/", "*/ecosystem.*.js"] {
+            assert_eq!(meant(text, root.path()), Meant::Files(vec![text.into()]), "{text}");
+        }
+        assert_eq!(meant("web", root.path()), Meant::Either(selector("web", root.path())));
+        for text in ["all", "0", "/^api/", "app.js", "node echo.js --a b"] {
             assert_eq!(meant(text, root.path()), slots(text), "{text}");
         }
         assert_eq!(selector("sub/../app.js", root.path()).path.as_deref(), root.path().join("app.js").to_str());

@@ -10,6 +10,10 @@ const words = (value) => (typeof value === 'string' ? native.binding('baton').wo
 // Which variables of an app were given, and which are only defaults that a unit's environment stands above.
 const given = new WeakMap();
 
+// What an `env` is made of, lowest first: `[who, name, variables]`. Only for those who ask where a variable comes from.
+const traces = new WeakMap();
+const traced = (env) => traces.get(env) ?? [['app', '', env]];
+
 // Whether an app has a key, in any of its spellings.
 const has = (app, name) => Object.keys(app).some((key) => app[key] !== undefined && (key === name || field(key) === name));
 const logs = (name) => ({ out_file: `./logs/${name}-out.log`, error_file: `./logs/${name}-err.log` });
@@ -30,6 +34,7 @@ function defineApp(name, script, args, options) {
   const own = options.env ?? {};
   app.env = { ...variables(), ...own, PM2_PROCESS_NAME: name };
   given.set(app.env, own);
+  traces.set(app.env, [['helper', '', variables()], ['app', '', own], ['helper', '', { PM2_PROCESS_NAME: name }]]);
   return app;
 }
 defineApp.HEARTBEAT_PORT = 5005;
@@ -91,18 +96,23 @@ function renamed(app, name) {
   if (app.env && 'PM2_PROCESS_NAME' in app.env) {
     copy.env = { ...app.env, PM2_PROCESS_NAME: name };
     given.set(copy.env, given.get(app.env) ?? app.env);
+    const follow = (env) => ('PM2_PROCESS_NAME' in env ? { ...env, PM2_PROCESS_NAME: name } : env);
+    traces.set(copy.env, traced(app.env).map(([who, of, env]) => [who, of, follow(env)]));
   }
   return copy;
 }
 
 // An app with what its unit shares: below what the app was given itself, above the defaults of `defineApp`.
-function shared(app, { env, env_file, depends_on } = {}) {
+function shared(app, unit, { env, env_file, depends_on } = {}) {
   const copy = { ...app };
   if (env) {
     const own = given.get(app.env ?? {}) ?? app.env;
     const name = app.env?.PM2_PROCESS_NAME;
     copy.env = { ...app.env, ...env, ...own, ...(name === undefined ? {} : { PM2_PROCESS_NAME: name }) };
     given.set(copy.env, { ...env, ...own });
+    const before = traced(app.env ?? {});
+    const defaults = before.findIndex(([who]) => who !== 'helper');
+    traces.set(copy.env, [...before.slice(0, defaults), ['unit', unit, env], ...before.slice(defaults)]);
   }
   const both = (above, below) => {
     const all = [...new Set([...list(above), ...list(below)])];
@@ -123,8 +133,9 @@ function dependencies(...all) {
 }
 
 function member(app, unit, prefix, options) {
-  const made = shared(renamed(app, `${prefix}${app.name}`), { ...options, env: options?.env ?? {} });
+  const made = shared(renamed(app, `${prefix}${app.name}`), unit, { ...options, env: options?.env ?? {} });
   made.env.AGENT_NAME = unit;
+  traces.get(made.env).push(['unit', unit, { AGENT_NAME: unit }]);
   return { ...made, namespace: unit };
 }
 
@@ -140,7 +151,7 @@ function defineStack(name, parts, options = {}) {
   const { prefix = '', env, env_file, ...rest } = options;
   const apps = appsOf(parts ?? []).map((app) => {
     const unit = app.namespace === undefined ? name : `${prefix}${app.namespace}`;
-    return { ...shared(renamed(app, `${prefix}${app.name}`), { env, env_file }), namespace: unit };
+    return { ...shared(renamed(app, `${prefix}${app.name}`), name, { env, env_file }), namespace: unit };
   });
   return { name, apps, ...rest };
 }
@@ -185,4 +196,4 @@ function expand(items) {
 }
 
 const helpers = { defineApp, definePythonService, defineNodeService, defineAgent, defineStack };
-module.exports = { helpers, loader, expand };
+module.exports = { helpers, loader, expand, trace: (env) => traces.get(env) };

@@ -1,6 +1,10 @@
-// Runs in the real Node, behind settle.js and modules.js: evaluates a process file and prints one line, the marker and JSON.
+// Runs in the real Node, behind settle.js, modules.js and what makes the helpers: evaluates a process file and prints one
+// line, the marker and JSON.
 const fs = require('fs');
-const { file, marker, expression, argv } = JSON.parse(fs.readFileSync(0, 'utf8'));
+const path = require('path');
+const Module = require('module');
+const { fileURLToPath, pathToFileURL } = require('url');
+const { file, marker, expression, argv, fields } = JSON.parse(fs.readFileSync(0, 'utf8'));
 
 // A pipe takes what it has room for.
 const write = (text) => {
@@ -23,6 +27,113 @@ process.on('uncaughtException', fail);
 process.on('exit', (code) => { if (!done) print(code === 0 && process.exitCode === undefined ? { pending: true } : { exit: process.exitCode ?? code }); });
 process.exit = (code = process.exitCode ?? 0) => { if (!done) print({ exit: Number(code) }); done = true; exit(code); };
 
+// What the file reads, looks for and lists.
+const [read, lookedFor, directories] = [new Set(), new Set(), new Set()];
+const note = (set, given) => {
+  if (typeof given === 'string' || Buffer.isBuffer(given)) set.add(path.resolve(String(given)));
+  else if (given instanceof URL && given.protocol === 'file:') set.add(fileURLToPath(given));
+};
+const watched = (api, name, found) => {
+  const real = api[name];
+  api[name] = Object.assign(function (given, ...rest) {
+    const failed = (error) => {
+      note(lookedFor, given);
+      throw error;
+    };
+    let result;
+    try {
+      result = real.call(this, given, ...rest);
+    } catch (error) {
+      failed(error);
+    }
+    if (typeof result?.then === 'function') return result.then((done) => (note(found, given), done), failed);
+    note(found, given);
+    return result;
+  }, real);
+};
+for (const name of ['existsSync', 'statSync', 'lstatSync', 'accessSync', 'readlinkSync']) watched(fs, name, lookedFor);
+for (const name of ['stat', 'lstat', 'access', 'readlink']) watched(fs.promises, name, lookedFor);
+for (const [name, set] of [['readFile', read], ['readdir', directories]]) {
+  watched(fs, `${name}Sync`, set);
+  watched(fs.promises, name, set);
+}
+Module.syncBuiltinESMExports();
+const resolveFilename = Module._resolveFilename;
+Module._resolveFilename = function (request, parent, ...rest) {
+  try {
+    return resolveFilename.call(this, request, parent, ...rest);
+  } catch (error) {
+    if (/^(\.{0,2}\/|\.{1,2}$)/.test(request)) {
+      const whole = path.resolve(parent?.path ?? '.', request);
+      for (const ending of ['', '.js', '.json', '/index.js']) lookedFor.add(whole + ending);
+    }
+    throw error;
+  }
+};
+
+// The helpers, for those who ask for them and have no package of that name installed.
+let host;
+const byFile = new Map();
+const helpersFor = (from) => {
+  host ??= makeHelpers({ binding: () => batonInNode(fields, (directory) => directories.add(directory)) });
+  if (!byFile.has(from)) {
+    const require = Module.createRequire(from);
+    byFile.set(from, { ...host.helpers, loadServices: host.loader((service) => require(service), from) });
+  }
+  return byFile.get(from);
+};
+const isHelpers = (request) => request === 'baton' || request === 'node:baton';
+const load = Module._load;
+Module._load = function (request, parent, ...rest) {
+  if (isHelpers(request)) {
+    try {
+      resolveFilename.call(Module, request, parent);
+    } catch {
+      return helpersFor(parent?.filename ?? file);
+    }
+  }
+  return load.call(this, request, parent, ...rest);
+};
+// `import` asks elsewhere: a module that fetches them from here stands for the helpers.
+globalThis[Symbol.for('baton.helpers')] = (from) => helpersFor(from ? fileURLToPath(from) : file);
+const hooks = `
+const isHelpers = ${isHelpers};
+const standIn = (from) => 'data:text/javascript,' + encodeURIComponent('const made = globalThis[Symbol.for("baton.helpers")](' + JSON.stringify(from) + '); export default made; export const { defineApp, definePythonService, defineNodeService, defineAgent, defineStack, loadServices } = made;');
+const found = (context) => ({ url: standIn(context.parentURL ?? null), format: 'module', shortCircuit: true });
+`;
+let hooked = false;
+const hook = () => {
+  if (hooked) return;
+  hooked = true;
+  if (Module.registerHooks) {
+    const make = new Function(`${hooks} return (request, context, next) => { if (!isHelpers(request)) return next(request, context); if (request !== 'baton') return found(context); try { return next(request, context); } catch { return found(context); } };`);
+    Module.registerHooks({ resolve: make() });
+  } else if (Module.register) {
+    Module.register(`data:text/javascript,${encodeURIComponent(`${hooks} export async function resolve(request, context, next) { if (!isHelpers(request)) return next(request, context); if (request !== 'baton') return found(context); try { return await next(request, context); } catch { return found(context); } }`)}`);
+  }
+};
+const importFile = () => {
+  hook();
+  return import(pathToFileURL(file));
+};
+// Where Node can do so in one thread, `require` of an ES module asks there too.
+if (Module.registerHooks) hook();
+const isModule = () => {
+  if (!/\.[jt]s$/.test(file)) return /\.m[jt]s$/.test(file);
+  for (let at = path.dirname(file); ; at = path.dirname(at)) {
+    const description = path.join(at, 'package.json');
+    if (fs.existsSync(description)) {
+      try {
+        return JSON.parse(fs.readFileSync(description, 'utf8')).type === 'module';
+      } catch {
+        return false;
+      }
+    }
+    if (at === path.dirname(at)) return false;
+  }
+};
+const misses = (error) => error?.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes(`package 'baton' imported from ${file}`);
+
 (async () => {
   if (/\.[cm]?ts$/.test(file) && !process.features.typescript) {
     throw new Error(`Node ${process.version} reads no TypeScript by itself; 22.18 and newer do`);
@@ -30,21 +141,24 @@ process.exit = (code = process.exitCode ?? 0) => { if (!done) print({ exit: Numb
   let value;
   if (expression !== undefined && expression !== null) {
     value = require('vm').runInThisContext(`(${expression}\n)`, { filename: file, columnOffset: -1 });
+  } else if (isModule()) {
+    value = await importFile();
   } else {
     try {
       value = require(file);
       // The namespace that `import` gives has no `__esModule` of Node's own in it.
-      if (require('util').types.isModuleNamespaceObject(value)) value = await import(require('url').pathToFileURL(file));
+      if (require('util').types.isModuleNamespaceObject(value)) value = await importFile();
     } catch (error) {
-      if (!['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'].includes(error?.code) && !/^(Cannot use import statement|Unexpected token 'export')/.test(error?.message)) throw error;
-      value = await import(require('url').pathToFileURL(file));
+      if (!misses(error) && !['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'].includes(error?.code) && !/^(Cannot use import statement|Unexpected token 'export')/.test(error?.message)) throw error;
+      value = await importFile();
     }
   }
-  const { text, without } = settle.stringify(await settle(value, { ...process.env }));
+  const { text, without, traces } = settle.stringify(await settle(value, { ...process.env }), host?.trace);
   const loaded = Object.values(require.cache);
   const exported = loaded.length > 1 ? modules(file, loaded) : [];
-  const inputs = Object.keys(require.cache).filter((name) => name.startsWith('/'));
+  const inputs = [...new Set([...read, ...Object.keys(require.cache).filter((name) => name.startsWith('/'))])];
+  const told = { inputs, lookedFor: [...lookedFor], directories: [...directories], traces };
   done = true;
-  write(`{"inputs":${JSON.stringify(inputs)},"without":${JSON.stringify(without)},"exported":${JSON.stringify(exported)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
+  write(`${JSON.stringify(told).slice(0, -1)},"without":${JSON.stringify(without)},"exported":${JSON.stringify(exported)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
   exit(0);
 })().catch(fail);

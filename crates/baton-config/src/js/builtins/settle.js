@@ -22,18 +22,20 @@ module.exports = async function settle(value, env, depth = 3) {
 };
 
 // The export as JSON, and the variables of apps that have no value: `[app, map, variable]`. They are left out, as
-// everywhere in JSON, and their app most likely misses them.
-module.exports.stringify = (value) => {
+// everywhere in JSON, and their app most likely misses them. `traceOf` tells what an `env` of the helpers is made of.
+module.exports.stringify = (value, traceOf) => {
   const maps = new WeakMap();
-  const without = [];
+  const [without, traces] = [[], []];
   const text = JSON.stringify(value, function (key, inner) {
     if (inner === undefined && maps.has(this)) {
       const { app, map } = maps.get(this);
       without.push([String(app.name ?? app.script ?? ''), map, key]);
     } else if (inner !== null && typeof inner === 'object' && (key === 'env' || key.startsWith('env_'))) {
       maps.set(inner, { app: this, map: key });
+      const trace = key === 'env' ? traceOf?.(inner) : undefined;
+      if (trace) traces.push([String(this.name ?? ''), trace]);
     }
     return inner;
   });
-  return { text, without };
+  return { text, without, traces };
 };

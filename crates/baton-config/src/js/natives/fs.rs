@@ -41,13 +41,11 @@ fn reading<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>) -> Resul
             ctx.clone(),
             move |ctx: Ctx<'js>, path: String, follow: bool, throws: bool| -> Result<Option<Vec<f64>>> {
                 let file = s.absolute(&path);
+                s.note_looked_for(&file);
                 let found = if follow { fs::metadata(&file) } else { fs::symlink_metadata(&file) };
                 match found {
                     Ok(found) => Ok(Some(numbers(&found))),
                     Err(error) => {
-                        if error.kind() == io::ErrorKind::NotFound {
-                            s.note_absent(&file);
-                        }
                         if !throws {
                             return Ok(None);
                         }
@@ -62,9 +60,12 @@ fn reading<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>) -> Resul
         "readdir",
         Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: String| -> Result<Vec<Vec<String>>> {
             let directory = s.absolute(&path);
-            let listed = list(&directory).map_err(|error| errno(&ctx, &error, "scandir", Some(Path::new(&path))))?;
-            s.note_directory(&directory);
-            Ok(listed)
+            let listed = list(&directory);
+            match &listed {
+                Ok(_) => s.note_directory(&directory),
+                Err(_) => s.note_looked_for(&directory),
+            }
+            listed.map_err(|error| errno(&ctx, &error, "scandir", Some(Path::new(&path))))
         }),
     )?;
     let s = state.clone();
@@ -73,10 +74,9 @@ fn reading<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>) -> Resul
         Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: String, mode: u32| -> Result<()> {
             let file = s.absolute(&path);
             let wanted = rustix::fs::Access::from_bits_truncate(mode);
-            rustix::fs::access(&file, wanted).map_err(|error| {
-                s.note_absent(&file);
-                errno(&ctx, &error.into(), "access", Some(Path::new(&path)))
-            })
+            s.note_looked_for(&file);
+            rustix::fs::access(&file, wanted)
+                .map_err(|error| errno(&ctx, &error.into(), "access", Some(Path::new(&path))))
         }),
     )?;
     for (name, call) in [("realpath", "lstat"), ("readlink", "readlink")] {
@@ -86,6 +86,7 @@ fn reading<'js>(ctx: &Ctx<'js>, group: &Object<'js>, state: &Rc<State>) -> Resul
             name,
             Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: String| -> Result<String> {
                 let file = s.absolute(&path);
+                s.note_looked_for(&file);
                 let target = if follow { fs::canonicalize(file) } else { fs::read_link(file) };
                 let target = target.map_err(|error| errno(&ctx, &error, call, Some(Path::new(&path))))?;
                 Ok(target.to_string_lossy().into_owned())
@@ -216,7 +217,7 @@ fn read(ctx: &Ctx<'_>, path: &str, state: &State) -> Result<Vec<u8>> {
         }
         Err(error) => {
             if error.kind() == io::ErrorKind::NotFound {
-                state.note_absent(&file);
+                state.note_looked_for(&file);
             }
             if error.kind() == io::ErrorKind::IsADirectory {
                 return Err(errno(ctx, &error, "read", None));

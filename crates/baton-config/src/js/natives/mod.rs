@@ -19,7 +19,7 @@ use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 use super::module;
 use super::resolve::{self, Asker, Target};
 use super::state::{State, Stop};
-use super::{Undefined, well_formed};
+use super::{Trace, Undefined, well_formed};
 use crate::ts::Diagnostic;
 use crate::{glob, keys, words};
 
@@ -88,6 +88,11 @@ pub(super) fn core<'js>(ctx: &Ctx<'js>, state: &Rc<State>) -> Result<Object<'js>
     let s = state.clone();
     let exported = move |lists: String| s.note_exported(serde_json::from_str(&well_formed(&lists)).unwrap_or_default());
     native.set("exportedLists", Function::new(ctx.clone(), exported))?;
+    let s = state.clone();
+    let traces = move |told: String| {
+        s.note_traces(Trace::read_all(&serde_json::from_str(&well_formed(&told)).unwrap_or_default()));
+    };
+    native.set("envTraces", Function::new(ctx.clone(), traces))?;
     let s = state.clone();
     native.set("print", Function::new(ctx.clone(), move |text: String| s.print(text.as_bytes())))?;
     let s = state.clone();
