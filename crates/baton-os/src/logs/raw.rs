@@ -9,8 +9,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// More than a pipe holds.
+/// As much as one look takes: what the largest pipe holds, so that no stream keeps the others waiting for long.
 const ALL: usize = 1 << 20;
+/// One step. Larger ones make the page cache look for larger contiguous pieces of memory, which costs more than the
+/// calls saved (on virtual machines several times as much), and the writer can't write while a step is under way.
+pub(super) const STEP: usize = 64 * 1024;
 
 /// What a look came to.
 #[derive(Debug)]
@@ -26,25 +29,44 @@ pub(super) enum Moved {
 /// # Errors
 /// The file can't be written; the bytes are still in the FIFO.
 pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File, much: usize) -> io::Result<Moved> {
+    let (mut total, mut first) = (0, 0);
+    let left = loop {
+        let (moved, offset) = step(reader, sink, nowhere)?;
+        if total == 0 {
+            first = offset;
+        }
+        match moved {
+            Ok(0) => break Left::Closed,
+            Ok(count) => {
+                total += count;
+                if count < STEP || total >= ALL {
+                    break if total >= much { Left::More } else { Left::Soon };
+                }
+            }
+            Err(Errno::INTR) => break Left::More,
+            Err(Errno::AGAIN) if total == 0 => break Left::Nothing,
+            Err(Errno::AGAIN) if total < much => break Left::Soon,
+            Err(Errno::INVAL) if total == 0 => return Ok(Moved::NotHere),
+            Err(other) if total == 0 => return Err(other.into()),
+            // The next look meets it again and says so.
+            Err(_) => break Left::More,
+        }
+    };
+    Ok(Moved::Bytes(total, left, first))
+}
+
+/// One step: how many bytes were moved, and to which offset.
+fn step(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File) -> io::Result<(rustix::io::Result<usize>, u64)> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-    let mut offset = 0;
-    let moved = match sink {
+    Ok(match sink {
         Some(sink) if sink.regular => {
             // The size of this moment: a user's `: > file` leaves no hole.
-            offset = sink.size()?;
-            splice(reader, None, &sink.file, Some(&mut offset.clone()), ALL, flags)
+            let offset = sink.size()?;
+            (splice(reader, None, &sink.file, Some(&mut offset.clone()), STEP, flags), offset)
         }
-        Some(_) => return Ok(Moved::NotHere),
-        None => splice(reader, None, nowhere, None, ALL, flags),
-    };
-    match moved {
-        Ok(0) => Ok(Moved::Bytes(0, Left::Closed, offset)),
-        Ok(count) => Ok(Moved::Bytes(count, if count >= much { Left::More } else { Left::Soon }, offset)),
-        Err(Errno::AGAIN) => Ok(Moved::Bytes(0, Left::Nothing, offset)),
-        Err(Errno::INTR) => Ok(Moved::Bytes(0, Left::More, offset)),
-        Err(Errno::INVAL) => Ok(Moved::NotHere),
-        Err(other) => Err(other.into()),
-    }
+        Some(_) => (Err(Errno::INVAL), 0),
+        None => (splice(reader, None, nowhere, None, STEP, flags), 0),
+    })
 }
 
 /// Empties a pipe.
