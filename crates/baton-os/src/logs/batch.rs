@@ -20,7 +20,7 @@
 
 use super::format::{Carry, whole_lines};
 use super::pump::{Left, Pump, Redo, Trouble};
-use super::raw::drop_all;
+use super::raw::{STEP, drop_all, drop_some};
 use super::sink::Sinks;
 use super::slot::{Carries, Record, Slot, Target};
 use baton_core::units::WallTime;
@@ -70,7 +70,7 @@ struct Sight {
     found: usize,
     /// There are more.
     beyond: bool,
-    /// No writer is left, so no more will come.
+    /// No writer is left, so no more will come. Looked for when it matters: when the process is gone.
     no_writer: bool,
 }
 
@@ -153,7 +153,7 @@ impl Batch {
             self.undo_begun(sinks);
         }
         let general = |error: io::Error| Trouble { path: pump.targets.first().cloned().unwrap_or_default(), error };
-        let Sight { found, beyond, no_writer } = self.look(&pump.reader).map_err(general)?;
+        let Sight { found, beyond, no_writer } = self.look(pump).map_err(general)?;
 
         let (taken, last, time) = match &pump.redo {
             Some(redo) if redo.record.taken <= found => {
@@ -165,7 +165,7 @@ impl Batch {
                 let over = matches!(reason, Reason::Drain { over } if over || no_writer);
                 let lines = whole_lines(&self.bytes[..found]);
                 let half = fcntl_getpipe_size(&pump.reader).map_or(0, |size| size.min(self.bytes.len()) / 2);
-                if over {
+                if over && !(beyond && lines > 0) {
                     (found, !beyond, wall)
                 } else if lines > 0 {
                     (lines, false, wall)
@@ -202,13 +202,20 @@ impl Batch {
     }
 
     /// Copies the FIFO's bytes to `self.bytes` without taking them.
-    fn look(&mut self, reader: &OwnedFd) -> io::Result<Sight> {
-        let room = self.bytes.len();
-        // Asked before looking: whatever the last writer wrote is there by then.
-        let mut fds = [PollFd::new(reader, PollFlags::IN)];
-        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
-        let no_writer = fds[0].revents().contains(PollFlags::HUP);
+    fn look(&mut self, pump: &Pump) -> io::Result<Sight> {
+        let (reader, room) = (&pump.reader, self.bytes.len());
+        let mut no_writer = false;
+        if pump.drain.is_some() {
+            // Asked before looking: whatever the last writer wrote is there by then.
+            let mut fds = [PollFd::new(reader, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
+            no_writer = fds[0].revents().contains(PollFlags::HUP);
+        }
         let seen = match tee(reader, &self.scratch.1, room, SpliceFlags::NONBLOCK) {
+            Ok(0) => {
+                no_writer = true;
+                0
+            }
             Ok(seen) => seen,
             Err(Errno::AGAIN | Errno::INTR) => 0,
             Err(other) => return Err(other.into()),
@@ -274,9 +281,7 @@ impl Batch {
         for index in 0..record.targets.len() {
             let target = &record.targets[index];
             let written = match sinks.opened(&target.path) {
-                Some(sink) if sink.regular => sink
-                    .file
-                    .write_all_at(&self.outputs[index], target.offset)
+                Some(sink) if sink.regular => write_in_steps(&sink.file, &self.outputs[index], target.offset)
                     // A repetition in another form (the options changed meanwhile) may be shorter.
                     .and_then(|()| cut_longer(&sink.file, target, redo)),
                 Some(sink) => send(&mut sink.file, &self.outputs[index], &mut sent[index]),
@@ -302,7 +307,7 @@ impl Batch {
         self.commit(pump, taken).map_err(slot_trouble)?;
         remember(&mut self.slot, &record)
             .and_then(|()| self.slot.done())
-            .and_then(|()| drop_all(&self.commit.0, &self.nowhere))
+            .and_then(|()| drop_some(&self.commit.0, taken, &self.nowhere))
             .map_err(slot_trouble)?;
         for (index, target) in record.targets.iter().enumerate() {
             if let Some(sink) = sinks.opened(&target.path) {
@@ -348,6 +353,16 @@ fn remember(slot: &mut Slot, record: &Record) -> io::Result<()> {
         }
     }
     slot.set_carries(record.key, after)
+}
+
+/// Writes all of it. See [`STEP`] for why not at once.
+fn write_in_steps(file: &File, output: &[u8], offset: u64) -> io::Result<()> {
+    let mut offset = offset;
+    for step in output.chunks(STEP) {
+        file.write_all_at(step, offset)?;
+        offset += step.len() as u64;
+    }
+    Ok(())
 }
 
 /// Removes the bytes from `offset` if they are the last of the file and no more than the batch's.

@@ -27,9 +27,15 @@ const PEEK_LONGEST: Duration = Duration::from_millis(250);
 
 /// What a FIFO holds unless told otherwise.
 pub(super) const USUAL: usize = 64 * 1024;
-/// What a FIFO is made to hold once it was found full: fewer and larger steps cost writer and reader less. Best effort:
-/// a user has a limited amount of pipe memory, so that quiet streams keep the usual size.
+/// What a FIFO is made to hold once it was found half full, in two steps: fewer and larger rounds cost writer and reader
+/// less, and the writer gets on while the thread has no processor. Best effort: a user has a limited amount of pipe
+/// memory, so quiet streams keep the usual size and only so many get the largest, see [`LARGEST_MAX`].
 const LARGE: usize = 256 * 1024;
+const LARGEST: usize = 1024 * 1024;
+/// How many FIFOs may be of the largest size: an ordinary user has 64 MiB for all pipes, beyond which new ones shrink.
+pub(super) const LARGEST_MAX: usize = 16;
+/// So many looks in a row that moved bytes make a stream a busy one, whose events are not asked for.
+const BUSY: u8 = 8;
 
 /// How a stream's bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +78,12 @@ pub(super) struct Pump {
     pub(super) reader: OwnedFd,
     /// How many bytes the FIFO holds.
     capacity: usize,
-    /// Whether it was made as large as it gets.
-    grown: bool,
+    /// What to make it hold when it is found half full, if anything.
+    larger: Option<usize>,
+    /// How many looks in a row have moved bytes, up to [`BUSY`].
+    moving: u8,
+    /// Whether the thread waits for its events. A busy stream is looked at anyway, and each event costs its writer.
+    pub(super) watched: bool,
     /// None, one or two different files.
     pub(super) targets: Vec<PathBuf>,
     pub(super) style: Style,
@@ -118,7 +128,9 @@ impl Pump {
             key,
             reader,
             capacity,
-            grown: capacity >= LARGE,
+            larger: [LARGE, LARGEST].into_iter().find(|size| *size > capacity),
+            moving: 0,
+            watched: true,
             targets,
             style,
             way,
@@ -143,15 +155,28 @@ impl Pump {
         moved.saturating_mul(USUAL) / self.capacity.max(1)
     }
 
-    /// Makes the FIFO larger when it was nearly full.
-    pub(super) fn grow(&mut self, moved: usize) {
-        if self.grown || moved < self.much() {
+    /// Makes the FIFO larger when it was half full; to the largest size only if `room` says that one more may be, and not
+    /// for batches, which are no larger than the batch pipe.
+    pub(super) fn grow(&mut self, moved: usize, room: impl FnOnce() -> bool) {
+        let Some(size) = self.larger.filter(|_| moved >= self.capacity / 2) else { return };
+        if size == LARGEST && (self.way == Way::Batch || !room()) {
             return;
         }
-        self.grown = true;
-        if let Ok(capacity) = fcntl_setpipe_size(&self.reader, LARGE) {
+        self.larger = None;
+        if let Ok(capacity) = fcntl_setpipe_size(&self.reader, size) {
             self.capacity = capacity;
+            self.larger = (size < LARGEST).then_some(LARGEST);
         }
+    }
+
+    /// Whether the FIFO is of the largest size.
+    pub(super) fn is_largest(&self) -> bool {
+        self.capacity >= LARGEST
+    }
+
+    /// Whether bytes come faster than events are worth.
+    pub(super) fn is_busy(&self) -> bool {
+        self.moving >= BUSY
     }
 
     pub(super) fn writes_to(&self, path: &Path) -> bool {
@@ -217,6 +242,7 @@ impl Pump {
     /// Takes note of a look that has moved `moved` bytes.
     pub(super) fn settle(&mut self, moved: usize, left: Left, now: Instant) {
         self.retry = None;
+        self.moving = if moved > 0 && left != Left::Closed { (self.moving + 1).min(BUSY) } else { 0 };
         self.urgent = left == Left::More;
         self.ready = matches!(left, Left::More | Left::Soon) || moved > 0;
         let Left::Tail(length) = left else {
@@ -238,5 +264,6 @@ impl Pump {
     pub(super) fn pause(&mut self, now: Instant) {
         let pause = self.retry.map_or(RETRY_FIRST, |(_, pause)| (pause * 2).min(RETRY_LONGEST));
         self.retry = Some((now + pause, pause));
+        self.moving = 0;
     }
 }

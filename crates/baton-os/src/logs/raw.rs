@@ -82,3 +82,20 @@ pub(super) fn drop_all(reader: &OwnedFd, nowhere: &File) -> io::Result<()> {
         }
     }
 }
+
+/// Drops the first `count` bytes of a pipe that has them.
+///
+/// # Errors
+/// It can't be read.
+pub(super) fn drop_some(reader: &OwnedFd, count: usize, nowhere: &File) -> io::Result<()> {
+    let mut left = count;
+    while left > 0 {
+        match splice(reader, None, nowhere, None, left, SpliceFlags::NONBLOCK) {
+            Ok(0) | Err(Errno::AGAIN) => return Ok(()),
+            Ok(dropped) => left -= dropped,
+            Err(Errno::INTR) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(())
+}

@@ -5,7 +5,7 @@
 //! nothing to wait for but events there is no timer and no wake-up.
 
 use super::batch::{Batch, Reason, private_pipe};
-use super::pump::{Left, Pump, Trouble, USUAL, Way};
+use super::pump::{LARGEST_MAX, Left, Pump, Trouble, USUAL, Way};
 use super::raw::{self, Moved};
 use super::route::{LogOptions, LogReport, Stream, StreamKey};
 use super::sink::Sinks;
@@ -24,15 +24,20 @@ use std::time::{Duration, Instant};
 
 /// The longest rest. os-notes measured a tenth of the CPU for small writes with it.
 const LONGEST_REST: Duration = Duration::from_millis(2);
+/// The same while at least so many streams move bytes: each would otherwise be looked at for very little.
+const MANY: usize = 16;
+const LONGEST_REST_OF_MANY: Duration = Duration::from_millis(10);
 /// Below this a rest costs more than it saves.
 const SHORTEST_REST: Duration = Duration::from_micros(60);
-/// A rest should end with the FIFO between an eighth and half full, see [`Pump::fullness`].
-const FEW_BYTES: usize = USUAL / 8;
-const MANY_BYTES: usize = USUAL / 2;
+/// A rest should end with the fullest FIFO about this full, see [`Pump::fullness`]: much for a look, and still room for
+/// the writers while the thread waits for a processor.
+const WELCOME: usize = USUAL / 8 * 3;
 /// How long other batches wait for the stream of a begun one to be attached.
 const CLAIM: Duration = Duration::from_secs(1);
 
 const COMMANDS: u64 = 0;
+/// Edge-triggered: bytes that are left in a FIFO on purpose wake nobody.
+const FIFO_EVENTS: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
 
 enum Command {
     Attach(Stream),
@@ -186,9 +191,10 @@ impl Worker {
                 // The descriptor is ours and open: nothing else can be wrong with it.
                 Err(_) => return,
             }
+            let mut called = false;
             for event in &events {
                 match event.data.u64() {
-                    COMMANDS => {}
+                    COMMANDS => called = true,
                     token => {
                         if let Some(pump) = self.pumps.get_mut(&token) {
                             pump.ready = true;
@@ -196,12 +202,12 @@ impl Worker {
                     }
                 }
             }
-            if self.take_commands() {
+            if called && self.take_commands() {
                 return;
             }
-            let most = self.pass();
+            let (most, moving) = self.pass();
             self.report_drained();
-            self.take_a_rest(most);
+            self.take_a_rest(most, moving);
         }
     }
 
@@ -276,8 +282,7 @@ impl Worker {
         let mut pump = Pump::new(stream.key, stream.reader, stream.route);
         let token = self.next;
         self.next += 1;
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        if let Err(error) = epoll::add(&self.epoll, &pump.reader, epoll::EventData::new_u64(token), flags) {
+        if let Err(error) = epoll::add(&self.epoll, &pump.reader, epoll::EventData::new_u64(token), FIFO_EVENTS) {
             let path = pump.targets.first().cloned().unwrap_or_default();
             (self.report)(LogReport::Trouble { path, message: error.to_string() });
             return;
@@ -315,11 +320,12 @@ impl Worker {
         }
     }
 
-    /// Looks once at every stream that has something to do. Returns how full the fullest one was.
-    fn pass(&mut self) -> usize {
+    /// Looks once at every stream that has something to do. Returns how full the fullest one was, and how many have moved
+    /// bytes.
+    fn pass(&mut self) -> (usize, usize) {
         let now = Instant::now();
         let due: Vec<u64> = self.pumps.iter().filter(|(_, pump)| pump.is_due(now)).map(|(token, _)| *token).collect();
-        let mut most = 0;
+        let (mut most, mut moving) = (0, 0);
         for token in due {
             let Some(mut pump) = self.pumps.remove(&token) else { continue };
             if self.waits_for_claim(&pump, now) {
@@ -329,7 +335,8 @@ impl Worker {
             let keep = match self.look(&mut pump, now) {
                 Ok((moved, left)) => {
                     most = most.max(pump.fullness(moved));
-                    pump.grow(moved);
+                    moving += usize::from(moved > 0);
+                    pump.grow(moved, || self.pumps.values().filter(|other| other.is_largest()).count() < LARGEST_MAX);
                     self.recovered(&pump);
                     pump.settle(moved, left, now);
                     !pump.is_drained(moved, left, now)
@@ -339,12 +346,31 @@ impl Worker {
                     !pump.is_given_up(now)
                 }
             };
+            self.watch(&mut pump, token);
             self.pumps.insert(token, pump);
             if !keep {
                 self.finish(token);
             }
         }
-        most
+        (most, moving)
+    }
+
+    /// Asks for a stream's events, or no longer. One that is asked for anew is told of what is there already.
+    fn watch(&self, pump: &mut Pump, token: u64) {
+        let wanted = !pump.is_busy();
+        if pump.watched == wanted {
+            return;
+        }
+        let changed = if wanted {
+            epoll::add(&self.epoll, &pump.reader, epoll::EventData::new_u64(token), FIFO_EVENTS)
+        } else {
+            epoll::delete(&self.epoll, &pump.reader)
+        };
+        match changed {
+            Ok(()) => pump.watched = wanted,
+            // Out of kernel memory: as long as it is not watched it is looked at again and again.
+            Err(_) => pump.ready |= wanted,
+        }
     }
 
     fn look(&mut self, pump: &mut Pump, now: Instant) -> Result<(usize, Left), Trouble> {
@@ -435,15 +461,13 @@ impl Worker {
 
     /// Lets small writes gather, unless a command comes. The length follows the flow: long enough that a look is worth
     /// it, short enough that no FIFO fills up meanwhile.
-    fn take_a_rest(&mut self, most: usize) {
-        if most == 0 {
+    fn take_a_rest(&mut self, most: usize, moving: usize) {
+        if moving == 0 {
             return;
         }
-        if most >= MANY_BYTES {
-            self.rest /= 2;
-        } else if most < FEW_BYTES {
-            self.rest = (self.rest * 2).clamp(SHORTEST_REST, LONGEST_REST);
-        }
+        // No more than twice or half as long at once: the flow is uneven.
+        let right = self.rest.mul_f64((WELCOME as f64 / most.max(1) as f64).clamp(0.5, 2.0));
+        self.rest = right.clamp(SHORTEST_REST / 2, if moving < MANY { LONGEST_REST } else { LONGEST_REST_OF_MANY });
         let work = self.pumps.values().any(|pump| pump.urgent && pump.retry.is_none());
         if self.rest < SHORTEST_REST || work || !self.draining.is_empty() {
             return;
