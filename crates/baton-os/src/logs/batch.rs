@@ -21,6 +21,7 @@
 use super::format::{Carry, whole_lines};
 use super::pump::{Left, Pump, Redo, Trouble};
 use super::raw::{STEP, drop_all, drop_some};
+use super::rotate::lines_for;
 use super::sink::Sinks;
 use super::slot::{Carries, Record, Slot, Target};
 use baton_core::units::WallTime;
@@ -58,16 +59,16 @@ pub(super) struct Batch {
     nowhere: File,
     zone: TimeZone,
     /// As large as the scratch pipe: what was seen last.
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     outputs: [Vec<u8>; 2],
     /// The batch that a predecessor had begun, until its stream is attached.
     pub(super) begun: Option<Record>,
 }
 
 /// What a look into a FIFO shows.
-struct Sight {
+pub(super) struct Sight {
     /// How many bytes were copied.
-    found: usize,
+    pub(super) found: usize,
     /// There are more.
     beyond: bool,
     /// No writer is left, so no more will come. Looked for when it matters: when the process is gone.
@@ -176,6 +177,14 @@ impl Batch {
                 }
             }
         };
+        let (taken, last) = match &pump.redo {
+            None if pump.room != u64::MAX => {
+                let more = pump.style.overhead(&pump.style.stamp(wall, &self.zone));
+                let fitting = lines_for(&self.bytes[..taken], more, pump.room);
+                (fitting, last && fitting == taken)
+            }
+            _ => (taken, last),
+        };
         let closes_line = last && self.slot.carries(&pump.key) != Carries::default();
         if taken > 0 || closes_line || pump.redo.is_some() {
             let redo = pump.redo.take();
@@ -202,7 +211,7 @@ impl Batch {
     }
 
     /// Copies the FIFO's bytes to `self.bytes` without taking them.
-    fn look(&mut self, pump: &Pump) -> io::Result<Sight> {
+    pub(super) fn look(&mut self, pump: &Pump) -> io::Result<Sight> {
         let (reader, room) = (&pump.reader, self.bytes.len());
         let mut no_writer = false;
         if pump.drain.is_some() {
@@ -313,6 +322,7 @@ impl Batch {
             if let Some(sink) = sinks.opened(&target.path) {
                 let open = target.carry_after != 0 && pump.style.has_stamps();
                 sink.open_line = open.then_some((pump.key, index));
+                sink.whole_line = target.carry_after == 0 && self.outputs[index].last() == Some(&b'\n');
             }
             if target.length > 0 {
                 sinks.wrote(&target.path, target.offset, wall);

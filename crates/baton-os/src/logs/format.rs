@@ -88,6 +88,15 @@ impl Style {
         out
     }
 
+    /// How many bytes a line takes beside its own, but for what JSON has to escape.
+    pub(super) fn overhead(&self, stamp: &[u8]) -> usize {
+        match self {
+            Style::Plain => 0,
+            Style::Stamped(_) => stamp.len(),
+            Style::Json { .. } => stamp.len() + "{\"message\":\"\"}".len(),
+        }
+    }
+
     /// Appends what the files get for `bytes`.
     pub(super) fn render(&self, stamp: &[u8], bytes: &[u8], end: End, carry: &mut Carry, out: &mut Vec<u8>) {
         match self {

@@ -1,10 +1,10 @@
 //! The log thread killed again and again while an app writes. The thread runs in a child process (this test binary,
 //! started once more); this process is the app, and the guard: it keeps the read end of the FIFO and the batch pipe.
 
+use super::rotate_tests::{rotation, rule, whole};
 use super::tests::{Noise, fifo, key, raw, stamped, strip};
 use super::*;
 use baton_core::units::{Incarnation, InstanceId};
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 
 const ROLE: &str = "BATON_TEST_LOG_COLLECTOR";
-const KILLS: u64 = 120;
+const KILLS: u64 = 80;
 /// Where the child finds what the guard has kept.
 const READER: i32 = 30;
 const BATCH: (i32, i32) = (31, 32);
@@ -21,7 +21,7 @@ const BATCH: (i32, i32) = (31, 32);
 fn route(kind: &str, folder: &Path) -> Route {
     let file = folder.join("out.log");
     let combined = Some(folder.join("all.log"));
-    match kind {
+    match kind.trim_end_matches("+rotated") {
         "raw" => raw(file),
         "stamped" => stamped(file),
         "combined" => Route { combined, ..stamped(file) },
@@ -48,7 +48,13 @@ fn collector() {
         let _ = sender.send(report);
     })
     .expect("starts");
-    logs.attach(Stream { key: key(1, Channel::Out), reader: take(READER), route: route(kind, &folder) });
+    let route = route(kind, &folder);
+    if kind.ends_with("+rotated") {
+        // Many rotations in each life, and one compression under way at most kills.
+        let rule = Rule { compression: parts::Compression::Gzip, ..rule(50_000) };
+        logs.rotate_by(rotation(route.file.iter().chain(&route.combined).map(|log| (log, rule.clone()))));
+    }
+    logs.attach(Stream { key: key(1, Channel::Out), reader: take(READER), route });
     // One byte: drain. Until then, or until the kill, collect.
     let mut byte = [0];
     if std::io::stdin().read(&mut byte).is_ok_and(|count| count == 1) {
@@ -158,34 +164,50 @@ fn check(text: &[u8], all: &[u8]) {
 
 #[test]
 fn a_raw_log_is_exact_over_many_kills() {
-    let (folder, all) = killed_again_and_again("raw");
-    check(&std::fs::read(folder.path().join("out.log")).expect("reads"), &all);
+    for kind in ["raw", "raw+rotated"] {
+        let (folder, all) = killed_again_and_again(kind);
+        check(&log(kind, &folder, "out.log"), &all);
+    }
 }
 
 #[test]
 fn a_stamped_log_is_exact_over_many_kills() {
-    let (folder, all) = killed_again_and_again("stamped");
-    check(&strip(&std::fs::read(folder.path().join("out.log")).expect("reads")), &all);
+    for kind in ["stamped", "stamped+rotated"] {
+        let (folder, all) = killed_again_and_again(kind);
+        check(&strip(&log(kind, &folder, "out.log")), &all);
+    }
 }
 
 #[test]
 fn a_combined_log_is_exact_over_many_kills() {
-    let (folder, all) = killed_again_and_again("combined");
-    for name in ["out.log", "all.log"] {
-        check(&strip(&std::fs::read(folder.path().join(name)).expect("reads")), &all);
+    for kind in ["combined", "combined+rotated"] {
+        let (folder, all) = killed_again_and_again(kind);
+        for name in ["out.log", "all.log"] {
+            check(&strip(&log(kind, &folder, name)), &all);
+        }
     }
 }
 
 #[test]
 fn a_json_log_is_exact_over_many_kills() {
-    let (folder, all) = killed_again_and_again("json");
-    let text = File::open(folder.path().join("out.log")).expect("opens");
-    let mut back = Vec::new();
-    for record in serde_json::Deserializer::from_reader(std::io::BufReader::new(text)).into_iter::<serde_json::Value>()
-    {
-        let record = record.expect("a record");
-        back.extend_from_slice(record["message"].as_str().expect("text").as_bytes());
-        back.push(b'\n');
+    for kind in ["json", "json+rotated"] {
+        let (folder, all) = killed_again_and_again(kind);
+        let text = log(kind, &folder, "out.log");
+        let mut back = Vec::new();
+        for record in serde_json::Deserializer::from_slice(&text).into_iter::<serde_json::Value>() {
+            let record = record.expect("a record");
+            back.extend_from_slice(record["message"].as_str().expect("text").as_bytes());
+            back.push(b'\n');
+        }
+        check(&back, &all);
     }
-    check(&back, &all);
+}
+
+/// The whole log, with its parts where it was rotated.
+fn log(kind: &str, folder: &tempfile::TempDir, name: &str) -> Vec<u8> {
+    let path = folder.path().join(name);
+    let list = parts::parts(&path).expect("lists");
+    assert_eq!(list.len() > 100, kind.ends_with("+rotated"), "{} parts", list.len());
+    assert!(list.iter().all(|part| part.open().is_ok()));
+    whole(&path)
 }

@@ -5,8 +5,10 @@
 //! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share. `place.rs`: how it is opened.
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
-//! * `parts.rs`: how rotated files are called, listed and read.
 //! * `times.rs`: when which bytes of a file were written, for readers.
+//! * `rotate.rs`: when and how a file makes room for the next. `rule.rs`: the settings. `moments.rs`: the times.
+//! * `parts.rs`: how rotated files are called, listed and read. `ledger.rs`: which there are and which go. `keeper.rs`:
+//!   compresses them, on a thread of its own.
 //! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
 //!
 //! Back-pressure is the rule: while a file can't be written its streams are not read and their apps wait. Apps whose logs
@@ -17,12 +19,16 @@
 mod batch;
 pub mod date;
 mod format;
-#[cfg_attr(not(test), expect(dead_code, reason = "names are made by the rotation that follows"))]
+mod keeper;
+mod ledger;
+mod moments;
 pub mod parts;
 mod place;
 mod pump;
 mod raw;
+mod rotate;
 mod route;
+mod rule;
 mod sink;
 mod slot;
 mod thread;
@@ -31,7 +37,11 @@ pub mod times;
 #[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
+mod rotate_tests;
+#[cfg(test)]
 mod tests;
 
+pub use moments::check_pattern;
 pub use route::{Channel, Format, LogOptions, LogReport, Route, Stream, StreamKey};
+pub use rule::{DATE_FORMAT, Rotation, Rule};
 pub use thread::LogThread;

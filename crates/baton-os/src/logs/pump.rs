@@ -102,6 +102,8 @@ pub(super) struct Pump {
     pub(super) drain: Option<Instant>,
     /// At the deadline: how much may still be taken of a FIFO that somebody goes on writing to.
     allowance: Option<u64>,
+    /// Rendered bytes after which one of its files is to be rotated.
+    pub(super) room: u64,
     /// A batch that has to be repeated exactly.
     pub(super) redo: Option<Redo>,
 }
@@ -141,6 +143,7 @@ impl Pump {
             retry: None,
             drain: None,
             allowance: None,
+            room: u64::MAX,
             redo: None,
         }
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 /// As much as one look takes: what the largest pipe holds, so that no stream keeps the others waiting for long.
-const ALL: usize = 1 << 20;
+pub(super) const ALL: usize = 1 << 20;
 /// One step. Larger ones make the page cache look for larger contiguous pieces of memory, which costs more than the
 /// calls saved (on virtual machines several times as much), and the writer can't write while a step is under way.
 pub(super) const STEP: usize = 64 * 1024;
@@ -24,14 +24,21 @@ pub(super) enum Moved {
     NotHere,
 }
 
-/// Moves what is in the FIFO to the end of the file, or to nowhere. From `much` bytes on there may be more.
+/// Moves what is in the FIFO, at most `most` bytes, to the end of the file, or to nowhere. From `much` bytes on there may
+/// be more.
 ///
 /// # Errors
 /// The file can't be written; the bytes are still in the FIFO.
-pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File, much: usize) -> io::Result<Moved> {
+pub(super) fn pump(
+    reader: &OwnedFd,
+    sink: Option<&Sink>,
+    nowhere: &File,
+    much: usize,
+    most: usize,
+) -> io::Result<Moved> {
     let (mut total, mut first) = (0, 0);
     let left = loop {
-        let (moved, offset) = step(reader, sink, nowhere)?;
+        let (moved, offset) = step(reader, sink, nowhere, STEP.min(most - total))?;
         if total == 0 {
             first = offset;
         }
@@ -39,6 +46,9 @@ pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File, much: 
             Ok(0) => break Left::Closed,
             Ok(count) => {
                 total += count;
+                if total >= most {
+                    break Left::More;
+                }
                 if count < STEP || total >= ALL {
                     break if total >= much { Left::More } else { Left::Soon };
                 }
@@ -55,17 +65,22 @@ pub(super) fn pump(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File, much: 
     Ok(Moved::Bytes(total, left, first))
 }
 
-/// One step: how many bytes were moved, and to which offset.
-fn step(reader: &OwnedFd, sink: Option<&Sink>, nowhere: &File) -> io::Result<(rustix::io::Result<usize>, u64)> {
+/// One step of at most `most` bytes: how many bytes were moved, and to which offset.
+fn step(
+    reader: &OwnedFd,
+    sink: Option<&Sink>,
+    nowhere: &File,
+    most: usize,
+) -> io::Result<(rustix::io::Result<usize>, u64)> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
     Ok(match sink {
         Some(sink) if sink.regular => {
             // The size of this moment: a user's `: > file` leaves no hole.
             let offset = sink.size()?;
-            (splice(reader, None, &sink.file, Some(&mut offset.clone()), STEP, flags), offset)
+            (splice(reader, None, &sink.file, Some(&mut offset.clone()), most, flags), offset)
         }
         Some(_) => (Err(Errno::INVAL), 0),
-        None => (splice(reader, None, nowhere, None, STEP, flags), 0),
+        None => (splice(reader, None, nowhere, None, most, flags), 0),
     })
 }
 

@@ -98,6 +98,14 @@ pub enum LogReport {
         /// The system's reason.
         message: String,
     },
+    /// A file can't be rotated, or its parts can't be compressed or removed. It goes on being written; said once until
+    /// it succeeds. An empty path means all files.
+    NotRotated {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        message: String,
+    },
     /// A file that was in trouble is written again.
     Recovered {
         /// The file.

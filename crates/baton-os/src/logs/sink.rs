@@ -26,6 +26,12 @@ pub(super) struct Sink {
     pub(super) inode: u64,
     /// The stream whose unfinished, stamped line is the last thing in the file, and which of its files this is.
     pub(super) open_line: Option<(StreamKey, usize)>,
+    /// It is to be rotated at the next end of a line, whatever its size.
+    pub(super) due: bool,
+    /// It could not be rotated: not before it has this size (bytes).
+    pub(super) not_before: u64,
+    /// What the last batch wrote ended with a whole line.
+    pub(super) whole_line: bool,
     looked: Instant,
     marks: Marks,
 }
@@ -44,13 +50,24 @@ impl Sink {
             }
             other => other?,
         };
-        let stat = rustix::fs::fstat(&fd)?;
+        Sink::of(File::from(fd), now)
+    }
+
+    /// The sink of an open file.
+    ///
+    /// # Errors
+    /// The file can't be asked what it is.
+    pub(super) fn of(file: File, now: Instant) -> io::Result<Sink> {
+        let stat = rustix::fs::fstat(&file)?;
         Ok(Sink {
-            file: File::from(fd),
+            file,
             regular: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
             device: stat.st_dev,
             inode: stat.st_ino,
             open_line: None,
+            due: false,
+            not_before: 0,
+            whole_line: false,
             looked: now,
             marks: Marks::default(),
         })
@@ -114,6 +131,11 @@ impl Sinks {
     /// The file at `path` if it is open.
     pub(super) fn opened(&mut self, path: &Path) -> Option<&mut Sink> {
         self.by_path.get_mut(path)
+    }
+
+    /// Takes the file that is at `path` now.
+    pub(super) fn put(&mut self, path: &Path, sink: Sink) {
+        self.by_path.insert(path.to_owned(), sink);
     }
 
     /// Closes the file, so that the next use opens what is at the path then.

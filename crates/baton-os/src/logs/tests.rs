@@ -60,7 +60,7 @@ impl Bench {
 
     /// Waits for a file to have this content. Files have no events worth a thread here: it is looked at when the log
     /// thread has done a round, which answering a command shows.
-    fn wait_for(&self, name: &str, content: &[u8]) {
+    pub(super) fn wait_for(&self, name: &str, content: &[u8]) {
         for _ in 0..2_000_000 {
             if fs::read(self.path(name)).is_ok_and(|found| found == content) {
                 return;
@@ -149,7 +149,7 @@ impl Noise {
         bytes
     }
 
-    fn write(&mut self, writer: &mut fs::File, mut bytes: &[u8]) {
+    pub(super) fn write(&mut self, writer: &mut fs::File, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let limit = [3, 100, 5_000, 70_000][(self.next() % 4) as usize];
             let (now, later) = bytes.split_at(((self.next() % limit) as usize + 1).min(bytes.len()));

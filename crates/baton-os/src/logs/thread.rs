@@ -7,7 +7,9 @@
 use super::batch::{Batch, Reason, private_pipe};
 use super::pump::{LARGEST_MAX, Left, Pump, Trouble, USUAL, Way};
 use super::raw::{self, Moved};
+use super::rotate::{Failure, Plan, Rotor};
 use super::route::{LogOptions, LogReport, Stream, StreamKey};
+use super::rule::Rotation;
 use super::sink::Sinks;
 use baton_core::units::{Incarnation, InstanceId};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
@@ -16,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -38,11 +40,13 @@ const CLAIM: Duration = Duration::from_secs(1);
 const COMMANDS: u64 = 0;
 /// Edge-triggered: bytes that are left in a FIFO on purpose wake nobody.
 const FIFO_EVENTS: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
+const TIMER: u64 = 1;
 
 enum Command {
     Attach(Stream),
     Drain(InstanceId, Incarnation, Duration),
     ReopenAll,
+    Rotation(Box<Rotation>),
     Flush(Vec<PathBuf>, Box<dyn FnOnce() + Send>),
     Descriptors(Sender<io::Result<Vec<(String, OwnedFd)>>>),
     Stop,
@@ -63,7 +67,8 @@ impl LogThread {
     ///
     /// # Errors
     /// The slot file can't be opened, or the system has no descriptors or threads left.
-    pub fn start(options: LogOptions, report: impl Fn(LogReport) + Send + 'static) -> io::Result<LogThread> {
+    pub fn start(options: LogOptions, report: impl Fn(LogReport) + Send + Sync + 'static) -> io::Result<LogThread> {
+        let report: Arc<dyn Fn(LogReport) + Send + Sync> = Arc::new(report);
         let pipe = match options.batch {
             Some(pipe) => pipe,
             None => private_pipe()?,
@@ -72,6 +77,11 @@ impl LogThread {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &*wake, epoll::EventData::new_u64(COMMANDS), epoll::EventFlags::IN)?;
+        let keepers = Arc::clone(&report);
+        let rotor = Rotor::new(options.times.clone(), move |path, error| {
+            keepers(LogReport::NotRotated { path, message: error.to_string() });
+        })?;
+        epoll::add(&epoll, &rotor.moments.timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN)?;
         let (commands, receiver) = channel();
         let worker = Worker {
             epoll,
@@ -80,13 +90,14 @@ impl LogThread {
             claim_until: batch.begun.is_some().then(|| Instant::now() + CLAIM),
             batch,
             pumps: BTreeMap::new(),
-            next: COMMANDS + 1,
+            next: TIMER + 1,
+            rotor,
             sinks: Sinks::new(options.times),
             troubled: BTreeSet::new(),
             draining: BTreeSet::new(),
             nowhere: File::options().write(true).open("/dev/null")?,
             rest: LONGEST_REST,
-            report: Box::new(report),
+            report,
         };
         let thread = std::thread::Builder::new().name("baton-logs".into()).spawn(move || worker.run())?;
         Ok(LogThread { commands, wake, batch: pipe, thread: Some(thread) })
@@ -115,6 +126,11 @@ impl LogThread {
     /// Closes all files and opens them again by name: for a rotation by someone else.
     pub fn reopen_all(&self) {
         self.send(Command::ReopenAll);
+    }
+
+    /// Rotates by these rules from now on, instead of those before.
+    pub fn rotate_by(&self, rotation: Rotation) {
+        self.send(Command::Rotation(Box::new(rotation)));
     }
 
     /// Empties these files, whether or not a stream writes to them, then calls `then` on the log thread. A failure is
@@ -173,11 +189,12 @@ struct Worker {
     pumps: BTreeMap<u64, Pump>,
     next: u64,
     sinks: Sinks,
+    rotor: Rotor,
     troubled: BTreeSet<PathBuf>,
     draining: BTreeSet<(InstanceId, Incarnation)>,
     nowhere: File,
     rest: Duration,
-    report: Box<dyn Fn(LogReport) + Send>,
+    report: Arc<dyn Fn(LogReport) + Send + Sync>,
 }
 
 impl Worker {
@@ -186,6 +203,7 @@ impl Worker {
         loop {
             let wait = self.wait_for(Instant::now());
             events.clear();
+            let mut time_has_come = false;
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 // The descriptor is ours and open: nothing else can be wrong with it.
@@ -195,6 +213,7 @@ impl Worker {
             for event in &events {
                 match event.data.u64() {
                     COMMANDS => called = true,
+                    TIMER => time_has_come = true,
                     token => {
                         if let Some(pump) = self.pumps.get_mut(&token) {
                             pump.ready = true;
@@ -204,6 +223,11 @@ impl Worker {
             }
             if called && self.take_commands() {
                 return;
+            }
+            if time_has_come {
+                let (busy, wall) = (self.batch.begun.is_some(), crate::clock::now().wall);
+                let failures = self.rotor.tick(&mut self.sinks, busy, Instant::now(), wall);
+                self.not_rotated(failures);
             }
             let (most, moving) = self.pass();
             self.report_drained();
@@ -253,6 +277,7 @@ impl Worker {
                     self.open_files();
                     self.try_again();
                 }
+                Command::Rotation(rotation) => self.rotor.set(*rotation, crate::clock::now().wall),
                 Command::Flush(paths, then) => {
                     for path in paths {
                         if let Err(error) = self.sinks.truncate(&path) {
@@ -389,10 +414,27 @@ impl Worker {
                 Some(path) => Some(&*self.sinks.get(path, now).map_err(|error| Trouble { path: path.clone(), error })?),
                 None => None,
             };
-            match raw::pump(&pump.reader, sink, &self.nowhere, pump.much()) {
+            let near = match path.zip(sink) {
+                Some((path, sink)) => {
+                    self.rotor.near(path, sink).map_err(|error| Trouble { path: path.clone(), error })?
+                }
+                None => None,
+            };
+            let plan = match near {
+                Some(near) => match self.batch.look(pump) {
+                    Ok(sight) => near.plan(&self.batch.bytes[..sight.found]),
+                    Err(error) => return Err(Trouble { path: path.cloned().unwrap_or_default(), error }),
+                },
+                None => Plan::ALL,
+            };
+            let plan = self.rotor.bounded(plan);
+            match raw::pump(&pump.reader, sink, &self.nowhere, pump.much(), plan.most) {
                 Ok(Moved::Bytes(count, left, offset)) => {
-                    if let (Some(path), 1..) = (path, count) {
-                        self.sinks.wrote(path, offset, crate::clock::now().wall);
+                    if let Some(path) = path.filter(|_| count > 0) {
+                        let (whole, wall) = (plan.then_rotate && count == plan.most, crate::clock::now().wall);
+                        self.sinks.wrote(path, offset, wall);
+                        let failures = self.rotor.wrote(path, &mut self.sinks, count as u64, whole, now, wall);
+                        self.not_rotated(failures);
                     }
                     return Ok((count, left));
                 }
@@ -405,7 +447,29 @@ impl Worker {
             None if pump.tail_is_due(now) => Reason::Quiet,
             None => Reason::Bytes,
         };
-        self.batch.pump(pump, &mut self.sinks, reason, now, crate::clock::now().wall)
+        let wall = crate::clock::now().wall;
+        let rooms = pump.targets.iter().map(|path| self.room(path, now));
+        pump.room = rooms.min().unwrap_or(u64::MAX);
+        let result = self.batch.pump(pump, &mut self.sinks, reason, now, wall)?;
+        if result.0 > 0 {
+            for path in &pump.targets {
+                let whole = self.sinks.opened(path).is_some_and(|sink| sink.whole_line);
+                let failures = self.rotor.wrote(path, &mut self.sinks, result.0 as u64, whole, now, wall);
+                self.not_rotated(failures);
+            }
+        }
+        Ok(result)
+    }
+
+    fn room(&mut self, path: &Path, now: Instant) -> u64 {
+        // A file that can't be opened is told by the attempt to write to it.
+        self.sinks.get(path, now).map_or(u64::MAX, |sink| self.rotor.room_for_batch(path, sink))
+    }
+
+    fn not_rotated(&self, failures: Vec<Failure>) {
+        for (path, error) in failures {
+            (self.report)(LogReport::NotRotated { path, message: error.to_string() });
+        }
     }
 
     fn trouble(&mut self, pump: &mut Pump, trouble: Trouble) {
