@@ -44,3 +44,4 @@ pub use error::{ConfigError, Place, Position, Warning};
 pub use js::{Limits, Loader};
 pub use load::{Loaded, Raw, evaluate, evaluate_stdin_json, load, load_all, load_stdin_json};
 pub use options::{CliOverrides, Context, LoadOptions};
+pub use search::place;

@@ -8,7 +8,8 @@ use super::target::{self, Meant};
 use crate::client::Client;
 use baton_config::target::find_default;
 use baton_config::{CliOverrides, Context, Limits, LoadOptions, Loader, check, normalise};
-use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait, Wish};
+use baton_core::deps::DependencyError;
+use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Refusal, Wait, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::AppSpec;
 use baton_core::units::InstanceId;
@@ -300,10 +301,31 @@ pub(crate) fn define(
     if !fresh.is_empty() {
         session.caution(&text::not_running(&fresh));
     }
-    let apps = loaded.apps.into_iter().map(wish).collect();
-    let outcomes = command(client, Command::Define { apps, wait })?;
+    let apps = loaded.apps.iter().cloned().map(wish).collect();
+    let outcomes = command(client, Command::Define { apps, wait }).map_err(|failure| placed(failure, &loaded))?;
     act::tell(&outcomes, session);
     Ok(outcomes)
+}
+
+/// Says where the app is written whose dependencies the daemon refuses.
+fn placed(failure: Failure, loaded: &Loaded) -> Failure {
+    let app = match &failure {
+        Failure::Refused(Refusal::Dependencies(
+            DependencyError::Unknown { app, .. } | DependencyError::NeverExits { app, .. },
+        )) => app,
+        Failure::Refused(Refusal::Dependencies(DependencyError::Cycle(path))) => match path.first() {
+            Some(app) => app,
+            None => return failure,
+        },
+        _ => return failure,
+    };
+    match loaded.apps.iter().find(|spec| spec.name == *app) {
+        Some(spec) => {
+            let place = baton_config::place(spec, &loaded.inputs, Some("depends_on"));
+            Failure::Usage(format!("{place}: {failure}"))
+        }
+        None => failure,
+    }
 }
 
 /// The app that a script, a program or a command line means, with the options of the command line.

@@ -5,9 +5,11 @@
 mod beside_pm2;
 mod harness;
 
+mod bad_input;
 mod care;
 mod clojure;
 mod dependencies;
+mod environment;
 mod files;
 mod programs;
 mod projects;

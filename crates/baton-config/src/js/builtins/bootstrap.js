@@ -194,8 +194,9 @@
     else if (native.format(file, native.readSource(file)) === 'module') value = await import(file);
     else value = loadFile(file).exports;
     const settle = requireBuiltin('settle');
+    const settled = await settle(value, native.environment());
     const made = builtins.has('baton') ? requireBuiltin('baton').trace : undefined;
-    const { text, without, traces } = settle.stringify(await settle(value, native.environment()), made);
+    const { text, without, traces } = settle.stringify(settled, made);
     for (const [app, map, variable] of without) native.undefinedVariable(app, map, variable);
     if (traces.length) native.envTraces(JSON.stringify(traces));
     noteModules(file);

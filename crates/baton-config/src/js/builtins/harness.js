@@ -153,7 +153,7 @@ const misses = (error) => error?.code === 'ERR_MODULE_NOT_FOUND' && error.messag
       value = await importFile();
     }
   }
-  const { text, without, traces } = settle.stringify(await settle(value, { ...process.env }), host?.trace);
+  const { text, without, traces } = settle.stringify(await settle(value, { ...process.env }), (env) => host?.trace(env));
   const loaded = Object.values(require.cache);
   const exported = loaded.length > 1 ? modules(file, loaded) : [];
   const inputs = [...new Set([...read, ...Object.keys(require.cache).filter((name) => name.startsWith('/'))])];
