@@ -1,11 +1,14 @@
 //! The files that start targets mean, each evaluated: files, those of directories, and those that a pattern matches.
 
 use crate::clj::{self, CljError, CljOptions, settings};
+use crate::declare::changed;
 use crate::directory::{self, Directory, Skipped};
 use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
+use crate::js::Trace;
 use crate::load::{Export, export};
 use crate::options::LoadOptions;
-use crate::{glob, target};
+use crate::{env, glob, target};
+use baton_core::spec::Origin;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -165,10 +168,27 @@ fn settled(mut sources: Sources, options: &LoadOptions) -> Result<Sources, Confi
 pub(crate) fn clojure(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
     let done = clj::evaluate(path, &clojure_options(options)).map_err(|failed| failure(path, failed))?;
     let looked_for = done.absent;
-    Ok(Export { inputs: done.inputs, looked_for, console: done.console, ..Export::of(path, done.value) })
+    let traces = done.parts.first().map(|part| traces(part, options)).unwrap_or_default();
+    Ok(Export { inputs: done.inputs, looked_for, console: done.console, traces, ..Export::of(path, done.value) })
 }
 
 type Parts = (Vec<(PathBuf, Export)>, Vec<PathBuf>);
+
+/// What the profile gave to the variables of a file's apps.
+fn traces(part: &clj::Part, options: &LoadOptions) -> Vec<Trace> {
+    let (Some(bare), Some(profile)) = (&part.bare, &options.profile) else { return Vec::new() };
+    let variables = |app: &Value| app.get("env").and_then(Value::as_object).map(env::variables).unwrap_or_default();
+    let trace = |app: &Value| {
+        let name = app.get("name")?.as_str()?;
+        let before = clj::apps_in(bare).iter().find(|other| other.get("name").and_then(Value::as_str) == Some(name));
+        let mut layers = Vec::new();
+        changed(&mut layers, &Origin::App, &before.map(variables).unwrap_or_default());
+        changed(&mut layers, &Origin::Profile(profile.clone()), &variables(app));
+        let layers = layers.into_iter().map(|layer| (layer.origin, layer.env)).collect();
+        Some(Trace { app: name.to_owned(), layers })
+    };
+    clj::apps_in(&part.value).iter().filter_map(trace).collect()
+}
 
 /// Several that share one registry. What they read and printed together belongs to the first.
 fn clojure_files(paths: &[PathBuf], options: &LoadOptions) -> Result<Parts, ConfigError> {
@@ -178,7 +198,7 @@ fn clojure_files(paths: &[PathBuf], options: &LoadOptions) -> Result<Parts, Conf
     })?;
     let mut parts: Vec<(PathBuf, Export)> = Vec::with_capacity(whole.parts.len());
     for part in whole.parts {
-        let export = Export::of(&part.file, part.value);
+        let export = Export { traces: traces(&part, options), ..Export::of(&part.file, part.value) };
         parts.push((part.file, export));
     }
     if let Some((file, first)) = parts.first_mut() {

@@ -190,6 +190,9 @@ fn settings_stand_above_the_profile_in_every_format() {
         assert_eq!((found.apps[0].max_restarts, found.apps[1].env["NEW"].as_str()), (Some(4), "x"), "{file}");
         let last = found.apps[0].env_layers.last().expect("layers");
         assert_eq!((&last.origin, last.env["A"].as_str()), (&Origin::Setting, "3"), "{file}");
+        let [own, profile, _] = &found.apps[0].env_layers[..] else { panic!("{file}: {:?}", found.apps[0].env_layers) };
+        assert_eq!((&own.origin, own.env["B"].as_str()), (&Origin::App, "1"), "{file}");
+        assert_eq!((&profile.origin, profile.env["B"].as_str()), (&Origin::Profile("prod".into()), "2"), "{file}");
         let found = project.load(&[file], |options| {
             options.profile = Some("prod".into());
             options.unset = vec!["apps.more".into()];

@@ -95,6 +95,8 @@ pub struct Part {
     pub file: PathBuf,
     /// Its export, without apps that an earlier file gave in the same way.
     pub value: Value,
+    /// What it would be without the chosen profile, where it has that.
+    pub bare: Option<Value>,
 }
 
 /// Evaluates the process file at `path`.
@@ -154,7 +156,7 @@ fn run(paths: &[PathBuf], options: CljOptions) -> Result<Evaluated, CljError> {
 type Gathered = (Value, Vec<Part>, Vec<PathBuf>);
 
 fn gather(interp: &mut eval::Interp, paths: &[PathBuf]) -> error::Eval<Gathered> {
-    let (mut files, mut values, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut files, mut values, mut bares, mut skipped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut met = settle::Met::default();
     for path in paths {
         // Another of the files has required it, and its apps came with that one.
@@ -169,10 +171,11 @@ fn gather(interp: &mut eval::Interp, paths: &[PathBuf]) -> error::Eval<Gathered>
             None if paths.len() == 1 => return Err(CljErrorKind::Nothing.into()),
             None => skipped.push(path.clone()),
             Some(yielded) => {
-                let mut value = interp.settle(yielded, &mut met)?;
+                let (mut value, bare) = interp.settle(yielded, &mut met)?;
                 without_earlier(&mut value, &values);
                 files.push(path.clone());
                 values.push(value);
+                bares.push(bare);
             }
         }
     }
@@ -189,11 +192,12 @@ fn gather(interp: &mut eval::Interp, paths: &[PathBuf]) -> error::Eval<Gathered>
             Value::Object(Map::from_iter([("apps".to_owned(), Value::Array(apps))]))
         }
     };
-    let parts = files.into_iter().zip(values).map(|(file, value)| Part { file, value }).collect();
+    let parts = files.into_iter().zip(values).zip(bares);
+    let parts = parts.map(|((file, value), bare)| Part { file, value, bare }).collect();
     Ok((whole, parts, skipped))
 }
 
-fn apps_in(value: &Value) -> &[Value] {
+pub(crate) fn apps_in(value: &Value) -> &[Value] {
     let list = match value {
         Value::Array(list) => Some(list),
         other => other.get("apps").and_then(Value::as_array),

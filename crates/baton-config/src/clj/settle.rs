@@ -19,8 +19,8 @@ pub(super) struct Met {
 }
 
 impl Interp {
-    /// The JSON of what a file yields.
-    pub(super) fn settle(&mut self, yielded: Value, met: &mut Met) -> Eval<Json> {
+    /// The JSON of what a file yields; and without the chosen profile, where it has that.
+    pub(super) fn settle(&mut self, yielded: Value, met: &mut Met) -> Eval<(Json, Option<Json>)> {
         let chosen = self.chosen_entry(yielded, met)?;
         let whole = match (&chosen, proto::kind(&chosen)) {
             (_, Some(_)) => proto::fragment(self, "ecosystem", &chosen)?,
@@ -30,18 +30,15 @@ impl Interp {
         };
         let mode = self.options.mode.clone().unwrap_or_else(|| "default".into());
         met.known.extend(clobber::modes(&whole));
-        let whole = match clobber::apply_mode(&whole, &mode)? {
+        let bare = merge::without(&whole, "profiles");
+        match clobber::apply_mode(&whole, &mode)? {
             Some(applied) => {
                 met.mode = true;
-                applied
+                let bare = (mode != "default").then(|| data(&bare)).transpose()?;
+                Ok((data(&applied)?, bare))
             }
-            None => merge::without(&whole, "profiles"),
-        };
-        let data = merge::strip(&whole);
-        if data.depth() > json::MAX_DEPTH {
-            return Err(failed(format!("the apps nest more than {} deep", json::MAX_DEPTH)));
+            None => Ok((data(&bare)?, None)),
         }
-        Ok(json::from_value(&data).unwrap_or(Json::Null))
     }
 
     /// The entry of a library, called where it is a function; anything else as it is.
@@ -66,6 +63,14 @@ impl Interp {
             _ => Ok(value),
         }
     }
+}
+
+fn data(whole: &Value) -> Eval<Json> {
+    let data = merge::strip(whole);
+    if data.depth() > json::MAX_DEPTH {
+        return Err(failed(format!("the apps nest more than {} deep", json::MAX_DEPTH)));
+    }
+    Ok(json::from_value(&data).unwrap_or(Json::Null))
 }
 
 /// Refuses choices that nothing met.

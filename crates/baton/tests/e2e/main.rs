@@ -13,6 +13,7 @@ mod environment;
 mod files;
 mod programs;
 mod projects;
+mod sources;
 mod survival;
 mod units;
 mod verbs;
