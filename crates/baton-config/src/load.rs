@@ -182,6 +182,13 @@ impl Loaded {
         }
         self.looked_for.retain(|path| !inputs.contains(path));
         self.inputs = inputs.into_iter().collect();
+        // Two files may have the same to say.
+        let warnings = std::mem::take(&mut self.warnings);
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
         for list in [&mut self.looked_for, &mut self.directories] {
             list.sort();
             list.dedup();
