@@ -64,8 +64,10 @@ impl<'a> Graph<'a> {
         self.apps.get(app).into_iter().flatten().flat_map(|spec| &spec.depends_on)
     }
 
-    fn needs(&self, app: &str) -> BTreeSet<&'a str> {
-        self.dependencies(app).flat_map(|dependency| self.resolve(&dependency.on)).collect()
+    /// The apps that an app needs directly; what others run is none.
+    pub fn needs(&self, app: &str) -> BTreeSet<&'a str> {
+        let of_the_list = self.dependencies(app).filter(|dependency| dependency.external.is_none());
+        of_the_list.flat_map(|dependency| self.resolve(&dependency.on)).collect()
     }
 
     /// These apps and everything that they need, directly or not.
@@ -83,10 +85,13 @@ impl<'a> Graph<'a> {
         seen
     }
 
-    /// For each app, those that need it, directly or not.
-    pub fn dependents(&self) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    /// For each app that one of these needs, directly or not, those of them that need it.
+    pub fn dependents<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> BTreeMap<&'n str, BTreeSet<&'n str>>
+    where
+        'a: 'n,
+    {
         let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for name in self.apps.keys() {
+        for name in names {
             for needed in self.closure(self.needs(name)) {
                 all.entry(needed).or_default().insert(name);
             }
@@ -136,7 +141,7 @@ impl<'a> Graph<'a> {
     {
         self.acyclic(names.clone())?;
         for app in self.closure(names) {
-            for dependency in self.dependencies(app) {
+            for dependency in self.dependencies(app).filter(|dependency| dependency.external.is_none()) {
                 let on = self.resolve(&dependency.on);
                 if on.is_empty() {
                     return Err(DependencyError::Unknown { app: app.into(), on: dependency.on.clone() });

@@ -6,7 +6,7 @@
 
 use crate::deps::DependencyError;
 use crate::select::{SelectError, Selector};
-use crate::spec::{AppSpec, Environment};
+use crate::spec::{AppSpec, Environment, External};
 use crate::units::{InstanceId, Millis, WallTime};
 use crate::world::{InstanceView, Signal};
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,9 @@ pub enum Command {
     Define {
         /// The apps.
         apps: Vec<Wish>,
+        /// Whether what they depend on matters.
+        #[serde(default)]
+        order: Order,
         /// Until when to wait.
         wait: Wait,
     },
@@ -126,6 +129,9 @@ pub enum Command {
         targets: Vec<Selector>,
         /// New values of the definition, applied before the action.
         patch: Patch,
+        /// Whether what they depend on matters to a start.
+        #[serde(default)]
+        order: Order,
         /// Until when to wait.
         wait: Wait,
     },
@@ -145,6 +151,20 @@ pub struct Wish {
     pub spec: AppSpec,
     /// How many instances that means on this machine.
     pub count: u32,
+    /// Brought along because others need it: left as it is where it runs already.
+    #[serde(default)]
+    pub brought: bool,
+}
+
+/// Whether a start heeds `depends_on`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// What an app needs is started too, and waited for.
+    #[default]
+    Dependencies,
+    /// The app starts at once and alone (`--no-deps`).
+    Alone,
 }
 
 /// One slot of a dump.
@@ -281,6 +301,8 @@ pub struct Listing {
     pub instances: Vec<InstanceView>,
     /// Things an operator should know, such as a full disk.
     pub notices: Vec<String>,
+    /// What others run and apps of the list depend on, each once.
+    pub externals: Vec<External>,
 }
 
 /// What to do about a daemon of another time. Only a program that it understands can have it replaced.

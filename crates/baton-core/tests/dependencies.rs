@@ -1,11 +1,12 @@
-//! Fifty apps that depend on each other at random, under 10,000 schedules of restarts, stops, crashes and failed
-//! starts: no wedge, no duplicate, nothing before what it needs, dependents end first.
+//! Fifty apps that depend at random on each other, on units, as units on units, and on what others run, under 10,000
+//! schedules of restarts, stops, crashes, failed starts and things that are not there: no wedge, no duplicate, nothing
+//! before what it needs, dependents end first, and nobody looks for what nobody waits for.
 
 mod common;
 
-use baton_core::proto::{Action, Command, Patch, Reply, Wait, Wish};
+use baton_core::proto::{Action, Command, Order as Heed, Patch, Reply, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Condition, Dependency};
+use baton_core::spec::{AppSpec, Condition, Dependency, External, Probe};
 use baton_core::step::{Effect, Event, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Directories, Exit, Identity, Signal, SpawnError, SpawnStage, State, Wanted, World};
@@ -32,8 +33,23 @@ impl Dice {
     }
 }
 
+/// A dependency on one of three things that others run.
+fn on_external(number: usize) -> Dependency {
+    let name = format!("external{number}");
+    let (probe, timeout) = (Probe::Tcp(format!("localhost:{number}")), Millis(1500));
+    let external = External { name: name.clone(), probe, hint: None, start: None, timeout, cwd: "/".into() };
+    Dependency { on: name, condition: Condition::Ready, timeout: Some(timeout), external: Some(external) }
+}
+
 /// The apps of one graph: each needs up to three of a lower number, or a whole unit of them.
 fn apps(dice: &mut Dice) -> Vec<Wish> {
+    // What whole units need: a unit before them.
+    let shared: Vec<Option<Dependency>> = (0..NODES / 10)
+        .map(|unit| {
+            let on = (unit > 0 && dice.below(3) == 0).then(|| format!("unit{}", dice.below(unit)))?;
+            Some(Dependency { on, condition: Condition::Started, timeout: None, external: None })
+        })
+        .collect();
     let oneshots: Vec<bool> = (0..NODES).map(|_| dice.below(8) == 0).collect();
     (0..NODES)
         .map(|node| {
@@ -42,7 +58,10 @@ fn apps(dice: &mut Dice) -> Vec<Wish> {
                     let unit = node / 10 * 10;
                     if unit > 0 && dice.below(8) == 0 {
                         let on = format!("unit{}", dice.below(unit / 10));
-                        return Dependency { on, condition: Condition::Started, timeout: None };
+                        return Dependency { on, condition: Condition::Started, timeout: None, external: None };
+                    }
+                    if dice.below(8) == 0 {
+                        return on_external(dice.below(3));
                     }
                     let on = dice.below(node);
                     let condition = match dice.below(3) {
@@ -51,8 +70,9 @@ fn apps(dice: &mut Dice) -> Vec<Wish> {
                         _ => Condition::Started,
                     };
                     let timeout = (dice.below(6) == 0).then(|| Millis(500 + dice.below(3000) as u64));
-                    Dependency { on: format!("app{on}"), condition, timeout }
+                    Dependency { on: format!("app{on}"), condition, timeout, external: None }
                 })
+                .chain(shared[node / 10].clone())
                 .collect();
             let spec = AppSpec {
                 name: format!("app{node}"),
@@ -65,7 +85,7 @@ fn apps(dice: &mut Dice) -> Vec<Wish> {
                 max_restarts: Some(3),
                 ..AppSpec::default()
             };
-            Wish { spec, count: 1 }
+            Wish { spec, count: 1, brought: false }
         })
         .collect()
 }
@@ -76,11 +96,16 @@ struct Machine {
     now: u64,
     mail: Vec<Event>,
     running: BTreeMap<Incarnation, InstanceId>,
+    /// What is looked for, and what of it was found.
+    sought: BTreeSet<External>,
+    there: BTreeSet<External>,
     order: Order,
     open: BTreeSet<OpId>,
     next_op: u64,
     /// How many starts had to wait, and how many signals.
     waited: (usize, usize),
+    /// How many starts had to wait for something external.
+    found: usize,
 }
 
 impl Machine {
@@ -95,8 +120,10 @@ impl Machine {
             if let Effect::Spawn { id, .. } = &effect
                 && (asked || !alone.contains(id))
             {
-                assert!(met(&self.world, *id), "slot {id} was started before what it needs");
+                assert!(met(&self.world, *id, &self.there), "slot {id} was started before what it needs");
                 self.waited.0 += usize::from(!asked);
+                let external = |dependency: &Dependency| dependency.external.is_some();
+                self.found += usize::from(self.world.instances[id].spec.depends_on.iter().any(external));
             }
             self.carry_out(effect);
         }
@@ -124,12 +151,28 @@ impl Machine {
                 assert!(self.open.remove(&op), "a second reply");
                 assert!(!matches!(reply, Reply::Refused(_)), "{reply:?}");
             }
+            Effect::Probe { external, .. } => {
+                self.there.remove(&external);
+                assert!(self.sought.insert(external), "it is looked for twice");
+            }
+            Effect::StopProbe { external } => assert!(self.sought.remove(&external), "nobody looks for it"),
             Effect::Release { .. }
             | Effect::Forget { .. }
             | Effect::Persist
             | Effect::Publish(_)
             | Effect::Shutdown => {}
         }
+    }
+
+    /// One of the things that are looked for is there, or not yet.
+    fn look(&mut self, dice: &mut Dice) {
+        let Some(external) = self.sought.iter().nth(dice.below(self.sought.len().max(1))).cloned() else { return };
+        let result = if dice.below(3) == 0 { Ok(()) } else { Err("connection refused".to_owned()) };
+        if result.is_ok() {
+            self.sought.remove(&external);
+            self.there.insert(external.clone());
+        }
+        self.deliver(Event::Probed { external, result });
     }
 
     fn signal(&mut self, incarnation: Incarnation, signal: Signal) {
@@ -159,7 +202,13 @@ impl Machine {
 
     fn act(&mut self, action: Action, target: String) {
         let targets = vec![Selector::new(target)];
-        self.command(Command::Act { action, targets, patch: Patch::default(), wait: Wait::Spawned });
+        self.command(Command::Act {
+            action,
+            targets,
+            patch: Patch::default(),
+            order: Heed::Dependencies,
+            wait: Wait::Spawned,
+        });
     }
 
     /// Any event that is on its way may come next, but no exit before its own start.
@@ -196,6 +245,7 @@ impl Machine {
                     self.deliver(Event::Timer);
                 }
             }
+            8 if !self.sought.is_empty() => self.look(dice),
             _ if !self.mail.is_empty() => self.hand_over(dice.below(self.mail.len())),
             _ => {}
         }
@@ -210,6 +260,8 @@ impl Machine {
                 self.running.iter().find(|(_, id)| self.world.instances[id].spec.oneshot)
             {
                 self.exit(*incarnation, Exit::Code(0));
+            } else if !self.sought.is_empty() && dice.below(2) == 0 {
+                self.look(dice);
             } else if let Some(at) = self.world.next_deadline() {
                 self.now = self.now.max(at.0);
                 self.deliver(Event::Timer);
@@ -226,35 +278,42 @@ impl Machine {
             assert!(at_rest, "{} is stuck in {:?}", instance.spec.name, instance.state);
         }
         assert!(self.open.is_empty(), "requests without a reply");
+        assert!(self.sought.is_empty(), "{:?} is looked for, and nobody waits for it", self.sought);
     }
 }
 
-/// One graph, brought up once and put through its schedules; how many starts and signals had to wait.
-fn graph(graph: u64) -> (usize, usize) {
+/// One graph, brought up once and put through its schedules; how many starts and signals had to wait, and how many
+/// starts for something external.
+fn graph(graph: u64) -> [usize; 3] {
     let mut dice = Dice(graph);
     let mut first = Machine {
         world: World::new(Directories::default()),
         now: 1000,
         mail: Vec::new(),
         running: BTreeMap::new(),
+        sought: BTreeSet::new(),
+        there: BTreeSet::new(),
+        found: 0,
         order: Order::new(),
         open: BTreeSet::new(),
         next_op: 0,
         waited: (0, 0),
     };
-    first.command(Command::Define { apps: apps(&mut dice), wait: Wait::Spawned });
+    first.command(Command::Define { apps: apps(&mut dice), order: Heed::Dependencies, wait: Wait::Spawned });
     first.settle(&mut dice);
     // Apps with a timeout that is too short have failed; everything else is up.
     assert!(first.world.instances.values().any(|i| i.state.wanted() == Wanted::Up), "nothing came up");
-    let mut waited = first.waited;
+    let mut waited = [first.waited.0, first.waited.1, first.found];
     for schedule in 0..SCHEDULES {
-        let mut machine = Machine { waited: (0, 0), ..first.clone() };
+        let mut machine = Machine { waited: (0, 0), found: 0, ..first.clone() };
         let mut dice = Dice(graph << 32 | schedule);
         for _ in 0..ACTIONS {
             machine.happen(&mut dice);
         }
         machine.settle(&mut dice);
-        waited = (waited.0 + machine.waited.0, waited.1 + machine.waited.1);
+        waited[0] += machine.waited.0;
+        waited[1] += machine.waited.1;
+        waited[2] += machine.found;
     }
     waited
 }
@@ -265,7 +324,8 @@ fn ten_thousand_schedules_of_fifty_apps_come_to_rest_in_order() {
         let part = |nth: u64| (nth..GRAPHS).step_by(4).map(graph).collect::<Vec<_>>();
         let parts: Vec<_> = (0..4).map(|nth| scope.spawn(move || part(nth))).collect();
         let all = parts.into_iter().flat_map(|part| part.join().expect("the promises hold"));
-        all.fold((0, 0), |sum, (starts, signals)| (sum.0 + starts, sum.1 + signals))
+        all.fold([0; 3], |sum, one| [0, 1, 2].map(|nth| sum[nth] + one[nth]))
     });
-    assert!(waited.0 > 10_000 && waited.1 > 1_000, "too little was tried: {waited:?}");
+    let [starts, signals, found] = waited;
+    assert!(starts > 10_000 && signals > 1_000 && found > 1_000, "too little was tried: {waited:?}");
 }

@@ -1,7 +1,7 @@
 //! The rules, one by one: what follows an exit, which slots a word means, which files a slot has, what a change needs.
 
 use baton_core::policy::after_exit;
-use baton_core::proto::{Action, Command, Patch, Wait, Wish};
+use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
 use baton_core::select::{SelectError, Selector};
 use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
 use baton_core::step::{Effect, Event, Found, Scope, step};
@@ -241,8 +241,13 @@ fn a_patch_reaches_the_keys_that_are_only_kept() {
     let mut world = world();
     let reset = |world: &mut World, fields: serde_json::Value| {
         let patch = Patch { fields: serde_json::from_value(fields).expect("a map"), base_env: None };
-        let command =
-            Command::Act { action: Action::Reset, targets: vec![Selector::new("db")], patch, wait: Wait::default() };
+        let command = Command::Act {
+            action: Action::Reset,
+            targets: vec![Selector::new("db")],
+            patch,
+            order: Order::default(),
+            wait: Wait::default(),
+        };
         step(world, Now::default(), Event::Command { op: OpId(1), command });
         Arc::clone(&world.instances[&InstanceId(3)].spec)
     };
@@ -259,7 +264,7 @@ fn a_successor_kills_what_its_predecessor_died_before_it_could_kill() {
     let mut world = World::new(directories());
     let mut at = |ms, event| step(&mut world, Now { instant: Instant(ms), wall: WallTime(ms) }, event);
     let (id, incarnation) = (InstanceId(0), Incarnation(1));
-    let app = Box::new(Wish { spec: AppSpec { name: "a".into(), ..AppSpec::default() }, count: 1 });
+    let app = Box::new(Wish { spec: AppSpec { name: "a".into(), ..AppSpec::default() }, count: 1, brought: false });
     at(0, Event::Command { op: OpId(1), command: Command::Launch { app, force: false, wait: Wait::Spawned } });
     let identity = Identity { pid: 7, start_time: 7, boot_id: "b".into() };
     at(1, Event::Prepared { id, incarnation, identity });
@@ -275,12 +280,13 @@ fn a_successor_kills_what_its_predecessor_died_before_it_could_kill() {
 #[test]
 fn an_app_that_is_being_deleted_can_be_started_anew() {
     let mut world = World::new(directories());
-    let wish = || Wish { spec: AppSpec { name: "a".into(), ..AppSpec::default() }, count: 1 };
-    let define = || Command::Define { apps: vec![wish()], wait: Wait::Spawned };
+    let wish = || Wish { spec: AppSpec { name: "a".into(), ..AppSpec::default() }, count: 1, brought: false };
+    let define = || Command::Define { apps: vec![wish()], order: Order::Dependencies, wait: Wait::Spawned };
     let delete = Command::Act {
         action: Action::Delete,
         targets: vec![Selector::new("a")],
         patch: Patch::default(),
+        order: Order::default(),
         wait: Wait::default(),
     };
     let mut at = |event| step(&mut world, Now::default(), event);

@@ -14,7 +14,7 @@
 
 mod common;
 
-use baton_core::proto::{Action, Command, Done, Patch, Reply, Saved, Wait, Wish};
+use baton_core::proto::{Action, Command, Done, Order as Heed, Patch, Reply, Saved, Wait, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, Condition, Dependency};
 use baton_core::step::{Effect, Event, Found, Scope, step};
@@ -140,7 +140,11 @@ impl Machine {
             if let Effect::Spawn { id, .. } = &effect
                 && (by_hand || !alone.contains(id))
             {
-                assert!(met(&self.world, *id), "slot {id} was started before its dependencies: {:?}", self.world);
+                assert!(
+                    met(&self.world, *id, &BTreeSet::new()),
+                    "slot {id} was started before its dependencies: {:?}",
+                    self.world
+                );
             }
             self.carry_out(effect);
         }
@@ -216,6 +220,7 @@ impl Machine {
                 self.quiet.remove(&id);
             }
             // The end is looked at when the step is done.
+            Effect::Probe { .. } | Effect::StopProbe { .. } => panic!("nothing external is needed here"),
             Effect::Persist | Effect::Publish(_) | Effect::Shutdown => {}
         }
     }
@@ -545,9 +550,15 @@ fn dependencies(number: u32, word: u32) -> Vec<Dependency> {
             _ => Condition::Exited,
         },
         timeout: if word.is_multiple_of(2) { Some(Millis(u64::from(word / 64 % 4) * 700)) } else { None },
+        external: None,
     };
     let count = if number == 0 && !word.is_multiple_of(7) { 0 } else { count };
     (0..count).map(|nth| one(word / 4 + nth * 7)).collect()
+}
+
+/// Now and then a start is to be alone.
+fn heed(word: u32) -> Heed {
+    if (word / 32).is_multiple_of(9) { Heed::Alone } else { Heed::Dependencies }
 }
 
 fn command(word: u32) -> Command {
@@ -558,17 +569,28 @@ fn command(word: u32) -> Command {
         2 => "/app[01]/".to_owned(),
         _ => format!("app{}", word / 16 % 3),
     };
-    let act = |action| Command::Act { action, targets: vec![Selector::new(target)], patch: patch(word / 8192), wait };
+    let act = |action| Command::Act {
+        action,
+        targets: vec![Selector::new(target)],
+        patch: patch(word / 8192),
+        order: heed(word),
+        wait,
+    };
     match word / 64 % 12 {
         // Often the whole family, so that what is needed is there.
         0..3 => Command::Define {
             apps: (0..[1, 3, 3][(word / 4096 % 3) as usize])
-                .map(|n| Wish { spec: app(word + n), count: if n == 0 { word / 1024 % 3 } else { 1 } })
+                .map(|n| Wish {
+                    spec: app(word + n),
+                    count: if n == 0 { word / 1024 % 3 } else { 1 },
+                    brought: (word / 8).is_multiple_of(5),
+                })
                 .collect(),
+            order: heed(word),
             wait,
         },
         3 => Command::Launch {
-            app: Box::new(Wish { spec: app(word), count: 1 + word % 2 }),
+            app: Box::new(Wish { spec: app(word), count: 1 + word % 2, brought: false }),
             force: word.is_multiple_of(3),
             wait,
         },
@@ -627,7 +649,7 @@ proptest! {
                         | Event::Exited { id, incarnation, .. }
                         | Event::TreeGone { id, incarnation }
                         | Event::Recovered { id, incarnation, .. } => machine.world.current(*id, *incarnation).is_none(),
-                        Event::Command { .. } | Event::Timer | Event::ClientGone { .. } => false,
+                        Event::Command { .. } | Event::Timer | Event::ClientGone { .. } | Event::Probed { .. } => false,
                     };
                     if stale {
                         machine.deliver(event);

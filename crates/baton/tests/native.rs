@@ -74,7 +74,7 @@ fn sleeper(name: &str) -> Box<Wish> {
         cwd: "/".into(),
         ..AppSpec::default()
     };
-    Box::new(Wish { spec, count: 1 })
+    Box::new(Wish { spec, count: 1, brought: false })
 }
 
 fn launch(client: &mut Client, name: &str) {
@@ -87,7 +87,13 @@ fn launch(client: &mut Client, name: &str) {
 
 fn act(action: Action) -> Request {
     let targets = vec![Selector::new("all")];
-    Request::Command(Command::Act { action, targets, patch: Patch::default(), wait: Wait::Spawned })
+    Request::Command(Command::Act {
+        action,
+        targets,
+        patch: Patch::default(),
+        order: Order::Dependencies,
+        wait: Wait::Spawned,
+    })
 }
 
 fn only(client: &mut Client) -> InstanceView {

@@ -1,14 +1,16 @@
 //! What an app needs before it starts.
 
+use super::External;
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One app or unit that must have come so far before an app starts.
+/// One app, unit or external thing that must have come so far before an app starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
-    /// Name of an app, or else of a unit, which stands for all of its apps.
+    /// Name of an external thing, when `external` says which, or of an app, or else of a unit, which stands for all
+    /// of its apps.
     pub on: String,
     /// How far it must have come.
     #[serde(default)]
@@ -16,6 +18,9 @@ pub struct Dependency {
     /// How long to wait for it (ms); without it, as long as it takes.
     #[serde(default)]
     pub timeout: Option<Millis>,
+    /// What it is, when nothing of the list is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
 }
 
 /// How far a dependency must have come. A one-shot that has succeeded meets all of them.
@@ -47,7 +52,10 @@ impl Condition {
 
 impl fmt::Display for Dependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}", self.on, self.condition.as_str())?;
+        match &self.external {
+            Some(external) => write!(f, "{} ({}", self.on, external.probe)?,
+            None => write!(f, "{} ({}", self.on, self.condition.as_str())?,
+        }
         match self.timeout {
             Some(timeout) => write!(f, ", within {} ms)", timeout.0),
             None => f.write_str(")"),

@@ -1,6 +1,7 @@
 //! The normalised wish: what one app should be.
 //!
 //! * `dependency` is what an app needs before it starts.
+//! * `external` is what an app needs that others run.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
 //! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
@@ -8,12 +9,14 @@
 
 mod app;
 mod dependency;
+mod external;
 mod field;
 mod instances;
 mod layer;
 
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogType, Source, SpecHash};
 pub use dependency::{Condition, Dependency};
+pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};

@@ -2,11 +2,11 @@
 
 use super::Effects;
 use super::effect::Effect;
-use super::lifecycle::end;
+use super::lifecycle::{end, end_after};
 use super::pending::{Goal, Pending};
-use super::waiting::{end_in_order, needed, staying};
+use super::waiting::{dependents, end_in_order, is_down, needed, staying};
 use crate::deps::Graph;
-use crate::proto::{Action, Command, Done, Outcome, Patch, Refusal, Reply, Saved, Wait, Wish};
+use crate::proto::{Action, Command, Done, Order, Outcome, Patch, Refusal, Reply, Saved, Wait, Wish};
 use crate::select::Selector;
 use crate::spec::{AppSpec, Field};
 use crate::units::{Incarnation, InstanceId, Millis, Now, OpId};
@@ -26,17 +26,20 @@ pub(super) fn begin_command(
         return Err(Refusal::Ending);
     }
     match command {
-        Command::Define { apps, wait } => {
-            check(world, &apps)?;
+        Command::Define { apps, order, wait } => {
+            check(world, &apps, order)?;
             let mut pending = waiting(wait, now);
+            let mut starts = Vec::new();
             for wish in apps {
-                define(world, now, wish, wait, &mut pending, effects);
+                define(world, now, wish, &mut starts, &mut pending, effects);
             }
-            start_needed(world, now, wait, &mut pending, effects);
+            begin_slots(world, now, starts, Start { verb: Verb::Start, wait, order }, &mut pending, effects);
             Ok(pending)
         }
         Command::Launch { app, force, wait } => launch(world, now, *app, force, wait, effects),
-        Command::Act { action, targets, patch, wait } => act(world, now, action, &targets, &patch, wait, effects),
+        Command::Act { action, targets, patch, order, wait } => {
+            act(world, now, action, &targets, &patch, Asked { order, wait }, effects)
+        }
         Command::Restore { slots } => Ok(restore(world, now, slots, effects)),
         Command::Kill => {
             world.ending = true;
@@ -60,16 +63,33 @@ pub(super) fn begin(world: &mut World, now: Now, op: OpId, command: Command, eff
 }
 
 /// Refuses definitions whose dependencies can't be met, before anything is changed.
-fn check(world: &World, apps: &[Wish]) -> Result<(), Refusal> {
+fn check(world: &World, apps: &[Wish], order: Order) -> Result<(), Refusal> {
     let wished = || apps.iter().filter(|wish| wish.count > 0).map(|wish| &wish.spec);
     let replaced: BTreeSet<&str> = apps.iter().map(|wish| wish.spec.name.as_str()).collect();
     let others = staying(world).map(|instance| &*instance.spec).filter(|spec| !replaced.contains(spec.name.as_str()));
     let graph = Graph::of(wished().chain(others));
-    graph.check(wished().map(|spec| spec.name.as_str())).map_err(Refusal::Dependencies)
+    let names = wished().map(|spec| spec.name.as_str());
+    match order {
+        Order::Dependencies => graph.check(names),
+        // What is not there can come later; a circle never opens.
+        Order::Alone => graph.acyclic(names),
+    }
+    .map_err(Refusal::Dependencies)
+}
+
+/// How slots are asked to start.
+#[derive(Clone, Copy)]
+struct Start {
+    verb: Verb,
+    wait: Wait,
+    order: Order,
 }
 
 /// Starts what the apps need that are being started, where it is down.
-fn start_needed(world: &mut World, now: Now, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
+fn start_needed(world: &mut World, now: Now, start: Start, pending: &mut Pending, effects: &mut Effects) {
+    if start.order == Order::Alone {
+        return;
+    }
     let started = pending.goals.values().filter(|(_, goal, _)| match goal {
         Goal::Up(_) | Goal::Ready(_) => true,
         Goal::Down | Goal::Gone => false,
@@ -79,8 +99,30 @@ fn start_needed(world: &mut World, now: Now, wait: Wait, pending: &mut Pending, 
         // A slot that was only listed by the same command is a new one all the same.
         let listed = pending.outcomes.iter().position(|outcome| outcome.id == id);
         let done = listed.map_or(Done::Restarted, |at| pending.outcomes.remove(at).done);
-        begin_slot(world, now, id, Verb::Start, wait, done, pending, effects);
+        let start = Start { verb: Verb::Start, ..start };
+        begin_slot(world, now, id, start, done, Vec::new(), pending, effects);
     }
+}
+
+/// Starts slots, or starts them again: each running one is signalled only when what depends on it, and is started again
+/// with it, has ended. What they need is started too.
+fn begin_slots(
+    world: &mut World,
+    now: Now,
+    starts: Vec<(InstanceId, Done)>,
+    start: Start,
+    pending: &mut Pending,
+    effects: &mut Effects,
+) {
+    let ids: Vec<InstanceId> = starts.iter().map(|(id, _)| *id).collect();
+    let mut after = match start.order {
+        Order::Dependencies => dependents(world, &ids),
+        Order::Alone => BTreeMap::new(),
+    };
+    for (id, done) in starts {
+        begin_slot(world, now, id, start, done, after.remove(&id).unwrap_or_default(), pending, effects);
+    }
+    start_needed(world, now, start, pending, effects);
 }
 
 fn waiting(wait: Wait, now: Now) -> Pending {
@@ -91,20 +133,38 @@ fn waiting(wait: Wait, now: Now) -> Pending {
     Pending { deadline, ..Pending::default() }
 }
 
-fn define(world: &mut World, now: Now, wish: Wish, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
+/// Puts a definition in place; what is to be started for it comes into `starts`.
+fn define(
+    world: &mut World,
+    now: Now,
+    wish: Wish,
+    starts: &mut Vec<(InstanceId, Done)>,
+    pending: &mut Pending,
+    effects: &mut Effects,
+) {
     let spec = Arc::new(wish.spec);
     let mut present: Vec<(u32, InstanceId)> = staying_of(world, &spec.name).map(|i| (i.number, i.id)).collect();
     present.sort_unstable();
+    if wish.brought && !present.is_empty() {
+        for (_, id) in present {
+            let down = world.instances.get(&id).is_some_and(is_down);
+            if down && spec.autostart {
+                redefine(world, id, spec.clone());
+                starts.push((id, Done::Restarted));
+            }
+        }
+        return;
+    }
     let keep = (wish.count as usize).min(present.len());
     for (_, id) in present.drain(keep..) {
         remove(world, now, id, pending, effects);
     }
     for (_, id) in present {
         redefine(world, id, spec.clone());
-        restart(world, now, id, Verb::Start, wait, pending, effects);
+        starts.push((id, Done::Restarted));
     }
     for _ in keep..wish.count as usize {
-        add(world, now, spec.clone(), wait, pending, effects);
+        add(world, now, spec.clone(), starts, pending);
     }
 }
 
@@ -129,18 +189,26 @@ fn launch(
     // Copies made with force are slots of this script too: all of them start again, none is taken away.
     let mut again: Vec<InstanceId> = if force { Vec::new() } else { same.iter().map(|i| i.id).collect() };
     again.sort_unstable();
-    check(world, std::slice::from_ref(&wish))?;
+    check(world, std::slice::from_ref(&wish), Order::Dependencies)?;
     let mut pending = waiting(wait, now);
     let spec = Arc::new(wish.spec);
+    let mut starts = Vec::new();
     for id in &again {
         redefine(world, *id, spec.clone());
-        restart(world, now, *id, Verb::Start, wait, &mut pending, effects);
+        starts.push((*id, Done::Restarted));
     }
     for _ in again.len()..wish.count as usize {
-        add(world, now, spec.clone(), wait, &mut pending, effects);
+        add(world, now, spec.clone(), &mut starts, &mut pending);
     }
-    start_needed(world, now, wait, &mut pending, effects);
+    let start = Start { verb: Verb::Start, wait, order: Order::Dependencies };
+    begin_slots(world, now, starts, start, &mut pending, effects);
     Ok(pending)
+}
+
+/// How a client wants an action done.
+struct Asked {
+    order: Order,
+    wait: Wait,
 }
 
 fn act(
@@ -149,7 +217,7 @@ fn act(
     action: Action,
     targets: &[Selector],
     patch: &Patch,
-    wait: Wait,
+    Asked { order, wait }: Asked,
     effects: &mut Effects,
 ) -> Result<Pending, Refusal> {
     let mut ids: Vec<InstanceId> = Vec::new();
@@ -165,7 +233,7 @@ fn act(
         .filter(|_| *patch != Patch::default())
         .map(|instance| Ok((instance.id, Arc::new(apply(&instance.spec, patch)?))))
         .collect::<Result<_, Refusal>>()?;
-    check_slots(world, action, &ids, &patched)?;
+    check_slots(world, action, order, &ids, &patched)?;
     for (id, spec) in patched {
         redefine(world, id, spec);
     }
@@ -173,10 +241,8 @@ fn act(
     match action {
         Action::Start | Action::Restart => {
             let verb = if action == Action::Start { Verb::Start } else { Verb::Restart };
-            for id in ids {
-                restart(world, now, id, verb, wait, &mut pending, effects);
-            }
-            start_needed(world, now, wait, &mut pending, effects);
+            let starts = ids.into_iter().map(|id| (id, Done::Restarted)).collect();
+            begin_slots(world, now, starts, Start { verb, wait, order }, &mut pending, effects);
         }
         Action::Stop => {
             end_in_order(world, now, &ids, &Then::Stop(Cause::Operator(Verb::Stop)), effects);
@@ -194,6 +260,7 @@ fn act(
 fn check_slots(
     world: &World,
     action: Action,
+    order: Order,
     ids: &[InstanceId],
     patched: &[(InstanceId, Arc<AppSpec>)],
 ) -> Result<(), Refusal> {
@@ -204,7 +271,8 @@ fn check_slots(
         Some(new.get(id).map_or(instance.spec.name.as_str(), |spec| spec.name.as_str()))
     });
     let checked = match action {
-        Action::Start | Action::Restart => graph.check(names),
+        Action::Start | Action::Restart if order == Order::Dependencies => graph.check(names),
+        Action::Start | Action::Restart => graph.acyclic(names),
         Action::Stop | Action::Delete | Action::Reset if !patched.is_empty() => graph.acyclic(names),
         Action::Stop | Action::Delete | Action::Reset => Ok(()),
     };
@@ -219,6 +287,7 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
         .map(|instance| instance.spec.name.clone())
         .collect();
     let mut pending = Pending::default();
+    let start = Start { verb: Verb::Start, wait: Wait::Spawned, order: Order::Dependencies };
     for slot in slots.into_iter().filter(|slot| !present.contains(&slot.spec.name)) {
         let cut_off = world
             .named(&slot.spec.name)
@@ -228,7 +297,7 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
         let id = cut_off.unwrap_or_else(|| insert(world, now, spec.clone(), Some(slot.number), slot.increment));
         redefine(world, id, spec);
         if slot.up {
-            restart(world, now, id, Verb::Start, Wait::Spawned, &mut pending, effects);
+            begin_slot(world, now, id, start, Done::Restarted, Vec::new(), &mut pending, effects);
         }
         if let Some((_, _, done)) = pending.goals.get_mut(&id) {
             *done = Done::Launched;
@@ -238,16 +307,16 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
             pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Launched });
         }
     }
-    start_needed(world, now, Wait::Spawned, &mut pending, effects);
+    start_needed(world, now, start, &mut pending, effects);
     pending
 }
 
-/// Makes one more slot of an app and starts it, unless it is listed with `autostart: false`.
-fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, wait: Wait, pending: &mut Pending, effects: &mut Effects) {
+/// Makes one more slot of an app, which is started unless it is listed with `autostart: false`.
+fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, starts: &mut Vec<(InstanceId, Done)>, pending: &mut Pending) {
     let autostart = spec.autostart;
     let id = insert(world, now, spec, None, None);
     if autostart {
-        begin_slot(world, now, id, Verb::Start, wait, Done::Launched, pending, effects);
+        starts.push((id, Done::Launched));
     } else if let Some(instance) = world.instances.get(&id) {
         pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Launched });
     }
@@ -280,27 +349,15 @@ fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
     }
 }
 
-/// Starts a slot, or starts it again; a start by hand sets the crash counters back.
-fn restart(
-    world: &mut World,
-    now: Now,
-    id: InstanceId,
-    verb: Verb,
-    wait: Wait,
-    pending: &mut Pending,
-    effects: &mut Effects,
-) {
-    begin_slot(world, now, id, verb, wait, Done::Restarted, pending, effects);
-}
-
+/// Starts a slot, or starts it again once these lives have ended; a start by hand sets the crash counters back.
 #[expect(clippy::too_many_arguments, reason = "one start, told in full; a struct would only rename the arguments")]
 fn begin_slot(
     world: &mut World,
     now: Now,
     id: InstanceId,
-    verb: Verb,
-    wait: Wait,
+    Start { verb, wait, order }: Start,
     done: Done,
+    after: Vec<(InstanceId, Incarnation)>,
     pending: &mut Pending,
     effects: &mut Effects,
 ) {
@@ -308,12 +365,13 @@ fn begin_slot(
     instance.unstable = 0;
     instance.last_delay = Millis(0);
     instance.created_at = now.wall;
+    instance.alone = order == Order::Alone;
     let before: Incarnation = instance.incarnation;
     let goal = match wait {
         Wait::Spawned => Goal::Up(before),
         Wait::Ready { .. } => Goal::Ready(before),
     };
-    end(world, now, id, Then::Restart(Cause::Operator(verb)), effects);
+    end_after(world, now, id, Then::Restart(Cause::Operator(verb)), after, effects);
     expect(world, id, goal, done, pending);
 }
 

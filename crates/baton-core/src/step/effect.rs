@@ -1,6 +1,7 @@
 //! What must be done.
 
 use crate::proto::{Reply, Update};
+use crate::spec::External;
 use crate::units::{Incarnation, InstanceId, OpId};
 use crate::world::Signal;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,18 @@ pub enum Effect {
         incarnation: Incarnation,
         /// To whom.
         scope: Scope,
+    },
+    /// Look for something external, again and again until it is there: a slot waits for it. Answered by `Probed`.
+    Probe {
+        /// What to look for.
+        external: External,
+        /// A slot that waits for it: command lines run with the environment of its shell.
+        id: InstanceId,
+    },
+    /// Nobody waits for it any more.
+    StopProbe {
+        /// What was looked for.
+        external: External,
     },
     /// The incarnation is over: its FIFOs, record and guard entries go once its output is drained.
     Release {

@@ -1,6 +1,7 @@
 //! What can happen.
 
 use crate::proto::Command;
+use crate::spec::External;
 use crate::units::{Incarnation, InstanceId, OpId};
 use crate::world::{Exit, Identity, SpawnError};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,13 @@ pub enum Event {
         id: InstanceId,
         /// The life.
         incarnation: Incarnation,
+    },
+    /// Somebody has looked for something external that is waited for. Answers `Probe`, as often as there is news.
+    Probed {
+        /// What was looked for.
+        external: External,
+        /// Whether it is there, and why not.
+        result: Result<(), String>,
     },
     /// Time has passed: the earliest deadline of the world is due.
     Timer,

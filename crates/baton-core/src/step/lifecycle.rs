@@ -3,6 +3,7 @@
 use super::Effects;
 use super::effect::{Effect, Scope};
 use super::event::Found;
+use super::waiting;
 use crate::policy;
 use crate::spec::Dependency;
 use crate::units::{Incarnation, InstanceId, Millis, Now};
@@ -23,7 +24,7 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
 /// Begins a new incarnation once what the app depends on has come so far.
 fn ask_to_begin(world: &mut World, now: Now, id: InstanceId, why: Cause, effects: &mut Effects) {
     let Some(instance) = touch(world, id) else { return };
-    if instance.spec.depends_on.is_empty() {
+    if instance.spec.depends_on.is_empty() || instance.alone {
         return begin(world, now, id, why, effects);
     }
     // Whether it must wait at all is seen at the end of the step, when all that was asked is in place.
@@ -248,7 +249,8 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
             State::Waiting { for_, .. } => {
                 let late = for_.iter().filter(|dependency| dependency.timeout.is_some());
                 let Some(late) = late.min_by_key(|dependency| dependency.timeout) else { continue };
-                let why = Cause::DependencyLate(late.clone());
+                let late = late.clone();
+                let why = waiting::late(world, late);
                 give_up(world, now, id, why, effects);
             }
             State::Online { since, .. } => {

@@ -44,6 +44,7 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
             lifecycle::exited(world, now, id, incarnation, exit, &mut effects);
         }
         Event::TreeGone { id, incarnation } => lifecycle::tree_gone(world, now, id, incarnation, &mut effects),
+        Event::Probed { external, result } => waiting::probed(world, &external, result),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {
             lifecycle::recovered(world, now, id, incarnation, found, &mut effects);

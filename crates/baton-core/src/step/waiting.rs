@@ -1,15 +1,16 @@
-//! What waits for others: a start for what the app depends on, a stop for what depends on the app.
+//! What waits for others: a start for what the app depends on (in the list or external), a stop for what depends on the app.
 //!
 //! Looked at once at the end of every step, so that a slot that waits is never kept waiting by what has come already,
 //! whatever event brought it. Only starts that someone asked for wait: an app that comes back by itself does so at
 //! once, with whatever is there.
 
 use super::Effects;
+use super::effect::Effect;
 use super::lifecycle;
 use crate::deps::Graph;
-use crate::spec::{Condition, Dependency};
+use crate::spec::{Condition, Dependency, External};
 use crate::units::{Incarnation, InstanceId, Now};
-use crate::world::{Cause, Instance, State, Then, Wanted, World};
+use crate::world::{Cause, Instance, Reach, State, Then, Wanted, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Goes on with every slot whose waiting is over.
@@ -20,6 +21,73 @@ pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
     }
     // What fails makes its dependents fail, and so on.
     while advance(world, now, effects) {}
+    look_for_externals(world, effects);
+}
+
+/// Takes in what a look for something external has found.
+pub(super) fn probed(world: &mut World, external: &External, result: Result<(), String>) {
+    // Nobody waits for it any more, when it is not listed.
+    if let Some(reach) = world.externals.get_mut(external) {
+        *reach = match result {
+            Ok(()) => Reach::Reached,
+            Err(found) => Reach::Open(Some(found)),
+        };
+    }
+}
+
+/// Has somebody look for each external thing that a waiting slot depends on, and for no other.
+fn look_for_externals(world: &mut World, effects: &mut Effects) {
+    let mut wanted: BTreeMap<&External, InstanceId> = BTreeMap::new();
+    for (instance, _) in waiting(world) {
+        for external in instance.spec.depends_on.iter().filter_map(|dependency| dependency.external.as_ref()) {
+            wanted.entry(external).or_insert(instance.id);
+        }
+    }
+    if wanted.is_empty() && world.externals.is_empty() {
+        return;
+    }
+    let wanted: BTreeMap<External, InstanceId> = wanted.into_iter().map(|(what, id)| (what.clone(), id)).collect();
+    world.externals.retain(|external, reach| {
+        let keep = wanted.contains_key(external);
+        if !keep && *reach != Reach::Reached {
+            effects.push(Effect::StopProbe { external: external.clone() });
+        }
+        keep
+    });
+    for (external, id) in wanted {
+        world.externals.entry(external).or_insert_with_key(|external| {
+            effects.push(Effect::Probe { external: external.clone(), id });
+            Reach::Open(None)
+        });
+    }
+}
+
+/// Why a slot is given up that has waited long enough for this.
+pub(super) fn late(world: &World, dependency: Dependency) -> Cause {
+    let Some(external) = &dependency.external else { return Cause::DependencyLate(dependency) };
+    let found = match world.externals.get(external) {
+        Some(Reach::Open(found)) => found.clone(),
+        Some(Reach::Reached) | None => None,
+    };
+    Cause::ExternalAbsent {
+        name: external.name.clone(),
+        within: dependency.timeout.unwrap_or(external.timeout),
+        found,
+        hint: external.hint.clone(),
+    }
+}
+
+/// The slots that wait to start, and why they are to.
+fn waiting(world: &World) -> impl Iterator<Item = (&Instance, &Cause)> {
+    world.instances.values().filter_map(|instance| match &instance.state {
+        State::Waiting { why, .. } => Some((instance, why)),
+        State::Stopped { .. }
+        | State::Starting { .. }
+        | State::Online { .. }
+        | State::Stopping { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => None,
+    })
 }
 
 /// Whether a slot that was to be stopped after others waits for none of them any more.
@@ -63,18 +131,7 @@ fn advance(world: &mut World, now: Now, effects: &mut Effects) -> bool {
 }
 
 fn verdicts(world: &World) -> Vec<(InstanceId, Verdict)> {
-    let waiting = || {
-        world.instances.values().filter_map(|instance| match &instance.state {
-            State::Waiting { why, .. } => Some((instance, why)),
-            State::Stopped { .. }
-            | State::Starting { .. }
-            | State::Online { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Errored { .. } => None,
-        })
-    };
-    if waiting().next().is_none() {
+    if waiting(world).next().is_none() {
         return Vec::new();
     }
     let mut slots: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
@@ -83,13 +140,19 @@ fn verdicts(world: &World) -> Vec<(InstanceId, Verdict)> {
     }
     let graph = graph(world);
     // Commands make none, but a name that goes can leave a unit of the same name behind.
-    let circle = graph.cycle(waiting().map(|(instance, _)| instance.spec.name.as_str())).unwrap_or_default();
+    let circle = graph.cycle(waiting(world).map(|(instance, _)| instance.spec.name.as_str())).unwrap_or_default();
     let judge = |(instance, why): (&Instance, &Cause)| {
         if circle.contains(&instance.spec.name) {
             return (instance.id, Verdict::Fail(Cause::DependencyCycle(circle.clone())));
         }
         let mut left = Vec::new();
         for dependency in &instance.spec.depends_on {
+            if let Some(external) = &dependency.external {
+                if world.externals.get(external) != Some(&Reach::Reached) {
+                    left.push(dependency.clone());
+                }
+                continue;
+            }
             let apps = graph.resolve(&dependency.on);
             if apps.is_empty() {
                 return (instance.id, Verdict::Fail(Cause::DependencyUnknown(dependency.on.clone())));
@@ -108,7 +171,7 @@ fn verdicts(world: &World) -> Vec<(InstanceId, Verdict)> {
         }
         (instance.id, if left.is_empty() { Verdict::Start(why.clone()) } else { Verdict::Wait(left) })
     };
-    waiting().map(judge).collect()
+    waiting(world).map(judge).collect()
 }
 
 enum Progress {
@@ -154,7 +217,13 @@ pub(super) fn graph(world: &World) -> Graph<'_> {
 /// The slots that these apps need, directly or not, and that are down without having done their work.
 pub(super) fn needed(world: &World, names: &BTreeSet<String>) -> Vec<InstanceId> {
     let needed = graph(world).closure(names.iter().map(String::as_str));
-    let down = |instance: &&Instance| match &instance.state {
+    let slots = staying(world).filter(|instance| needed.contains(instance.spec.name.as_str()));
+    slots.filter(|instance| is_down(instance)).map(|instance| instance.id).collect()
+}
+
+/// Whether a slot is down, or about to be, without having done its work.
+pub(super) fn is_down(instance: &Instance) -> bool {
+    match &instance.state {
         State::Stopped { why } | State::Stopping { then: Then::Stop(why), .. } => !why.is_success(),
         State::Errored { .. } | State::Stopping { then: Then::GiveUp(_), .. } => true,
         State::Waiting { .. }
@@ -162,9 +231,7 @@ pub(super) fn needed(world: &World, names: &BTreeSet<String>) -> Vec<InstanceId>
         | State::Online { .. }
         | State::Backoff { .. }
         | State::Stopping { then: Then::Restart(_) | Then::Respawn { .. } | Then::Remove, .. } => false,
-    };
-    let slots = staying(world).filter(|instance| needed.contains(instance.spec.name.as_str()));
-    slots.filter(down).map(|instance| instance.id).collect()
+    }
 }
 
 /// Ends slots together: each is signalled only when what depends on it, and is ended with it, has ended.
@@ -176,18 +243,25 @@ pub(super) fn end_in_order(world: &mut World, now: Now, ids: &[InstanceId], then
 }
 
 /// For each of these slots, the lives among them that depend on it.
-fn dependents(world: &World, ids: &[InstanceId]) -> BTreeMap<InstanceId, Vec<(InstanceId, Incarnation)>> {
+pub(super) fn dependents(world: &World, ids: &[InstanceId]) -> BTreeMap<InstanceId, Vec<(InstanceId, Incarnation)>> {
     let chosen = || ids.iter().filter_map(|id| world.instances.get(id));
+    let needy = || chosen().filter(|slot| !slot.spec.depends_on.is_empty() && slot.state.has_process());
+    if needy().next().is_none() {
+        return BTreeMap::new();
+    }
     let graph = Graph::of(world.instances.values().map(|instance| &*instance.spec));
     // In a circle nobody could be the first to go.
     if graph.cycle(chosen().map(|instance| instance.spec.name.as_str())).is_some() {
         return BTreeMap::new();
     }
-    let by_app = graph.dependents();
-    let lives_of = |slot: &Instance| {
-        let apps = by_app.get(slot.spec.name.as_str());
-        let lives = chosen().filter(|other| apps.is_some_and(|apps| apps.contains(other.spec.name.as_str())));
-        lives.filter(|other| other.state.has_process()).map(|other| (other.id, other.incarnation)).collect()
+    let by_app = graph.dependents(needy().map(|slot| slot.spec.name.as_str()));
+    let mut lives: BTreeMap<&str, Vec<(InstanceId, Incarnation)>> = BTreeMap::new();
+    for slot in needy() {
+        lives.entry(&slot.spec.name).or_default().push((slot.id, slot.incarnation));
+    }
+    let first = |slot: &Instance| {
+        let apps = by_app.get(slot.spec.name.as_str()).into_iter().flatten();
+        apps.filter_map(|app| lives.get(app)).flatten().copied().collect()
     };
-    chosen().map(|slot| (slot.id, lives_of(slot))).collect()
+    chosen().map(|slot| (slot.id, first(slot))).collect()
 }

@@ -204,6 +204,17 @@ pub enum Cause {
     DependencyEndless(String),
     /// Nothing in the list has the name that it needs.
     DependencyUnknown(String),
+    /// Something external was not there in time.
+    ExternalAbsent {
+        /// Its name.
+        name: String,
+        /// How long it was waited for (ms).
+        within: Millis,
+        /// What the last look found, when there was one.
+        found: Option<String>,
+        /// What its entry tells people to do.
+        hint: Option<String>,
+    },
     /// It has waited for this long enough.
     DependencyLate(Dependency),
     /// It needs itself, along these names.
@@ -223,6 +234,7 @@ impl Cause {
             | Cause::DependencyDown(..)
             | Cause::DependencyEndless(_)
             | Cause::DependencyUnknown(_)
+            | Cause::ExternalAbsent { .. }
             | Cause::DependencyLate(_)
             | Cause::DependencyCycle(_) => true,
             Cause::Operator(_)
@@ -258,6 +270,13 @@ impl fmt::Display for Cause {
                 let timeout = dependency.timeout.unwrap_or_default();
                 let word = dependency.condition.as_str();
                 write!(f, "needs {}, which was not {word} within {} ms", dependency.on, timeout.0)
+            }
+            Cause::ExternalAbsent { name, within, found, hint } => {
+                write!(f, "needs {name}, which was not there within {} ms", within.0)?;
+                if let Some(found) = found {
+                    write!(f, " ({found})")?;
+                }
+                hint.as_ref().map_or(Ok(()), |hint| write!(f, ": {hint}"))
             }
             Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),
         }

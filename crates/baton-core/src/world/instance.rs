@@ -80,6 +80,9 @@ pub struct Instance {
     pub increment: Option<i64>,
     /// When the slot was made, or last started by hand.
     pub created_at: WallTime,
+    /// Whether it was asked to start without regard to what it depends on.
+    #[serde(default)]
+    pub alone: bool,
     /// When the current or last life began.
     pub started_at: Option<WallTime>,
     /// Starts beyond the first (PM2's `restart_time`).
@@ -130,6 +133,7 @@ impl Instance {
             process: None,
             increment: None,
             created_at: at,
+            alone: false,
             started_at: None,
             restarts: 0,
             unstable: 0,

@@ -19,6 +19,7 @@ pub use state::{State, Then, Wanted};
 pub use unit::{DEFAULT_UNIT, UnitView, units};
 pub use view::{InstanceView, Status};
 
+use crate::spec::External;
 use crate::step::Pending;
 use crate::units::{Incarnation, InstanceId, Instant, OpId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,10 +39,21 @@ pub struct World {
     pub pending: BTreeMap<OpId, Pending>,
     /// Slots changed since the daemon last wrote their records.
     pub touched: BTreeSet<InstanceId>,
+    /// What others run and slots wait for, and how far that is.
+    pub externals: BTreeMap<External, Reach>,
     /// Whether the daemon is to end: nothing new is begun.
     pub ending: bool,
     /// Where default log and pid files go.
     pub directories: Directories,
+}
+
+/// Whether something external is there. It counts for as long as a slot waits to start that depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Not yet; what the last look found.
+    Open(Option<String>),
+    /// It is there.
+    Reached,
 }
 
 /// The folders that default file names are made from.

@@ -1,7 +1,7 @@
 //! What dependencies promise, said again without the code that keeps the promises.
 
-use baton_core::proto::{Action, Command};
-use baton_core::spec::Condition;
+use baton_core::proto::{Action, Command, Order as Heed, Patch};
+use baton_core::spec::{Condition, Dependency, External};
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Cause, Exit, Instance, State, Then, Wanted, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,18 +27,24 @@ fn meant<'w>(world: &'w World, on: &str) -> Vec<&'w Instance> {
     if named.is_empty() { staying().filter(|i| i.spec.namespace == on).collect() } else { named }
 }
 
-/// Whether all that a slot depends on has come so far.
-pub(crate) fn met(world: &World, id: InstanceId) -> bool {
-    world.instances[&id].spec.depends_on.iter().all(|dependency| {
-        let slots = meant(world, &dependency.on);
-        !slots.is_empty()
-            && slots.iter().all(|slot| match (&slot.state, dependency.condition) {
-                (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
-                (State::Online { .. }, Condition::Started) => true,
-                (State::Online { ready, .. }, Condition::Ready) => *ready,
-                _ => false,
-            })
-    })
+/// Whether all that a slot depends on has come so far. `there` is what others run and is there.
+pub(crate) fn met(world: &World, id: InstanceId, there: &BTreeSet<External>) -> bool {
+    world.instances[&id].alone
+        || world.instances[&id].spec.depends_on.iter().all(|dependency| match &dependency.external {
+            Some(external) => there.contains(external),
+            None => of_the_list(world, dependency),
+        })
+}
+
+fn of_the_list(world: &World, dependency: &Dependency) -> bool {
+    let slots = meant(world, &dependency.on);
+    !slots.is_empty()
+        && slots.iter().all(|slot| match (&slot.state, dependency.condition) {
+            (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
+            (State::Online { .. }, Condition::Started) => true,
+            (State::Online { ready, .. }, Condition::Ready) => *ready,
+            _ => false,
+        })
 }
 
 /// What a command that ends slots must end first: for each running program, those among the chosen whose app needs
@@ -46,6 +52,11 @@ pub(crate) fn met(world: &World, id: InstanceId) -> bool {
 pub(crate) fn stop_order(world: &World, command: &Command) -> Order {
     let chosen: BTreeSet<InstanceId> = match command {
         Command::Act { action: Action::Stop | Action::Delete, targets, .. } => {
+            targets.iter().filter_map(|target| target.resolve(world).ok()).flatten().collect()
+        }
+        Command::Act { action: Action::Start | Action::Restart, targets, patch, order: Heed::Dependencies, .. }
+            if *patch == Patch::default() =>
+        {
             targets.iter().filter_map(|target| target.resolve(world).ok()).flatten().collect()
         }
         Command::Kill => world.instances.keys().copied().collect(),
@@ -60,7 +71,7 @@ pub(crate) fn stop_order(world: &World, command: &Command) -> Order {
     }
     let mut direct: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for slot in slots() {
-        for dependency in &slot.spec.depends_on {
+        for dependency in slot.spec.depends_on.iter().filter(|dependency| dependency.external.is_none()) {
             let on = names.get(dependency.on.as_str()).or_else(|| units.get(dependency.on.as_str()));
             direct.entry(&slot.spec.name).or_default().extend(on.into_iter().flatten());
         }

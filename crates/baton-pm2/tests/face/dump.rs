@@ -61,7 +61,8 @@ fn a_dump_brings_back_what_was_saved() {
     rich.uid = Some("1000".into());
     rich.source = Source { file: "/home/u/app/ecosystem.config.js".into(), index: 2 };
     rich.oneshot = true;
-    rich.depends_on = vec![Dependency { on: "db".into(), condition: Condition::Started, timeout: Some(Millis(9)) }];
+    rich.depends_on =
+        vec![Dependency { on: "db".into(), condition: Condition::Started, timeout: Some(Millis(9)), external: None }];
     rich.declared = [("watch".to_owned(), json!(false)), ("required_env".to_owned(), json!(["DB"]))].into();
     let mut first = online(0, 1, rich.clone());
     first.number = 3;
