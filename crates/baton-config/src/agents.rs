@@ -58,7 +58,7 @@ impl Exported {
 
 /// The list that an app is from: the first, because a module stands behind those that it loads. `None` is the process
 /// file.
-fn file_of(app: &App, exported: &[Exported]) -> Option<usize> {
+pub(crate) fn file_of(app: &App, exported: &[Exported]) -> Option<usize> {
     exported.iter().position(|list| list.holds(app))
 }
 

@@ -1,7 +1,7 @@
 //! `depends_on` in its canonical form: a list of names with a condition each.
 
 use crate::kinds::{self, Misfit};
-use baton_core::spec::Condition;
+use baton_core::spec::{Condition, External};
 use serde_json::{Map, Value, json};
 
 /// A name, a list of names, or a map of names to conditions, as a list of `{ on, condition, timeout }`.
@@ -28,9 +28,18 @@ fn item(value: &Value) -> Result<Value, Misfit> {
         Value::String(name) => member(name, &Value::Null),
         Value::Object(map) => {
             let Some(Value::String(name)) = map.get("on") else { return Err(shape()) };
-            let rest: Map<String, Value> =
-                map.iter().filter(|(key, _)| *key != "on").map(|(key, value)| (key.clone(), value.clone())).collect();
-            member(name, &Value::Object(rest))
+            let rest: Map<String, Value> = map
+                .iter()
+                .filter(|(key, _)| !matches!(key.as_str(), "on" | "external"))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
+            let mut whole = member(name, &Value::Object(rest))?;
+            // As `render` writes it: what the name meant is in it.
+            if let Some(external) = map.get("external").filter(|external| !external.is_null()) {
+                let _: External = serde_json::from_value(external.clone()).map_err(|_| shape())?;
+                whole["external"] = external.clone();
+            }
+            Ok(whole)
         }
         _ => Err(shape()),
     }

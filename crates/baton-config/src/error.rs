@@ -202,12 +202,12 @@ pub enum ConfigError {
         /// Where the second is.
         second: String,
     },
-    /// Apps of one file that depend on each other in a circle.
+    /// Dependencies that can't be met.
     #[error("{place}: {what}")]
     Dependencies {
-        /// Where an app of the circle is.
+        /// Where they are written.
         place: Place,
-        /// Along which names.
+        /// What is wrong with them.
         what: DependencyError,
     },
     /// The script of a command line is no file and no program on PATH.
@@ -251,9 +251,15 @@ impl ConfigError {
             ConfigError::Duplicate { .. } => {
                 Some("give each app its own name; `instances` runs one app several times".into())
             }
-            ConfigError::Dependencies { .. } => {
-                Some("take one of these names out of `depends_on` of the app before it".into())
-            }
+            ConfigError::Dependencies { what, .. } => Some(match what {
+                DependencyError::Cycle(_) => "take one of these names out of `depends_on` of the app before it".into(),
+                DependencyError::Unknown { .. } => {
+                    "name an app or a unit of the process file or of the list, or write it into `external`".into()
+                }
+                DependencyError::NeverExits { on, .. } => {
+                    format!("write oneshot: true into `{on}`, or wait for it to be ready")
+                }
+            }),
             ConfigError::ScriptNotFound(_) => {
                 Some("name a file, a program on PATH, or a whole command line in quotes".into())
             }

@@ -6,15 +6,16 @@ use crate::directory::Skipped;
 use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
 use crate::js::exports::{self, ShapeError};
 use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Trace, Undefined};
-use crate::options::{Context, LoadOptions};
+use crate::options::{Context, Dependencies, LoadOptions};
 use crate::position::{Document, Format};
 use crate::search::Search;
 use crate::sources::{self, Sources};
-use crate::{agents, declare, directory, duplicates, env, keys, later, normalise, toml, yaml};
+use crate::{agents, company, declare, directory, duplicates, env, keys, later, names, normalise, toml, yaml};
 use baton_core::deps::{DependencyError, Graph};
-use baton_core::spec::{AppSpec, Environment, Origin};
+use baton_core::spec::{AppSpec, Environment, External, Origin};
 use indexmap::IndexSet;
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The apps of a process file.
@@ -39,6 +40,21 @@ pub struct Loaded {
     pub skipped: Vec<Skipped>,
     /// The command that the file gives for missing scripts (`on_missing` beside its apps).
     pub on_missing: Option<String>,
+    /// What others run, as the files declare it.
+    pub externals: Vec<External>,
+    /// Names of the apps that are there only because others need them.
+    pub brought: Vec<String>,
+    /// Where the dependencies of each app are written, by its name.
+    pub depends: BTreeMap<String, Place>,
+}
+
+/// The apps of a target before anything comes with them.
+#[derive(Debug, Default)]
+pub(crate) struct Target {
+    /// Those that are wanted.
+    pub(crate) loaded: Loaded,
+    /// The others of its files.
+    pub(crate) rest: Vec<AppSpec>,
 }
 
 /// A process file evaluated and nothing more.
@@ -86,7 +102,14 @@ pub fn load(file: &Path, options: &LoadOptions) -> Result<Loaded, ConfigError> {
 /// # Errors
 /// As [`load`]; when a pattern matches no process file, and when two files define an app differently.
 pub fn load_all(files: &[PathBuf], options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let (found, paths) = target(files, options)?;
+    company::complete(found, &paths, options)
+}
+
+/// The apps of a target by themselves, and its process files.
+pub(crate) fn target(files: &[PathBuf], options: &LoadOptions) -> Result<(Target, Vec<PathBuf>), ConfigError> {
     let Sources { exports, skipped, looked_for, directories, warnings } = sources::read(files, options)?;
+    let paths = exports.iter().map(|(path, _)| path.clone()).collect();
     let mut parts = exports
         .into_iter()
         .map(|(path, export)| Part::new(path, export))
@@ -104,21 +127,24 @@ pub fn load_all(files: &[PathBuf], options: &LoadOptions) -> Result<Loaded, Conf
         part.declare(chosen)?;
     }
     settle(&mut parts, options)?;
-    let mut all: Option<Loaded> = None;
+    let mut all: Option<Target> = None;
     for part in parts {
-        let loaded = finish(part, options)?;
+        let found = finish(part, options)?;
         all = Some(match all {
-            None => loaded,
-            Some(first) => first.joined(loaded)?,
+            None => found,
+            Some(first) => {
+                let rest = first.rest.into_iter().chain(found.rest).collect();
+                Target { loaded: first.loaded.joined(found.loaded)?, rest }
+            }
         });
     }
     let mut all = all.unwrap_or_default();
-    all.skipped = skipped;
-    all.warnings.splice(0..0, warnings);
-    all.looked_for.extend(looked_for);
-    all.directories.extend(directories);
-    all.tidy();
-    Ok(all)
+    let loaded = &mut all.loaded;
+    loaded.skipped = skipped;
+    loaded.warnings.splice(0..0, warnings);
+    loaded.looked_for.extend(looked_for);
+    loaded.directories.extend(directories);
+    Ok((all, paths))
 }
 
 /// Carries out the settings of the command line that are about apps, over those of all files: each app of that name.
@@ -167,11 +193,14 @@ impl Loaded {
         self.unknown_only.retain(|name| other.unknown_only.contains(name));
         self.console.extend(other.console);
         self.on_missing = self.on_missing.or(other.on_missing);
+        self.externals.extend(other.externals);
+        self.brought.extend(other.brought);
+        self.depends.extend(other.depends);
         Ok(self)
     }
 
     /// Each path once, in an order that does not depend on who looked first.
-    fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         let mut inputs: IndexSet<PathBuf> = std::mem::take(&mut self.inputs).into_iter().collect();
         for file in self.apps.iter().flat_map(|app| &app.env_file).map(PathBuf::from) {
             if file.is_file() {
@@ -245,7 +274,7 @@ pub fn load_stdin_json(text: &str, options: &LoadOptions) -> Result<Loaded, Conf
     parts[0].declare(options.profile.as_deref())?;
     settle(&mut parts, options)?;
     let [part] = parts;
-    let mut loaded = finish(part, options)?;
+    let mut loaded = company::complete(finish(part, options)?, &[], options)?;
     loaded.inputs.clear();
     loaded.tidy();
     for app in &mut loaded.apps {
@@ -417,7 +446,7 @@ fn document(export: &Export) -> Option<Document<'_>> {
 }
 
 /// Apps of a part: expanded, normalised, chosen, compared.
-fn finish(part: Part, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+fn finish(part: Part, options: &LoadOptions) -> Result<Target, ConfigError> {
     let Part { path, export, mut items, mut warnings, .. } = part;
     let (path, place) = (path.as_path(), Place::file(&path));
     let root = &export.root;
@@ -458,17 +487,43 @@ fn finish(part: Part, options: &LoadOptions) -> Result<Loaded, ConfigError> {
         warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
     }
     let deploy_env = deploy_environment(root, options);
+    let (externals, told) = externals(path, root, document.as_ref(), &export.exported)?;
+    warnings.extend(told);
     let mut chosen = Choice::new(&options.only);
-    let mut apps = Vec::with_capacity(items.len());
+    let mut all = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let app = &item.app;
         let deploy_env = deploy_env.as_ref();
         let context = Context { options, file: Some(path), index, deploy_env, layers: &item.layers };
         let (spec, told) =
             normalise::app(app, &context).map_err(|wrong| placed(wrong, index, app, options, &locate))?;
-        if chosen.takes(app, &spec) {
+        let wanted = chosen.takes(app, &spec);
+        all.push(Normalised { spec, told, wanted });
+    }
+    let specs: Vec<&AppSpec> = all.iter().map(|one| &one.spec).collect();
+    company::refuse_two_meanings(&externals, &specs, &place)?;
+    names::settle(path, &items, &mut all, &externals, &export.exported);
+    let depends_on = |spec: &AppSpec| {
+        let item = items.get(spec.source.index)?;
+        let key = item.app.keys().find(|key| keys::find(key).is_some_and(|(field, _)| field.name == "depends_on"));
+        locate(spec.source.index, key.map(String::as_str)).or_else(|| locate(spec.source.index, None))
+    };
+    let depends = all
+        .iter()
+        .filter(|one| !one.spec.depends_on.is_empty())
+        .map(|one| (one.spec.name.clone(), depends_on(&one.spec).unwrap_or_else(|| place.clone())));
+    let depends = depends.collect();
+    let brought = match options.dependencies {
+        Dependencies::Bring => needed(&all),
+        Dependencies::Name | Dependencies::Leave => BTreeSet::new(),
+    };
+    let (mut apps, mut rest) = (Vec::with_capacity(all.len()), Vec::new());
+    for Normalised { spec, told, wanted } in all {
+        if wanted || brought.contains(&spec.name) {
             warnings.extend(told);
             apps.push(spec);
+        } else {
+            rest.push(spec);
         }
     }
     let place_of = |app: &AppSpec, _| locate(app.source.index, None).unwrap_or_else(|| place.clone());
@@ -478,7 +533,7 @@ fn finish(part: Part, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     // Names that the file does not have may be in the list; a circle within the file is wrong anywhere.
     if let Err(what) = Graph::of(&apps).acyclic(apps.iter().map(|app| app.name.as_str())) {
         let first = apps.iter().find(|app| matches!(&what, DependencyError::Cycle(path) if path.contains(&app.name)));
-        let found = first.and_then(|app| locate(app.source.index, Some("depends_on")));
+        let found = first.and_then(depends_on);
         return Err(ConfigError::Dependencies { place: found.unwrap_or(place), what });
     }
     let mut each_once: Vec<Warning> = Vec::with_capacity(warnings.len());
@@ -487,7 +542,7 @@ fn finish(part: Part, options: &LoadOptions) -> Result<Loaded, ConfigError> {
             each_once.push(warning);
         }
     }
-    Ok(Loaded {
+    let loaded = Loaded {
         apps,
         warnings: each_once,
         inputs: export.inputs,
@@ -497,7 +552,51 @@ fn finish(part: Part, options: &LoadOptions) -> Result<Loaded, ConfigError> {
         console: export.console,
         on_missing: beside_apps(root, "on_missing").and_then(Value::as_str).map(str::to_owned),
         skipped: Vec::new(),
-    })
+        externals,
+        brought: brought.into_iter().collect(),
+        depends,
+    };
+    Ok(Target { loaded, rest })
+}
+
+/// An app of a file, with what is to be told of it.
+pub(crate) struct Normalised {
+    pub(crate) spec: AppSpec,
+    told: Vec<Warning>,
+    /// Whether `only` takes it.
+    wanted: bool,
+}
+
+/// The names of the other apps of a file that the wanted ones need.
+fn needed(all: &[Normalised]) -> BTreeSet<String> {
+    let wanted: BTreeSet<&str> = all.iter().filter(|one| one.wanted).map(|one| one.spec.name.as_str()).collect();
+    if wanted.len() == all.len() {
+        return BTreeSet::new();
+    }
+    let needed = Graph::of(all.iter().map(|one| &one.spec)).closure(wanted.iter().copied());
+    needed.into_iter().filter(|name| !wanted.contains(name)).map(str::to_owned).collect()
+}
+
+/// What others run, as a file declares it, and then as the modules do that it loads.
+fn externals(
+    path: &Path,
+    root: &Value,
+    document: Option<&Document<'_>>,
+    exported: &[Exported],
+) -> Result<(Vec<External>, Vec<Warning>), ConfigError> {
+    let (mut all, told) = declare::externals(path, root, document)?;
+    let mut warnings: Vec<Warning> = told.into_iter().collect();
+    for module in exported {
+        let Some(external) = &module.external else { continue };
+        let (more, told) = declare::externals(&module.file, &serde_json::json!({ "external": external }), None)?;
+        warnings.extend(told);
+        for external in more {
+            if !all.iter().any(|known| known.name == external.name) {
+                all.push(external);
+            }
+        }
+    }
+    Ok((all, warnings))
 }
 
 /// Adds the position of the key that an error is about.

@@ -14,6 +14,18 @@ pub struct CliOverrides {
     pub fields: Map<String, Value>,
 }
 
+/// What becomes of apps that are not those of the target, but are needed by them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dependencies {
+    /// They are left where they are, and no other file is read: for verbs that end apps.
+    #[default]
+    Leave,
+    /// They are named, so that the definitions are whole, and not brought along (`--no-deps`).
+    Name,
+    /// They come along.
+    Bring,
+}
+
 /// What the caller tells the loader.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
@@ -37,6 +49,8 @@ pub struct LoadOptions {
     pub unset: Vec<String>,
     /// Only these apps (`--only`); all when empty.
     pub only: Vec<String>,
+    /// What becomes of what the apps depend on.
+    pub dependencies: Dependencies,
     /// Options that act on every app.
     pub overrides: CliOverrides,
     /// Which JavaScript runs a process file.

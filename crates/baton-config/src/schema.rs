@@ -35,8 +35,13 @@ pub fn process_file() -> Value {
         "apps": {"anyOf": [{"$ref": "#/$defs/apps"}, {"$ref": "#/$defs/app"}]},
         "units": {"type": "object", "additionalProperties": {"anyOf": [texts, {"$ref": "#/$defs/unit"}]}},
         "profiles": {"type": "object", "additionalProperties": {"$ref": "#/$defs/profile"}},
+        "external": {"type": "object", "additionalProperties": {"$ref": "#/$defs/external"}},
         "on_missing": {"type": "string"},
         "env_priority": {"enum": ["file", "shell"]},
+    }});
+    let external = json!({"type": "object", "additionalProperties": false, "properties": {
+        "tcp": {"type": ["string", "integer"]}, "http": {"type": "string"}, "exec": {"type": "string"},
+        "hint": {"type": "string"}, "start": {"type": "string"}, "timeout": {"type": ["string", "number"]},
     }});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -50,6 +55,7 @@ pub fn process_file() -> Value {
             "patch": {"type": "object"},
             "unit": unit,
             "profile": profile,
+            "external": external,
         },
     })
 }

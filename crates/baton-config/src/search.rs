@@ -5,8 +5,7 @@
 //! name that the program puts together is not found; then the file alone is told.
 
 use crate::error::{Place, Position};
-use crate::{duplicates, keys};
-use baton_core::spec::AppSpec;
+use crate::keys;
 use regex_lite::Regex;
 use std::path::{Path, PathBuf};
 
@@ -21,16 +20,6 @@ const LONGEST: usize = 1 << 18;
 pub(crate) struct Search<'a> {
     /// The process file first.
     pub(crate) inputs: &'a [PathBuf],
-}
-
-/// Where an app, or a key of it, is written, as far as the texts tell: in its process file, or in another that was read.
-pub fn place(app: &AppSpec, inputs: &[PathBuf], key: Option<&str>) -> Place {
-    let unit = format!("{}_", app.namespace);
-    let names: Vec<String> =
-        [Some(app.name.as_str()), app.name.strip_prefix(&unit)].into_iter().flatten().map(str::to_owned).collect();
-    let own = [PathBuf::from(&app.source.file)];
-    let found = Search { inputs: &own }.app(&names, 0, key).or_else(|| Search { inputs }.app(&names, 0, key));
-    found.unwrap_or_else(|| duplicates::file_of(app))
 }
 
 /// A place in a text.

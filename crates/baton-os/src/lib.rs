@@ -12,6 +12,8 @@ pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod logs;
 pub mod metrics;
+#[cfg(target_os = "linux")]
+pub mod probe;
 pub mod process;
 mod procfs;
 pub mod spawn;

@@ -11,7 +11,7 @@ mod frame;
 mod home;
 
 use baton_core::proto::{
-    Action, Change, ClientMessage, Command, Done, List, MAX_FRAME, Patch, Refusal, Reply, Request, Wait, Wish,
+    Action, Change, ClientMessage, Command, Done, List, MAX_FRAME, Order, Patch, Refusal, Reply, Request, Wait, Wish,
 };
 use baton_core::select::Selector;
 use baton_core::spec::AppSpec;

@@ -32,13 +32,13 @@ pub enum Verdict {
 /// What was looked at, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Name of the app.
+    /// Name of the app, or `external` and the name of what others run.
     pub app: String,
     /// How it ended.
     pub verdict: Verdict,
     /// What was found, in a few words.
     pub text: String,
-    /// The command of `on_missing`, where it may help.
+    /// The command of `on_missing` or the `hint` of what others run, where it may help.
     pub remedy: Option<String>,
     /// Whether what is missing is the script itself.
     pub missing_script: bool,

@@ -1,11 +1,13 @@
-//! What a process file declares beside a list of plain apps: `kind` of an app, `units` and `profiles`.
+//! What a process file declares beside a list of plain apps: `kind` of an app, `units`, `profiles` and `external`.
 //!
 //! * `units`: apps that a unit holds, and apps elsewhere in the file that it takes in by name;
+//! * `external`: what others run and apps depend on;
 //! * `profiles`: the chosen profile, and those it extends, put over the apps;
 //! * `kind`, and what a unit gives to its apps, mean what the helpers of `require("baton")` do: those do the work.
 //!
 //! Profiles come before the helpers, so that a patch is what the app was given, not a change of what became of it.
 
+mod externals;
 mod layers;
 mod profiles;
 mod units;
@@ -17,7 +19,7 @@ use crate::js::{self, JsError, JsOptions, Source, Trace, exports};
 use crate::options::LoadOptions;
 use crate::position::{Document, Step};
 use crate::search::Search;
-use baton_core::spec::{Layer, Origin as From};
+use baton_core::spec::{External, Layer, Origin as From};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -84,10 +86,14 @@ impl Item {
         self.app.get("name").and_then(Value::as_str)
     }
 
+    /// What the app's unit puts before its name.
+    pub(crate) fn prefix(&self) -> &str {
+        self.unit.as_ref().map_or("", |unit| &unit.prefix)
+    }
+
     /// Whether a name of the file means this app: as it is written, or with the unit's prefix.
     fn is_called(&self, name: &str) -> bool {
-        let prefix = self.unit.as_ref().map_or("", |unit| &unit.prefix);
-        self.name().is_some_and(|own| own == name || name.strip_prefix(prefix) == Some(own))
+        self.name().is_some_and(|own| own == name || name.strip_prefix(self.prefix()) == Some(own))
     }
 
     /// The names under which a program may have written it: the whole name, and without the prefix of its unit.
@@ -166,7 +172,37 @@ impl Wrong {
 
 /// Whether a file without a list of apps may still declare some.
 pub(crate) fn declares(root: &Value) -> bool {
-    level(root, "units").is_some() || level(root, "profiles").is_some()
+    ["units", "profiles", "external"].into_iter().any(|key| level(root, key).is_some())
+}
+
+/// What others run, as a file or a module of it declares. Command lines run in the directory of `path`.
+///
+/// # Errors
+/// [`ConfigError::Declaration`] with the position of what is wrong.
+pub(crate) fn externals(
+    path: &Path,
+    root: &Value,
+    document: Option<&Document<'_>>,
+) -> Result<(Vec<External>, Option<Warning>), ConfigError> {
+    let misplaced = |wrong: Wrong| misplaced(wrong, &Place::file(path), document);
+    match level(root, "external") {
+        Some((way, Value::Object(entries))) => {
+            let cwd = path.parent().unwrap_or(Path::new("/"));
+            Ok((externals::read(&way, entries, cwd).map_err(misplaced)?, None))
+        }
+        Some((way, _)) => {
+            let wrong = misplaced(Wrong::new(&way, "`external` is not a map", "write a map"));
+            Ok((Vec::new(), Some(Warning::new(format!("{wrong}; it is ignored")))))
+        }
+        None => Ok((Vec::new(), None)),
+    }
+}
+
+/// The error of a declaration, with its position where the format tells it.
+fn misplaced(wrong: Wrong, place: &Place, document: Option<&Document<'_>>) -> ConfigError {
+    let steps: Vec<Step<'_>> = wrong.way.steps().collect();
+    let position = document.filter(|_| !steps.is_empty()).and_then(|document| document.position(&steps));
+    ConfigError::Declaration { place: Place { position, ..place.clone() }, what: wrong.what, help: wrong.help }
 }
 
 /// Makes the apps of a file from its list and from what it declares beside that, with the chosen profile over them.
@@ -184,16 +220,12 @@ pub(crate) fn apps(
     traces: &[Trace],
 ) -> Result<(Vec<Item>, Vec<Warning>), ConfigError> {
     let place = Place::file(path);
-    let misplaced = |wrong: Wrong| {
-        let steps: Vec<Step<'_>> = wrong.way.steps().collect();
-        let place = match document {
-            Some(document) => {
-                let position = (!steps.is_empty()).then(|| document.position(&steps)).flatten();
-                Place { position, ..place.clone() }
-            }
-            None => wrong.way.last_key().and_then(|key| search.key(key)).unwrap_or_else(|| place.clone()),
-        };
-        ConfigError::Declaration { place, what: wrong.what, help: wrong.help }
+    let misplaced = |wrong: Wrong| match document {
+        Some(_) => misplaced(wrong, &place, document),
+        None => {
+            let found = wrong.way.last_key().and_then(|key| search.key(key)).unwrap_or_else(|| place.clone());
+            misplaced(wrong, &found, None)
+        }
     };
     let mut items: Vec<Item> =
         list.into_iter().enumerate().map(|(index, app)| Item::listed(index, app, traces)).collect();

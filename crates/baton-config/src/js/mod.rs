@@ -99,11 +99,14 @@ pub struct Evaluated {
 }
 
 /// A list of apps that a module exports which the process file loads: `{ apps: [...] }`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct Exported {
     /// The module.
     #[serde(default)]
     pub file: PathBuf,
+    /// What it exports as `external` beside it.
+    #[serde(default)]
+    pub external: Option<Value>,
     /// The text that the module exports as `name` beside it.
     pub name: Option<String>,
     /// The apps: the name of one as a text, one without a name as it is.

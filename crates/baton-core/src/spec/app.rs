@@ -1,7 +1,7 @@
 //! The table of keys, and the struct made from it.
 
 use super::field::{Change, ChangeClass, Field, Kind};
-use super::{Dependency, EnvPriority, ExecMode, Instances, Layer};
+use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer};
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,8 +137,9 @@ app_spec! {
     exp_backoff_restart_delay: Millis = Millis(0), Kind::Duration, Live;
     /// The app ends by itself: exit code 0 is success, any other makes it `errored`, and it is not started again.
     oneshot: bool = false, Kind::Bool, Live;
-    /// Apps and units that come first: a name, a list, or a map of names to `started`, `ready` (the default) or `exited`, or to
-    /// `{ condition, timeout }`. They are started with the app if they are down, and stopped after it when both are stopped.
+    /// What comes first: names of apps, units or entries of `external`, or paths of process files. A name, a list, or a map
+    /// of names to `started`, `ready` (the default) or `exited`, or to `{ condition, timeout }`. What is down is started with
+    /// the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
@@ -255,6 +256,11 @@ impl AppSpec {
                 new: then.get(field.name).cloned().unwrap_or(Value::Null),
             })
             .collect()
+    }
+
+    /// What it depends on that others run.
+    pub fn externals(&self) -> impl Iterator<Item = &External> {
+        self.depends_on.iter().filter_map(|dependency| dependency.external.as_ref())
     }
 
     /// Whether every end of its process is followed by a start, so that nobody can wait for it to have ended.

@@ -16,7 +16,7 @@ pub struct Dependency {
     #[serde(default)]
     pub condition: Condition,
     /// How long to wait for it (ms); without it, as long as it takes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Millis>,
     /// What it is, when nothing of the list is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]

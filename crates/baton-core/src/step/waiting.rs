@@ -39,7 +39,7 @@ pub(super) fn probed(world: &mut World, external: &External, result: Result<(), 
 fn look_for_externals(world: &mut World, effects: &mut Effects) {
     let mut wanted: BTreeMap<&External, InstanceId> = BTreeMap::new();
     for (instance, _) in waiting(world) {
-        for external in instance.spec.depends_on.iter().filter_map(|dependency| dependency.external.as_ref()) {
+        for external in instance.spec.externals() {
             wanted.entry(external).or_insert(instance.id);
         }
     }

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::session::{Session, command, list};
 use crate::client::Client;
-use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Wait};
 use baton_core::select::Selector;
 use baton_core::units::InstanceId;
 use baton_pm2::text::{self, ActionName};
@@ -30,6 +30,17 @@ pub(crate) struct Targets {
     pub(crate) apps: Vec<Selector>,
 }
 
+/// How it is to be done.
+#[derive(Debug, Default)]
+pub(crate) struct How {
+    /// New values of the definitions.
+    pub(crate) patch: Patch,
+    /// Whether a start heeds what the apps depend on.
+    pub(crate) order: Order,
+    /// Until when to wait.
+    pub(crate) wait: Wait,
+}
+
 /// Does one thing with slots. A word that names nothing refuses all: nothing is changed.
 ///
 /// # Errors
@@ -37,8 +48,7 @@ pub(crate) struct Targets {
 pub(crate) fn on_slots(
     action: Action,
     targets: Targets,
-    patch: Patch,
-    wait: Wait,
+    how: How,
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
@@ -52,7 +62,8 @@ pub(crate) fn on_slots(
         announce(action, word, &slots, session);
     }
     let targets = targets.apps.into_iter().chain(targets.words).collect();
-    let outcomes = command(client, Command::Act { action, targets, patch, wait })?;
+    let How { patch, order, wait } = how;
+    let outcomes = command(client, Command::Act { action, targets, patch, order, wait })?;
     tell(&outcomes, session);
     Ok(outcomes)
 }

@@ -1,17 +1,21 @@
 //! Apps as process files, standard input and the command line describe them: reading, defining and ending them.
 
 use super::act::{self, Targets};
+use super::externals;
 use super::failure::Failure;
 use super::options::AppOptions;
 use super::session::{CalledAs, Session, command, list};
+use super::start::StartOptions;
 use super::target::{self, Meant};
 use crate::client::Client;
 use baton_config::target::find_default;
-use baton_config::{CliOverrides, Context, Limits, LoadOptions, Loader, check, normalise};
+use baton_config::{
+    CliOverrides, ConfigError, Context, Dependencies, Limits, LoadOptions, Loader, Place, check, normalise,
+};
 use baton_core::deps::DependencyError;
-use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Refusal, Wait, Wish};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Refusal, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::AppSpec;
+use baton_core::spec::{AppSpec, External};
 use baton_core::units::InstanceId;
 use baton_pm2::text;
 use clap::{Args, ValueEnum};
@@ -92,6 +96,12 @@ pub(crate) struct Loaded {
     shown: String,
     /// Whether all of its apps were wanted.
     is_whole: bool,
+    /// What others run, as it declares it.
+    pub(crate) externals: Vec<External>,
+    /// Names of apps that are there only because others need them.
+    brought: Vec<String>,
+    /// Where the dependencies of each app are written.
+    depends: BTreeMap<String, Place>,
 }
 
 /// What was started by one command line.
@@ -145,8 +155,15 @@ impl Started {
 ///
 /// # Errors
 /// When it is missing, wrong, or evaluates to something else than apps.
-pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session: &Session) -> Result<Loaded, Failure> {
+pub(crate) fn load(
+    source: &Meant,
+    file: &FileOptions,
+    app: &AppOptions,
+    dependencies: Dependencies,
+    session: &Session,
+) -> Result<Loaded, Failure> {
     let mut options = file_options(file, session)?;
+    options.dependencies = dependencies;
     options.overrides = overrides(app, session);
     options.overrides.fields.extend(file.keys());
     let loaded = match source {
@@ -161,13 +178,9 @@ pub(crate) fn load(source: &Meant, file: &FileOptions, app: &AppOptions, session
     for name in &loaded.unknown_only {
         session.warn(&format!("--only: there is no app or unit {name} in the process file"));
     }
-    Ok(Loaded {
-        apps: loaded.apps,
-        on_missing: loaded.on_missing,
-        inputs: loaded.inputs,
-        shown: source.to_string(),
-        is_whole: file.only.is_empty(),
-    })
+    let (shown, is_whole) = (source.to_string(), file.only.is_empty());
+    let baton_config::Loaded { apps, on_missing, inputs, externals, brought, depends, .. } = loaded;
+    Ok(Loaded { apps, on_missing, inputs, shown, is_whole, externals, brought, depends })
 }
 
 /// What a process file exports, as it is.
@@ -271,7 +284,7 @@ fn load_options(session: &Session) -> Result<LoadOptions, Failure> {
 /// How many instances a definition means on this machine: the affinity and the CPU quota count.
 fn wish(spec: AppSpec) -> Wish {
     let processors = thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
-    Wish { count: spec.instances.count(processors), spec }
+    Wish { count: spec.instances.count(processors), spec, brought: false }
 }
 
 /// Makes the apps of a process file run as it says, and tells so in PM2's lines.
@@ -280,7 +293,7 @@ fn wish(spec: AppSpec) -> Wish {
 /// When a variable of `required_env` has no value, and when the daemon refuses.
 pub(crate) fn define(
     loaded: Loaded,
-    wait: Wait,
+    options: &StartOptions,
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
@@ -288,9 +301,14 @@ pub(crate) fn define(
     if loaded.apps.is_empty() && loaded.is_whole && session.called == CalledAs::Baton {
         return Err(Failure::Usage(format!("{} defines no apps: there is nothing to start", loaded.shown)));
     }
+    let (wait, order) = (options.wait()?, options.order());
+    if order == Order::Dependencies {
+        externals::prepare(&loaded.apps, options.start_externals, session)?;
+    }
     let present = list(client, List::default())?.instances;
     let (mut fresh, mut known): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-    for spec in &loaded.apps {
+    // What comes along is left as it is where it runs.
+    for spec in loaded.apps.iter().filter(|spec| !loaded.brought.contains(&spec.name)) {
         let names = if present.iter().any(|view| view.name == spec.name) { &mut known } else { &mut fresh };
         names.push(&spec.name);
     }
@@ -301,30 +319,25 @@ pub(crate) fn define(
     if !fresh.is_empty() {
         session.caution(&text::not_running(&fresh));
     }
-    let apps = loaded.apps.iter().cloned().map(wish).collect();
-    let outcomes = command(client, Command::Define { apps, wait }).map_err(|failure| placed(failure, &loaded))?;
+    let brought = |wish: Wish| Wish { brought: loaded.brought.contains(&wish.spec.name), ..wish };
+    let apps = loaded.apps.into_iter().map(wish).map(brought).collect();
+    let outcomes = command(client, Command::Define { apps, order, wait })
+        .map_err(|failure| with_place(failure, &loaded.depends))?;
     act::tell(&outcomes, session);
     Ok(outcomes)
 }
 
-/// Says where the app is written whose dependencies the daemon refuses.
-fn placed(failure: Failure, loaded: &Loaded) -> Failure {
-    let app = match &failure {
-        Failure::Refused(Refusal::Dependencies(
-            DependencyError::Unknown { app, .. } | DependencyError::NeverExits { app, .. },
-        )) => app,
-        Failure::Refused(Refusal::Dependencies(DependencyError::Cycle(path))) => match path.first() {
-            Some(app) => app,
-            None => return failure,
-        },
-        _ => return failure,
+/// A refusal because of dependencies, with where they are written.
+fn with_place(failure: Failure, depends: &BTreeMap<String, Place>) -> Failure {
+    let Failure::Refused(Refusal::Dependencies(what)) = failure else { return failure };
+    let app = match &what {
+        DependencyError::Unknown { app, .. } | DependencyError::NeverExits { app, .. } => Some(app),
+        DependencyError::Cycle(path) => path.iter().find(|name| depends.contains_key(*name)),
     };
-    match loaded.apps.iter().find(|spec| spec.name == *app) {
-        Some(spec) => {
-            let place = baton_config::place(spec, &loaded.inputs, Some("depends_on"));
-            Failure::Usage(format!("{place}: {failure}"))
-        }
-        None => failure,
+    match app.and_then(|app| depends.get(app)) {
+        Some(place) => ConfigError::Dependencies { place: place.clone(), what }.into(),
+        // An app of the list, from elsewhere.
+        None => Failure::Refused(Refusal::Dependencies(what)),
     }
 }
 
@@ -372,7 +385,12 @@ pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session:
     let meant = target::sort(words, &file.config, session)?;
     let mut names: Vec<String> = Vec::new();
     for source in &meant.sources {
-        names.extend(load(source, file, &AppOptions::default(), session)?.apps.into_iter().map(|app| app.name));
+        names.extend(
+            load(source, file, &AppOptions::default(), Dependencies::Leave, session)?
+                .apps
+                .into_iter()
+                .map(|app| app.name),
+        );
     }
     let any_file = !meant.sources.is_empty();
     if !any_file && (file.env.is_some() || !file.only.is_empty()) {
@@ -389,7 +407,8 @@ pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session:
     if targets.words.is_empty() && targets.apps.is_empty() {
         return session.table(&mut client);
     }
-    let outcomes = act::on_slots(action, targets, Patch::default(), Wait::Spawned, &mut client, session)?;
+    let how = act::How::default();
+    let outcomes = act::on_slots(action, targets, how, &mut client, session)?;
     session.table(&mut client)?;
     act::success(&outcomes)
 }

@@ -2,9 +2,11 @@
 
 use super::apps::{self, FileOptions, Loaded};
 use super::common::Common;
+use super::externals;
 use super::failure::Failure;
 use super::options::AppOptions;
 use super::session::{Session, list};
+use baton_config::Dependencies;
 use baton_config::check::{self, Finding, Options, Verdict};
 use baton_core::proto::List;
 use baton_core::world::Status;
@@ -24,12 +26,21 @@ pub(crate) struct Args {
     /// Fail for what is only doubtful too: a script older than its sources, a log file in git.
     #[arg(long)]
     strict: bool,
+    /// Look only for what others run and the apps depend on.
+    #[arg(long)]
+    external: bool,
 }
 
 /// Runs the verb: one line a check, all of them, and exit code 1 when one fails. Nothing is started, no daemon either.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let source = apps::source(&args.targets, &args.file, session)?;
-    let loaded = apps::load(&source, &args.file, &AppOptions::default(), session)?;
+    let loaded = apps::load(&source, &args.file, &AppOptions::default(), Dependencies::Bring, session)?;
+    if args.external {
+        if loaded.externals.is_empty() {
+            session.inform("the process file names nothing external");
+        }
+        return tell(&externals::findings(&loaded.externals, session), "externals", loaded.externals.len(), session);
+    }
     all(&loaded, args.strict, session)
 }
 
@@ -41,13 +52,19 @@ pub(crate) fn all(loaded: &Loaded, strict: bool, session: &Session) -> Result<()
     let running = running(session)?;
     let options =
         Options { strict, logs: session.home.logs(), on_missing: loaded.on_missing.as_deref(), running: &running };
-    let findings = check::apps(&loaded.apps, &options);
-    for finding in &findings {
+    let mut findings = check::apps(&loaded.apps, &options);
+    findings.extend(externals::findings(&loaded.externals, session));
+    tell(&findings, "apps", loaded.apps.len(), session)
+}
+
+/// Tells what was found about so many things.
+fn tell(findings: &[Finding], things: &str, count: usize, session: &Session) -> Result<(), Failure> {
+    for finding in findings {
         session.line(&line(finding));
     }
     let failed: Vec<&Finding> = findings.iter().filter(|finding| finding.verdict == Verdict::Failed).collect();
     if failed.is_empty() {
-        session.say(&format!("{} checks of {} apps passed", findings.len(), loaded.apps.len()));
+        session.say(&format!("{} checks of {count} {things} passed", findings.len()));
         return Ok(());
     }
     session.error(&summary(failed.len(), findings.len(), failed.iter().any(|finding| finding.missing_script)));

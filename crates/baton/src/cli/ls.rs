@@ -1,9 +1,10 @@
 //! `list`: the process table, and the table of units.
 
 use super::common::Common;
+use super::externals;
 use super::failure::Failure;
 use super::jlist;
-use super::session::{Session, list};
+use super::session::{CalledAs, Session, list};
 use crate::client::Client;
 use baton_core::proto::{Change, List, Listing};
 use baton_core::world::{UnitView, units};
@@ -84,6 +85,11 @@ fn show(args: &Args, client: &mut Client, session: &Session) -> Result<(), Failu
         let render = if args.mini_list { table::mini_list } else { table::list };
         let shown = render(&listing.instances, &options);
         session.line(shown.strip_suffix('\n').unwrap_or(&shown));
+        if session.called == CalledAs::Baton {
+            for line in externals::lines(&listing.externals, session) {
+                session.line(&line);
+            }
+        }
     }
     for notice in &listing.notices {
         session.warn(notice);

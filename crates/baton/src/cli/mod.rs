@@ -14,6 +14,7 @@ mod delete;
 mod describe;
 mod env;
 mod env_why;
+mod externals;
 mod failure;
 mod flush;
 mod help;

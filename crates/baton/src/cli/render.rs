@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::options::AppOptions;
 use super::session::Session;
 use super::target::Meant;
+use baton_config::Dependencies;
 use baton_config::render::{self, Format};
 use baton_config::schema;
 use clap::{Parser, ValueEnum};
@@ -74,7 +75,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         };
     }
     let format = format(&args)?;
-    let loaded = apps::load(&source, &args.file, &AppOptions::default(), session)?;
+    let loaded = apps::load(&source, &args.file, &AppOptions::default(), Dependencies::Leave, session)?;
     let document = render::document(&loaded.apps);
     // JSON on standard output is data for programs; a file says where it comes from.
     let header = (format != Format::Json || args.output.is_some()).then(|| header(&source, &loaded.inputs));

@@ -1,11 +1,11 @@
 //! `reset`: set the restart counters of slots to 0.
 
-use super::act::{self, Targets};
+use super::act::{self, How, Targets};
 use super::common::Common;
 use super::failure::Failure;
 use super::session::Session;
 use super::target;
-use baton_core::proto::{Action, Patch, Refusal, Wait};
+use baton_core::proto::{Action, Refusal};
 use baton_core::select::SelectError;
 use baton_pm2::text;
 use clap::Parser;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let words = args.targets.iter().map(|text| target::selector(text, &directory)).collect();
     let mut client = session.client()?;
     let targets = Targets { words, ..Targets::default() };
-    let done = act::on_slots(Action::Reset, targets, Patch::default(), Wait::Spawned, &mut client, session);
+    let done = act::on_slots(Action::Reset, targets, How::default(), &mut client, session);
     let outcomes = done.map_err(|failure| match failure {
         Failure::Refused(Refusal::Unknown(SelectError::NoName(_))) => {
             session.complain(text::UNKNOWN_NAME);

@@ -1,6 +1,6 @@
 //! `restart`: end apps and run them again, with new options if any are given.
 
-use super::act::{self, Targets};
+use super::act::{self, How, Targets};
 use super::apps::{self, FileOptions, Started};
 use super::common::Common;
 use super::failure::Failure;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.app.refuse_absent()?;
     let target::Sorted { sources, mut words } = target::sort(&args.targets, &args.file.config, session)?;
     // All files are read before anything is touched: one that is missing or wrong changes nothing.
-    let load = |source| apps::load(source, &args.file, &args.app, session);
+    let load = |source| apps::load(source, &args.file, &args.app, args.start.dependencies(), session);
     let files = sources.iter().map(load).collect::<Result<Vec<_>, Failure>>()?;
     if !words.is_empty() && files.is_empty() && args.file.env.is_some() {
         return Err(Failure::Usage(text::ENV_WITHOUT_FILE.into()));
@@ -59,13 +59,14 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let wait = args.start.wait()?;
     let mut started = Started::default();
     for file in files {
-        started.add(apps::define(file, wait, &mut client, session)?);
+        started.add(apps::define(file, &args.start, &mut client, session)?);
     }
     // A name that stands in one of the files was just restarted with it.
     words.retain(|word| !started.has(&word.text));
     if !words.is_empty() {
         let targets = Targets { words, ..Targets::default() };
-        started.add(act::on_slots(Action::Restart, targets, patch, wait, &mut client, session)?);
+        let how = How { patch, order: args.start.order(), wait };
+        started.add(act::on_slots(Action::Restart, targets, how, &mut client, session)?);
     }
     started.finish(args.start.attach, &mut client, session)
 }

@@ -1,6 +1,6 @@
 //! `start`: run a script, a program, a command line, or the apps of a process file; or start present apps again.
 
-use super::act::{self, Targets};
+use super::act::{self, How, Targets};
 use super::apps::{self, FileOptions, Loaded, Started};
 use super::check;
 use super::common::Common;
@@ -9,9 +9,9 @@ use super::options::AppOptions;
 use super::session::{Session, command, list};
 use super::target;
 use crate::client::Client;
-use baton_config::ConfigError;
 use baton_config::target::{Target, classify, find_default, is_pattern, resolve};
-use baton_core::proto::{Action, Command, Done, List, Outcome, Patch, Wait};
+use baton_config::{ConfigError, Dependencies};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Wait};
 use baton_core::select::Selector;
 use baton_core::spec::ExecMode;
 use baton_core::units::Millis;
@@ -67,6 +67,12 @@ pub(crate) struct StartOptions {
     /// Follow the logs of the started apps.
     #[arg(long)]
     pub(crate) attach: bool,
+    /// Start nothing but what is named, and at once, whatever it depends on.
+    #[arg(long)]
+    no_deps: bool,
+    /// Start what others run and the apps depend on, where it is not there and the process file says how.
+    #[arg(long)]
+    pub(crate) start_externals: bool,
     #[command(flatten)]
     images: ImageOptions,
 }
@@ -111,6 +117,16 @@ impl StartOptions {
             Some(text) => Err(Failure::Unavailable(text)),
             None => Ok(()),
         }
+    }
+
+    /// Whether a start heeds what the apps depend on.
+    pub(crate) fn order(&self) -> Order {
+        if self.no_deps { Order::Alone } else { Order::Dependencies }
+    }
+
+    /// What becomes of what the apps of a process file depend on.
+    pub(crate) fn dependencies(&self) -> Dependencies {
+        if self.no_deps { Dependencies::Name } else { Dependencies::Bring }
     }
 
     /// Until when to wait.
@@ -208,7 +224,13 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
     let mut jobs = Vec::new();
     for text in &args.targets {
         match text.as_str() {
-            "-" => jobs.push(Job::Define(apps::load(&target::Meant::Stdin, &args.file, &args.app, session)?)),
+            "-" => jobs.push(Job::Define(apps::load(
+                &target::Meant::Stdin,
+                &args.file,
+                &args.app,
+                args.start.dependencies(),
+                session,
+            )?)),
             text => match classify(text, directory, false) {
                 Target::ProcessFile(_) => files.push(text.into()),
                 Target::CommandLine(_) | Target::Program(_) => jobs.push(Job::Launch(text.into())),
@@ -224,7 +246,7 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
     }
     if !files.is_empty() {
         let source = target::Meant::Files(files);
-        jobs.insert(0, Job::Define(apps::load(&source, &args.file, &args.app, session)?));
+        jobs.insert(0, Job::Define(apps::load(&source, &args.file, &args.app, args.start.dependencies(), session)?));
     }
     Ok(jobs)
 }
@@ -239,7 +261,7 @@ fn carry_out(
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
     match job {
-        Job::Define(loaded) => apps::define(loaded, wait, client, session),
+        Job::Define(loaded) => apps::define(loaded, &args.start, client, session),
         Job::Launch(text) => launch(&text, args, wait, client, session),
         // It stood in a process file of the same command line and was just started with it.
         Job::Word(word) if started.has(&word) => Ok(Vec::new()),
@@ -247,7 +269,8 @@ fn carry_out(
             Some(selector) => {
                 let patch = patch(&args.app, &args.file, &args.app_args, args.start.update_env, session)?;
                 let targets = Targets { words: vec![selector], ..Targets::default() };
-                let outcomes = act::on_slots(Action::Start, targets, patch, wait, client, session)?;
+                let how = How { patch, order: args.start.order(), wait };
+                let outcomes = act::on_slots(Action::Start, targets, how, client, session)?;
                 if act::success(&outcomes).is_ok() {
                     session.say(text::STARTED);
                 }

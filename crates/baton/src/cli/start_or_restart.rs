@@ -33,9 +33,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         "-" => Meant::Stdin,
         text => Meant::Files(vec![text.into()]),
     };
-    let loaded = apps::load(&source, &args.file, &args.app, session)?;
+    let loaded = apps::load(&source, &args.file, &args.app, args.start.dependencies(), session)?;
     let mut client = session.client()?;
     let mut started = Started::default();
-    started.add(apps::define(loaded, args.start.wait()?, &mut client, session)?);
+    started.add(apps::define(loaded, &args.start, &mut client, session)?);
     started.finish(args.start.attach, &mut client, session)
 }

@@ -9,6 +9,7 @@ use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
 use super::measure::Measurer;
+use super::prober::Prober;
 use super::records::Records;
 use super::server::{ClientId, Connections};
 use super::spawner::Spawner;
@@ -65,6 +66,7 @@ pub(super) struct Driver {
     pub(super) records: Records,
     pub(super) writer: Writer,
     pub(super) measurer: Measurer,
+    pub(super) prober: Prober,
     pub(super) connections: Connections,
     pub(super) inbox: Inbox,
     /// The lock on the home; the guard holds the same open file.
@@ -287,6 +289,12 @@ impl Driver {
             Message::Tree(report) => self.tree(report),
             Message::Guard(event) => self.guard_event(event),
             Message::Log(report) => self.log_report(report),
+            Message::Probed { external, result } => {
+                if result.is_ok() {
+                    self.prober.end(&external);
+                }
+                self.queue.push_back(Event::Probed { external, result });
+            }
             Message::Released(key) => self.released(key),
             Message::Written { number, result } => self.written(number, result),
             Message::Dumped(result) => {
@@ -323,6 +331,8 @@ fn effect_name(effect: &Effect) -> &'static str {
         Effect::Signal { .. } => "signal",
         Effect::AwaitTree { .. } => "await_tree",
         Effect::Kill { .. } => "kill",
+        Effect::Probe { .. } => "probe",
+        Effect::StopProbe { .. } => "stop_probe",
         Effect::Release { .. } => "release",
         Effect::Forget { .. } => "forget",
         Effect::Persist => "persist",

@@ -3,6 +3,7 @@
 use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
+use baton_core::spec::External;
 use baton_core::world::SpawnError;
 use baton_os::guard::link::GuardEvent;
 use baton_os::logs::{LogReport, Stream};
@@ -35,6 +36,13 @@ pub(super) enum Message {
     Guard(GuardEvent),
     /// The log thread has something to say.
     Log(LogReport),
+    /// Something that others run is there, or what was found instead.
+    Probed {
+        /// What was looked for.
+        external: External,
+        /// What was found.
+        result: Result<(), String>,
+    },
     /// The guard holds nothing of a life any more.
     Released(Key),
     /// A state is on disk, or could not be written.

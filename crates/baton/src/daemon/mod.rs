@@ -11,6 +11,7 @@
 //! | `storage`, `records`, `writer` | what is on disk, and the thread that makes it last |
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
+//! | `prober` | threads that look for what others run |
 //! | `journal` | lines for people |
 //!
 //! Invariants: only `driver` changes the world, through the core's `step`. Records are written before the deeds that
@@ -23,6 +24,7 @@ mod inbox;
 mod journal;
 mod life;
 mod measure;
+mod prober;
 mod proc_stat;
 mod records;
 mod recover;
@@ -153,6 +155,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         records,
         writer: writer::Writer::start(home.clone(), inbox.clone())?,
         measurer: measure::Measurer::start()?,
+        prober: prober::Prober::new(inbox.clone()),
         connections: server::Connections::new(calls_in),
         inbox,
         lock,

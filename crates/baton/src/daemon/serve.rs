@@ -7,6 +7,7 @@ use super::measure::Order;
 use super::server::{ClientId, Responder};
 use baton_core::proto::{Change, ClientMessage, Greeting, List, Listing, PROTOCOL, Refusal, Reply, Request, Update};
 use baton_core::select::Selector;
+use baton_core::spec::External;
 use baton_core::step::Event;
 use baton_core::units::InstanceId;
 use baton_core::world::Signal;
@@ -127,7 +128,15 @@ impl Driver {
             revision: self.world.revision,
             instances: instances.map(|instance| instance.view(now, whole)).collect(),
             notices: self.all_notices(),
+            externals: self.externals(),
         }
+    }
+
+    /// What others run and apps of the list depend on, each once.
+    fn externals(&self) -> Vec<External> {
+        let slots = self.world.instances.values();
+        let all: BTreeSet<&External> = slots.flat_map(|slot| slot.spec.externals()).collect();
+        all.into_iter().cloned().collect()
     }
 
     /// The slots that the words mean; all for no word.

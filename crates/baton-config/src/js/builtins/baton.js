@@ -103,7 +103,7 @@ function renamed(app, name) {
 }
 
 // An app with what its unit shares: below what the app was given itself, above the defaults of `defineApp`.
-function shared(app, unit, { env, env_file, depends_on } = {}) {
+function shared(app, unit, { env, env_file, depends_on } = {}, prefix = '') {
   const copy = { ...app };
   if (env) {
     const own = given.get(app.env ?? {}) ?? app.env;
@@ -119,8 +119,29 @@ function shared(app, unit, { env, env_file, depends_on } = {}) {
     return all.length === 1 ? all[0] : all;
   };
   if (env_file !== undefined) copy.env_file = both(env_file, app.env_file);
-  if (depends_on !== undefined) copy.depends_on = dependencies(depends_on, app.depends_on);
+  if (depends_on !== undefined) copy.depends_on = dependencies(without([app.name, app.name?.slice(prefix.length)], depends_on), app.depends_on);
   return copy;
+}
+
+// What a unit needs, for an app of it: when that is the app itself, the other apps wait for it.
+function without(names, needed) {
+  const other = (one) => !names.includes(typeof one === 'object' ? one?.on : one);
+  if (Array.isArray(needed)) return needed.filter(other);
+  if (needed === null || typeof needed !== 'object') return other(needed) ? needed : [];
+  return Object.fromEntries(Object.entries(needed).filter(([one]) => other(one)));
+}
+
+// Dependencies among apps that get new names follow them.
+function following(app, names) {
+  const needed = app.depends_on;
+  if (needed === undefined || needed === null) return app;
+  const one = (name) => names.get(name) ?? name;
+  const item = (it) => (typeof it === 'string' ? one(it) : typeof it === 'object' && it ? { ...it, on: one(it.on) } : it);
+  const isMap = typeof needed === 'object' && !Array.isArray(needed);
+  const depends_on = isMap
+    ? Object.fromEntries(Object.entries(needed).map(([name, how]) => [one(name), how]))
+    : Array.isArray(needed) ? needed.map(item) : item(needed);
+  return { ...app, depends_on };
 }
 
 // Lists of names and maps from names to conditions, in one.
@@ -128,12 +149,13 @@ function dependencies(...all) {
   const known = all.filter((one) => one !== undefined && one !== null);
   const isMap = (one) => typeof one === 'object' && !Array.isArray(one);
   if (!known.some(isMap)) return [...new Set(known.flatMap(list))];
-  const maps = known.map((one) => (isMap(one) ? one : Object.fromEntries(list(one).map((name) => [name, 'started']))));
+  const entry = (one) => (typeof one === 'object' ? [one.on, { ...one, on: undefined }] : [one, null]);
+  const maps = known.map((one) => (isMap(one) ? one : Object.fromEntries(list(one).map(entry))));
   return Object.assign({}, ...maps);
 }
 
 function member(app, unit, prefix, options) {
-  const made = shared(renamed(app, `${prefix}${app.name}`), unit, { ...options, env: options?.env ?? {} });
+  const made = shared(renamed(app, `${prefix}${app.name}`), unit, { ...options, env: options?.env ?? {} }, prefix);
   made.env.AGENT_NAME = unit;
   traces.get(made.env).push(['unit', unit, { AGENT_NAME: unit }]);
   return { ...made, namespace: unit };
@@ -142,16 +164,24 @@ function member(app, unit, prefix, options) {
 function defineAgent(name, apps, options = {}) {
   check(typeof name === 'string' && name !== '', 'defineAgent: an agent needs a name');
   const { env, env_file, depends_on } = options;
-  return { name, apps: appsOf(apps ?? []).map((app) => member(app, name, `${name}_`, { env, env_file, depends_on })), ...options };
+  const all = appsOf(apps ?? []);
+  const names = new Map(all.map((app) => [app.name, `${name}_${app.name}`]));
+  const made = all.map((app) => member(following(app, names), name, `${name}_`, { env, env_file, depends_on }));
+  return { name, apps: made, ...options };
 }
 
 // Several apps, agents and services as one export; `prefix` lets stacks of the same apps run side by side.
 function defineStack(name, parts, options = {}) {
   check(typeof name === 'string' && name !== '', 'defineStack: a stack needs a name');
   const { prefix = '', env, env_file, ...rest } = options;
-  const apps = appsOf(parts ?? []).map((app) => {
-    const unit = app.namespace === undefined ? name : `${prefix}${app.namespace}`;
-    return { ...shared(renamed(app, `${prefix}${app.name}`), name, { env, env_file }), namespace: unit };
+  const all = appsOf(parts ?? []);
+  const unitOf = (app) => (app.namespace === undefined ? name : `${prefix}${app.namespace}`);
+  // Where a unit and an app have one name, it is the app's.
+  const units = all.filter((app) => app.namespace !== undefined).map((app) => [app.namespace, unitOf(app)]);
+  const names = new Map([...units, ...all.map((app) => [app.name, `${prefix}${app.name}`])]);
+  const apps = all.map((app) => {
+    const made = shared(renamed(following(app, names), `${prefix}${app.name}`), name, { env, env_file });
+    return { ...made, namespace: unitOf(app) };
   });
   return { name, apps, ...rest };
 }

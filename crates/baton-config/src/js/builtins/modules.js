@@ -1,4 +1,4 @@
-// Which lists of apps the modules behind a process file export, with the name that stands beside a list. Each module
+// Which lists of apps the modules behind a process file export, with the name and the external things that stand beside a list. Each module
 // comes after those that it loads, so the first with an app in it is the one that the app is from. An app goes by its
 // name; one without a name is there as it is. The real Node runs this file too.
 const listed = (exported) => {
@@ -6,7 +6,7 @@ const listed = (exported) => {
     const found = [exported, exported?.default].find((one) => Array.isArray(one?.apps));
     if (!found) return undefined;
     const app = (one) => (typeof one?.name === 'string' ? one.name : one);
-    return JSON.parse(JSON.stringify({ name: typeof found.name === 'string' ? found.name : undefined, apps: found.apps.map(app) }));
+    return JSON.parse(JSON.stringify({ name: typeof found.name === 'string' ? found.name : undefined, external: found.external, apps: found.apps.map(app) }));
   } catch {
     // A getter that throws, or apps that JSON can't hold: the process file itself tells of them where it uses them.
     return undefined;

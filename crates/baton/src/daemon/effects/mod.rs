@@ -18,6 +18,12 @@ impl Driver {
             Effect::Signal { id, incarnation, signal, scope } => self.signal((id, incarnation), signal, scope),
             Effect::AwaitTree { id, incarnation } => self.await_tree((id, incarnation)),
             Effect::Kill { id, incarnation, scope } => self.kill((id, incarnation), scope),
+            Effect::Probe { external, id } => {
+                let slot = self.world.instances.get(&id);
+                let env = slot.map(|slot| slot.spec.base_env.clone()).unwrap_or_default();
+                self.prober.begin(external, env);
+            }
+            Effect::StopProbe { external } => self.prober.end(&external),
             Effect::Release { id, incarnation } => self.release((id, incarnation)),
             Effect::Forget { id } => {
                 // The state that lacks the slot is the one that the next wish asks for.

@@ -58,6 +58,10 @@ impl Driver {
                 journal::error(format_args!("could not write {}: {message}", path.display()));
                 self.troubles.insert(path.display().to_string(), message);
             }
+            LogReport::NotRotated { path, message } => {
+                let which = if path.as_os_str().is_empty() { "logs".into() } else { path.display().to_string() };
+                self.notice(format!("could not rotate {which}: {message}"));
+            }
             LogReport::Recovered { path } => {
                 journal::log(format_args!("{} is written again", path.display()));
                 self.troubles.remove(&path.display().to_string());

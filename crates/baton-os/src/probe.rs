@@ -1,0 +1,185 @@
+//! Looks for things that others run: one attempt each, with an end. It decides nothing; who needs them does.
+
+use baton_core::spec::{Environment, Probe};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest status line that an answer may begin with, in bytes.
+const STATUS_LINE: usize = 1024;
+
+/// Looks once, for at most this long; a command runs in `cwd` with these variables.
+///
+/// # Errors
+/// What was found instead, for people: such as `connection refused`.
+pub fn look(probe: &Probe, cwd: &Path, env: &Environment, within: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + within;
+    match probe {
+        Probe::Tcp(address) => connect(address, deadline).map(drop),
+        Probe::Http(address) => get(address, deadline),
+        Probe::Exec(command) => exec(command, cwd, env, deadline),
+    }
+}
+
+/// Runs a command line to its end, in `cwd` and with these variables; what it prints goes to our standard error.
+///
+/// # Errors
+/// When there is no shell to be had.
+pub fn run(command: &str, cwd: &Path, env: &Environment) -> io::Result<ExitStatus> {
+    shell(command, cwd, env).stdin(Stdio::null()).stdout(io::stderr()).status()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a question or an order of the process file that is waited for, no app")]
+fn shell(command: &str, cwd: &Path, env: &Environment) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(command).current_dir(cwd).env_clear().envs(env);
+    shell
+}
+
+fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
+    let mut found = "no address of that name".to_owned();
+    for address in address.to_socket_addrs().map_err(|error| plain(&error))? {
+        match TcpStream::connect_timeout(&address, left(deadline)?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => found = plain(&error),
+        }
+    }
+    Err(found)
+}
+
+fn get(address: &str, deadline: Instant) -> Result<(), String> {
+    let rest = address.strip_prefix("http://").unwrap_or(address);
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let path = path.split('#').next().unwrap_or_default();
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let mut stream = connect(&if has_port { host.to_owned() } else { format!("{host}:80") }, deadline)?;
+    let request = format!(
+        "GET {slash}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
+    stream.set_write_timeout(Some(left(deadline)?)).map_err(|error| plain(&error))?;
+    stream.write_all(request.as_bytes()).map_err(|error| plain(&error))?;
+    let mut line = Vec::new();
+    let mut bytes = [0; 256];
+    while !line.contains(&b'\n') && line.len() < STATUS_LINE {
+        stream.set_read_timeout(Some(left(deadline)?)).map_err(|error| plain(&error))?;
+        match stream.read(&mut bytes) {
+            Ok(0) => break,
+            Ok(count) => line.extend_from_slice(&bytes[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err("no answer in time".into()),
+            Err(error) => return Err(plain(&error)),
+        }
+    }
+    let line = String::from_utf8_lossy(&line);
+    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u16>().ok());
+    match status {
+        Some(200..400) => Ok(()),
+        Some(status) => Err(format!("status {status}")),
+        None => Err("no answer of HTTP".into()),
+    }
+}
+
+fn exec(command: &str, cwd: &Path, env: &Environment, deadline: Instant) -> Result<(), String> {
+    let nothing = Stdio::null;
+    let mut command = shell(command, cwd, env);
+    command.stdin(nothing()).stdout(nothing()).stderr(nothing()).process_group(0);
+    let mut child = command.spawn().map_err(|error| plain(&error))?;
+    let in_time = ends_before(&child, deadline);
+    if !in_time {
+        // It is our child and not waited for yet: the number is still its own.
+        let _ = i32::try_from(child.id()).ok().and_then(Pid::from_raw).map(|id| kill_process_group(id, Signal::KILL));
+    }
+    let status = child.wait().map_err(|error| plain(&error))?;
+    match (in_time, status.success()) {
+        (false, _) => Err("the command took too long".into()),
+        (true, true) => Ok(()),
+        (true, false) => Err(status.to_string().replace("exit status:", "exit code")),
+    }
+}
+
+/// Whether a child ends before this moment.
+fn ends_before(child: &Child, deadline: Instant) -> bool {
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return false };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+        let timeout = Timespec { tv_sec: seconds, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return false,
+            Ok(_) => return true,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+fn left(deadline: Instant) -> Result<Duration, String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err("no answer in time".into()) } else { Ok(left) }
+}
+
+/// What the system says, without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn once(probe: &Probe) -> Result<(), String> {
+        look(probe, Path::new("/"), &Environment::from([("WORD".into(), "yes".into())]), PATIENCE)
+    }
+
+    /// A server that gives one answer.
+    fn answers(text: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(text.as_bytes()).unwrap();
+        });
+        port
+    }
+
+    #[test]
+    fn a_port_is_there_when_it_takes_a_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let probe = Probe::Tcp(format!("localhost:{}", listener.local_addr().unwrap().port()));
+        assert_eq!(once(&probe), Ok(()));
+        drop(listener);
+        assert_eq!(once(&probe), Err("connection refused".into()));
+    }
+
+    #[test]
+    fn a_page_is_there_when_its_status_is_good() {
+        let ask = |answer, path: &str| once(&Probe::Http(format!("http://127.0.0.1:{}{path}", answers(answer))));
+        assert_eq!(ask("HTTP/1.1 200 OK\r\n\r\n", "/health"), Ok(()));
+        assert_eq!(ask("HTTP/1.0 302 Found\r\n\r\n", ""), Ok(()));
+        assert_eq!(ask("HTTP/1.1 503 Busy\r\n\r\n", "?a=b"), Err("status 503".into()));
+        assert_eq!(ask("hello", "/"), Err("no answer of HTTP".into()));
+    }
+
+    #[test]
+    fn a_command_says_by_its_exit_code_and_does_not_outlive_its_time() {
+        let exec = |text: &str| Probe::Exec(text.into());
+        assert_eq!(once(&exec("test \"$WORD\" = yes && test \"$PWD\" = /")), Ok(()));
+        assert_eq!(once(&exec("exit 3")), Err("exit code 3".into()));
+        let endless = look(&exec("cat /dev/zero"), Path::new("/"), &Environment::new(), Duration::ZERO);
+        assert_eq!(endless, Err("the command took too long".into()));
+    }
+}

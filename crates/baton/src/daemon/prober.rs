@@ -1,0 +1,69 @@
+//! Looks for what others run, while a slot waits for it: a thread for each such thing, which rests between its looks and
+//! tells the loop of what is new.
+
+use super::inbox::{Inbox, Message};
+use baton_core::spec::{Environment, External};
+use baton_os::probe::look;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The first pause between two looks; each is half as long again as the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The threads: each ends when what holds it here is dropped.
+#[derive(Debug)]
+pub(super) struct Prober {
+    inbox: Inbox,
+    looking: BTreeMap<External, Sender<()>>,
+}
+
+impl Prober {
+    /// Nothing is looked for yet.
+    pub(super) fn new(inbox: Inbox) -> Prober {
+        Prober { inbox, looking: BTreeMap::new() }
+    }
+
+    /// Looks until it is there; command lines run with these variables.
+    pub(super) fn begin(&mut self, external: External, env: Environment) {
+        let (held, end) = channel();
+        let (inbox, what) = (self.inbox.clone(), external.clone());
+        let thread = std::thread::Builder::new().name("prober".into());
+        match thread.spawn(move || keep_looking(&what, &env, &end, &inbox)) {
+            Ok(_) => {
+                self.looking.insert(external, held);
+            }
+            Err(error) => {
+                let result = Err(format!("no thread to look for it: {error}"));
+                self.inbox.send(Message::Probed { external, result });
+            }
+        }
+    }
+
+    /// Looks no longer.
+    pub(super) fn end(&mut self, external: &External) {
+        self.looking.remove(external);
+    }
+}
+
+fn keep_looking(external: &External, env: &Environment, end: &Receiver<()>, inbox: &Inbox) {
+    let mut pause = FIRST_PAUSE;
+    let mut told = None;
+    loop {
+        let result = look(&external.probe, Path::new(&external.cwd), env, PATIENCE);
+        let found = result.is_ok();
+        if told.as_ref() != Some(&result) {
+            told = Some(result.clone());
+            inbox.send(Message::Probed { external: external.clone(), result });
+        }
+        if found || !matches!(end.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+            return;
+        }
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    }
+}
