@@ -201,8 +201,11 @@ pub(crate) fn externals(
 /// The error of a declaration, with its position where the format tells it.
 fn misplaced(wrong: Wrong, place: &Place, document: Option<&Document<'_>>) -> ConfigError {
     let steps: Vec<Step<'_>> = wrong.way.steps().collect();
-    let position = document.filter(|_| !steps.is_empty()).and_then(|document| document.position(&steps));
-    ConfigError::Declaration { place: Place { position, ..place.clone() }, what: wrong.what, help: wrong.help }
+    let place = match document {
+        Some(document) if !steps.is_empty() => Place { position: document.position(&steps), ..place.clone() },
+        Some(_) | None => place.clone(),
+    };
+    ConfigError::Declaration { place, what: wrong.what, help: wrong.help }
 }
 
 /// Makes the apps of a file from its list and from what it declares beside that, with the chosen profile over them.
