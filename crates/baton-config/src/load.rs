@@ -287,9 +287,9 @@ pub fn load_stdin_json(text: &str, options: &LoadOptions) -> Result<Loaded, Conf
 pub(crate) fn export(path: &Path, options: &LoadOptions) -> Result<Export, ConfigError> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
     match &*extension {
-        "json" => json(path, read(path)?, options),
+        "json" => json(path, read(path, options)?, options),
         "yaml" | "yml" => {
-            let text = read(path)?;
+            let text = read(path, options)?;
             let root = yaml::read(path, &text)?;
             Ok(Export { text: Some((Format::Yaml, text)), ..Export::of(path, root) })
         }
@@ -300,7 +300,7 @@ pub(crate) fn export(path: &Path, options: &LoadOptions) -> Result<Export, Confi
             help: "a process file shows no page: name it .ts or .js",
         }),
         "toml" => {
-            let text = read(path)?;
+            let text = read(path, options)?;
             let root = toml::read(path, &text)?;
             Ok(Export { text: Some((Format::Toml, text)), ..Export::of(path, root) })
         }
@@ -311,7 +311,7 @@ pub(crate) fn export(path: &Path, options: &LoadOptions) -> Result<Export, Confi
             help: "compile it with `coffee -c` and name the .js file",
         }),
         // `ecosystem` and other names that say nothing: PM2's loose JSON.
-        "" => json(path, read(path)?, options),
+        "" => json(path, read(path, options)?, options),
         other => Err(ConfigError::Format {
             path: path.into(),
             what: format!("`.{other}` is no format of process files"),
@@ -337,7 +337,10 @@ impl Export {
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+fn read(path: &Path, options: &LoadOptions) -> Result<String, ConfigError> {
+    if let Some(text) = options.texts.get(path) {
+        return Ok(text.clone());
+    }
     let unreadable = |reason| ConfigError::Unreadable { path: path.into(), reason };
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes)
@@ -363,7 +366,8 @@ fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, Con
         argv: Vec::new(),
         limits: options.limits,
     };
-    let done = js::load(options.loader, path, source, &js_options).map_err(|failed| failure(path, failed))?;
+    let done = js::load_with(options.loader, path, source, &js_options, &options.texts)
+        .map_err(|failed| failure(path, failed))?;
     let mut notes: Vec<Warning> = Vec::new();
     notes.extend(done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))));
     notes.extend(undefined(path, &done.undefined));

@@ -1,6 +1,6 @@
 //! What the caller tells the loader.
 
-use crate::js::{Limits, Loader};
+use crate::js::{Limits, Loader, Texts};
 use baton_core::spec::{Environment, Layer};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,8 @@ pub struct LoadOptions {
     pub loader: Loader,
     /// Limits of that run.
     pub limits: Limits,
+    /// Texts that stand for files, by absolute path: what would be if they were written.
+    pub texts: Texts,
     /// Baton's home: default log files are named in its `logs`.
     pub home: PathBuf,
 }

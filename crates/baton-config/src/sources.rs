@@ -108,7 +108,7 @@ impl Found {
             return Ok(());
         }
         let text = target.to_string_lossy();
-        if path.exists() {
+        if path.exists() || options.texts.contains_key(&path) {
             self.add(path, How::Named);
         } else if glob::is_pattern(&text) {
             let listed = &mut self.sources.directories;
@@ -218,6 +218,7 @@ fn clojure_options(options: &LoadOptions) -> CljOptions {
         cwd: options.caller_cwd.clone(),
         entry: options.entry.clone(),
         mode: options.profile.clone(),
+        texts: options.texts.clone(),
         limits: clj::Limits { time: options.limits.time, ..clj::Limits::default() },
         ..CljOptions::default()
     }

@@ -82,7 +82,7 @@ pub const VERBS: &[Verb] = &[
     command("inspect", &[], Availability::Later),
     command("serve", &["expose"], Availability::Later),
     command("deploy", &[], Availability::Later),
-    command("init", &["ecosystem"], Availability::Later),
+    command("init", &["ecosystem"], Availability::Now),
     command("set", &[], Availability::Later),
     command("get", &[], Availability::Later),
     command("unset", &[], Availability::Later),

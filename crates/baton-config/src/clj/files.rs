@@ -22,7 +22,10 @@ impl Interp {
     /// The text of a file, noted as an input; its number goes into places.
     fn read(&mut self, path: &Path) -> Eval<u16> {
         let refused = |reason: String| CljErrorKind::Read { path: path.to_owned(), reason };
-        let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+        let bytes = match self.options.texts.get(path) {
+            Some(text) => text.clone().into_bytes(),
+            None => std::fs::read(path).map_err(|error| refused(error.to_string()))?,
+        };
         let text = String::from_utf8(bytes).map_err(|_| refused("the file is not UTF-8 text".into()))?;
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let number = u16::try_from(self.files.len()).map_err(|_| refused("too many files are loaded".into()))?;

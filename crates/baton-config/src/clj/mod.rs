@@ -25,6 +25,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use crate::js::Texts;
 use baton_core::spec::Environment;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -69,6 +70,8 @@ pub struct CljOptions {
     pub unset: Vec<String>,
     /// Time, steps and depth.
     pub limits: Limits,
+    /// Texts that are read instead of the files of these paths.
+    pub texts: Texts,
 }
 
 /// What process files gave.

@@ -15,7 +15,7 @@ use rquickjs::{Context, Ctx, Function, Object, Persistent, Promise, Runtime, Val
 
 use super::errors::{self, JsError, JsErrorKind};
 use super::state::{RunningChild, State, Stop};
-use super::{Evaluated, JsOptions, Source, module, natives};
+use super::{Evaluated, JsOptions, Source, Texts, module, natives};
 
 /// The engine's own stack limit, in bytes: far below the thread's, because C frames of the engine come on top.
 const JS_STACK: usize = 4 << 20;
@@ -28,7 +28,7 @@ const FIRST_COLLECTION: usize = 16 << 20;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Evaluates on a new thread and waits for it.
-pub(super) fn run(path: &Path, source: Source, options: &JsOptions) -> Result<Evaluated, JsError> {
+pub(super) fn run(path: &Path, source: Source, options: &JsOptions, texts: Texts) -> Result<Evaluated, JsError> {
     let fail = |kind| JsError {
         kind: Box::new(kind),
         console: Vec::new(),
@@ -47,7 +47,7 @@ pub(super) fn run(path: &Path, source: Source, options: &JsOptions) -> Result<Ev
     thread::Builder::new()
         .name("process-file".to_owned())
         .stack_size(THREAD_STACK)
-        .spawn(move || evaluate(path, source, options, thread_child, |result| drop(sender.send(result))))
+        .spawn(move || evaluate(path, source, (options, texts), thread_child, |result| drop(sender.send(result))))
         .map_err(|error| fail(JsErrorKind::Engine(error.to_string())))?;
     // The thread is not joined: freeing the engine's heap is of no interest to a caller that has its answer.
     match receiver.recv_timeout(limits.time + GRACE) {
@@ -63,12 +63,12 @@ pub(super) fn run(path: &Path, source: Source, options: &JsOptions) -> Result<Ev
 fn evaluate(
     path: PathBuf,
     source: Source,
-    options: JsOptions,
+    (options, texts): (JsOptions, Texts),
     child: RunningChild,
     answer: impl FnOnce(Result<Evaluated, JsError>),
 ) {
     let limits = options.limits;
-    let state = Rc::new(State::new(options, Instant::now() + limits.time, child));
+    let state = Rc::new(State::new(options, texts, Instant::now() + limits.time, child));
     state.note_input(&path);
     let engine = match start(&state) {
         Ok(engine) => engine,

@@ -28,7 +28,9 @@ mod state;
 
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{env, ts};
@@ -36,6 +38,9 @@ use baton_core::spec::{Environment, Origin};
 use serde_json::Value;
 
 pub use errors::{JsError, JsErrorKind, Place};
+
+/// Texts that are read instead of the files of these absolute paths.
+pub type Texts = Arc<BTreeMap<PathBuf, String>>;
 
 /// What to evaluate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +164,7 @@ pub struct Undefined {
 /// # Errors
 /// Everything a file can do wrong: see [`JsErrorKind`].
 pub fn evaluate(path: &Path, source: Source, options: &JsOptions) -> Result<Evaluated, JsError> {
-    engine::run(path, source, options)
+    engine::run(path, source, options, Texts::default())
 }
 
 /// Who evaluates a JavaScript file.
@@ -182,6 +187,24 @@ pub enum Loader {
 /// # Errors
 /// As [`evaluate`]; [`JsErrorKind::Node`] when Node is missing or fails.
 pub fn load(loader: Loader, path: &Path, source: Source, options: &JsOptions) -> Result<Evaluated, JsError> {
+    load_with(loader, path, source, options, &Texts::default())
+}
+
+/// As [`load`], with texts that stand for files. Where there are some, no other loader than the embedded engine can
+/// see them.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_with(
+    loader: Loader,
+    path: &Path,
+    source: Source,
+    options: &JsOptions,
+    texts: &Texts,
+) -> Result<Evaluated, JsError> {
+    if !texts.is_empty() {
+        return engine::run(path, source, options, texts.clone());
+    }
     match loader {
         Loader::Embedded => evaluate(path, source, options),
         Loader::Node => node::run(path, source, options),

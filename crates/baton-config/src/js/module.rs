@@ -198,7 +198,10 @@ pub(super) fn expression<'js>(ctx: &Ctx<'js>, path: &Path, text: &str, state: &S
 /// Reads a source file as JavaScript: notes it as an input, drops the byte order mark, hides the `#!` line and leaves
 /// out types.
 pub(super) fn read_source(ctx: &Ctx<'_>, path: &Path, state: &State) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|error| super::natives::errno(ctx, &error, "open", Some(path)))?;
+    let bytes = match state.texts.get(path) {
+        Some(text) => text.clone().into_bytes(),
+        None => std::fs::read(path).map_err(|error| super::natives::errno(ctx, &error, "open", Some(path)))?,
+    };
     state.note_input(path);
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

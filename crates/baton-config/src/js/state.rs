@@ -12,7 +12,7 @@ use rquickjs::{Function, Persistent};
 
 use super::JsOptions;
 use super::resolve::Packages;
-use super::{Exported, Trace, Undefined};
+use super::{Exported, Texts, Trace, Undefined};
 
 /// Why the engine refuses to run on. The interrupt handler looks at it, so no `catch` in the file can hold it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) type RunningChild = Arc<Mutex<Option<u32>>>;
 pub(super) struct State {
     pub(super) env: Environment,
     pub(super) argv: Vec<String>,
+    /// Texts that are read instead of files.
+    pub(super) texts: Texts,
     pub(super) deadline: Instant,
     pub(super) stop: Cell<Option<Stop>>,
     pub(super) child: RunningChild,
@@ -66,10 +68,11 @@ pub(super) struct Traces {
 }
 
 impl State {
-    pub(super) fn new(options: JsOptions, deadline: Instant, child: RunningChild) -> Self {
+    pub(super) fn new(options: JsOptions, texts: Texts, deadline: Instant, child: RunningChild) -> Self {
         Self {
             env: options.env,
             argv: options.argv,
+            texts,
             deadline,
             stop: Cell::new(None),
             child,

@@ -271,7 +271,11 @@ fn overrides(app: &AppOptions, session: &Session) -> CliOverrides {
     CliOverrides { namespace, fields }
 }
 
-fn load_options(session: &Session) -> Result<LoadOptions, Failure> {
+/// What every reading of a process file has in common.
+///
+/// # Errors
+/// When the directory of the caller is gone.
+pub(crate) fn load_options(session: &Session) -> Result<LoadOptions, Failure> {
     Ok(LoadOptions {
         caller_env: session.environment(),
         caller_cwd: session.directory()?,
