@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 type App = Map<String, Value>;
 
-/// What all of several apps have in common: keys, and variables of `env`.
+/// What several apps have in common: keys of all of them, and variables of all that have any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Common {
     pub(super) keys: App,
@@ -27,8 +27,8 @@ pub(super) fn common(apps: &mut [App]) -> Common {
     let keys: App = keys.into_iter().filter(|(key, _)| key != "env").collect();
     let envs: Vec<&App> = apps.iter().filter_map(|app| app.get("env")?.as_object()).collect();
     // An expression is no map of variables.
-    let complete = envs.len() == apps.len() && envs.iter().all(|env| !env.contains_key(EXPRESSION));
-    let env = if complete { shared(&envs) } else { App::new() };
+    let plain = envs.len() >= 2 && envs.iter().all(|env| !env.contains_key(EXPRESSION));
+    let env = if plain { shared(&envs) } else { App::new() };
     if keys.len() >= 2 {
         common.keys = keys;
     }
@@ -106,7 +106,7 @@ impl Common {
             lines.push(format!("  what all apps have is said once: {}", list(&self.keys)));
         }
         if !self.env.is_empty() {
-            lines.push(format!("  variables that all apps have are said once: {}", list(&self.env)));
+            lines.push(format!("  variables that all apps with an `env` have are said once: {}", list(&self.env)));
         }
         lines
     }

@@ -142,17 +142,20 @@ fn changed(file: &Path, text: &str, module: &Path, python_path: Option<&str>) ->
         .lines()
         .last()
         .is_some_and(|line| line.trim_start().starts_with("import") || line.contains("from"));
-    let line = if is_module {
-        format!(
+    let line = match (is_module, relative.as_str()) {
+        (true, ".") => {
+            "import { defineApp as shared } from \"baton\";\nshared.PYTHONPATH ??= import.meta.dirname;\n".into()
+        }
+        (true, up) => format!(
             "import {{ defineApp as shared }} from \"baton\";\nimport {{ resolve as toPath }} from \"node:path\";\n\
              shared.PYTHONPATH ??= toPath(import.meta.dirname, {});\n",
-            Value::from(relative)
-        )
-    } else {
-        format!(
+            Value::from(up)
+        ),
+        (false, ".") => "require(\"baton\").defineApp.PYTHONPATH ??= __dirname;\n".into(),
+        (false, up) => format!(
             "require(\"baton\").defineApp.PYTHONPATH ??= require(\"path\").resolve(__dirname, {});\n",
-            Value::from(relative)
-        )
+            Value::from(up)
+        ),
     };
     // Before the line that loads the helpers, which may be one of several that belong together.
     let start = statement_start(text, first.start);

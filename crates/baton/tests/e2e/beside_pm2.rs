@@ -2,7 +2,7 @@
 //!
 //! Whatever differs on purpose stands in docs/pm2-differences.md, and the test that passes over it names its row.
 
-mod pair;
+pub(crate) mod pair;
 
 use crate::harness::{Baton, alive};
 use baton_core::world::Status;

@@ -16,6 +16,7 @@ mod files;
 mod programs;
 mod projects;
 mod sources;
+mod starting;
 mod survival;
 mod units;
 mod verbs;
