@@ -87,7 +87,7 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Source, Left> {
     let (apps, beside) = parts(value)?;
     Ok(Source {
         path: path.into(),
-        apps: apps.into_iter().map(|app| reduced(app)).collect::<Result<_, _>>()?,
+        apps: apps.into_iter().map(reduced).collect::<Result<_, _>>()?,
         beside,
         variables,
         heading,
@@ -127,6 +127,10 @@ fn symbolic(path: &Path, variables: &BTreeSet<String>, options: &LoadOptions) ->
     if extension(path) == "edn" {
         return data(path, options);
     }
+    // Should a variable have been overlooked, then its value does not get into the text: the proof will miss it.
+    let mut bare = options.clone();
+    bare.caller_env.retain(|name, _| matches!(name.as_str(), "PATH" | "HOME"));
+    let options = &bare;
     let unset = root(&proof::without(variables, options))?;
     if !is_js(path) {
         return Ok(unset);
@@ -220,8 +224,10 @@ fn placed(value: &Value, directory: &Path) -> Value {
     value.clone()
 }
 
+type Parts = (Vec<Map<String, Value>>, Map<String, Value>);
+
 /// The apps of an export and what stands beside them.
-fn parts(root: Value) -> Result<(Vec<Map<String, Value>>, Map<String, Value>), Left> {
+fn parts(root: Value) -> Result<Parts, Left> {
     let unclear = || "has its apps in a shape of its own".to_owned();
     match root {
         Value::Object(mut map) if map.get("apps").is_some_and(Value::is_array) => {
@@ -299,20 +305,38 @@ fn comment_of(text: &str, extension: &str) -> bool {
         || text.contains("/*")
 }
 
-/// A text of JavaScript without whole-line and block comments: what they mention is not used.
+/// A text of JavaScript without the comments that stand on lines of their own: what they mention is not used.
 fn without_comments(text: &str) -> String {
     let mut out = String::new();
-    let mut block = false;
+    let mut inside = false;
     for line in text.lines() {
-        let trimmed = line.trim_start();
-        if block {
-            block = !trimmed.contains("*/");
-        } else if trimmed.starts_with("/*") {
-            block = !trimmed.contains("*/");
-        } else if !trimmed.starts_with("//") {
-            out.push_str(line);
-            out.push('\n');
+        let mut rest = line.trim_start();
+        if !inside && rest.starts_with("//") {
+            continue;
         }
+        inside |= rest.starts_with("/*");
+        if inside {
+            let Some((_, after)) = rest.split_once("*/") else { continue };
+            inside = false;
+            rest = after;
+        }
+        out.push_str(rest);
+        out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_where_they_are_read_and_not_where_they_are_mentioned() {
+        let text = "// process.env.NO\n/* process.argv\n * process.env.NO */ const a = process.env.A;\n/* x */ process.env['B-C'] ?? 1; // process.env.D\n";
+        assert_eq!(variables_of(text), Ok(["A", "B-C", "D"].map(str::to_owned).into()));
+        for text in ["const { env } = process;", "process.env.A = 1", "f(process.env)", "new Date()"] {
+            variables_of(text).unwrap_err();
+        }
+        assert_eq!(variables_of("process.env.A === 'x'"), Ok(["A".to_owned()].into()));
+    }
 }
