@@ -360,7 +360,7 @@ fn pm2s_templates_have_its_apps_and_keys() {
     let options = LoadOptions { caller_env: environment, caller_cwd: root.path().into(), ..LoadOptions::default() };
     let path = root.path().join(template::NAME);
     std::fs::write(&path, template::FULL).unwrap();
-    let raw = crate::evaluate(&path, &options).unwrap().value;
+    let raw = crate::evaluate(std::slice::from_ref(&path), &options).unwrap().value;
     assert_eq!(
         raw["apps"],
         json!([{"script": "index.js", "watch": "."}, {"script": "./service-worker/", "watch": ["./service-worker"]}])
@@ -368,6 +368,6 @@ fn pm2s_templates_have_its_apps_and_keys() {
     let keys: Vec<&String> = raw["deploy"]["production"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["user", "host", "ref", "repo", "path", "pre-deploy-local", "post-deploy", "pre-setup"]);
     std::fs::write(&path, template::SIMPLE).unwrap();
-    let raw = crate::evaluate(&path, &options).unwrap().value;
+    let raw = crate::evaluate(std::slice::from_ref(&path), &options).unwrap().value;
     assert_eq!(raw, json!({"apps": [{"name": "app1", "script": "./app.js"}]}));
 }
