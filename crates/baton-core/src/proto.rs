@@ -41,6 +41,8 @@ pub enum ServerMessage {
     },
     /// Something changed; only for clients that subscribed.
     Update(Update),
+    /// New lines of logs; only for clients that listen.
+    Lines(LogLines),
 }
 
 /// What a client can ask.
@@ -77,6 +79,13 @@ pub enum Request {
     },
     /// A snapshot now, then every update.
     Subscribe,
+    /// Every new line of the logs of the chosen slots from now on, also of slots that come later.
+    Listen {
+        /// Names, numbers, units or a /pattern/; all when there are none.
+        targets: Vec<String>,
+        /// Only this stream; both without.
+        stream: Option<LineStream>,
+    },
     /// Replace the daemon and the guard by this executable; no app is touched.
     Update {
         /// Absolute path of the new executable.
@@ -370,4 +379,43 @@ pub enum Change {
     Gone(InstanceId),
     /// The daemon is ending.
     Ending,
+}
+
+/// One of an app's two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineStream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// New lines, in the order in which they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLines {
+    /// So many lines were left out before these, because the client did not read.
+    pub missed: u64,
+    /// The lines.
+    pub lines: Vec<LogLine>,
+}
+
+/// One line of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// The slot; of several that share the file, the first.
+    pub id: InstanceId,
+    /// Name of the app.
+    pub app: String,
+    /// Which stream.
+    pub stream: LineStream,
+    /// When it was read.
+    pub at: WallTime,
+    /// Its text, without the newline. Bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// The exact bytes, when `text` could not hold them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_base64: Option<String>,
+    /// Whether the line has its end; what follows goes on in it otherwise.
+    pub whole: bool,
 }

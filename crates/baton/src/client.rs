@@ -150,6 +150,8 @@ impl Client {
                 // To a request whose asker gave up.
                 ServerMessage::Reply { .. } => {}
                 ServerMessage::Update(update) => self.early.push_back(update),
+                // This client never asks for them.
+                ServerMessage::Lines(_) => {}
             }
         }
     }
@@ -182,7 +184,7 @@ impl Iterator for Updates {
         loop {
             match frame::read(&mut self.client.stream) {
                 Ok(Some(ServerMessage::Update(update))) => return Some(Ok(update)),
-                Ok(Some(ServerMessage::Reply { .. })) => {}
+                Ok(Some(ServerMessage::Reply { .. } | ServerMessage::Lines(_))) => {}
                 Ok(None) => return None,
                 Err(error) => return Some(Err(error.into())),
             }

@@ -42,6 +42,7 @@ mod rotate_tests;
 mod tests;
 
 pub use moments::check_pattern;
+pub use format::base64;
 pub use route::{Channel, Format, LogOptions, LogReport, Route, Stream, StreamKey};
 pub use rule::{DATE_FORMAT, Rotation, Rule};
 pub use thread::LogThread;

@@ -14,6 +14,7 @@ mod delete;
 mod describe;
 mod env;
 mod env_why;
+mod errors;
 mod externals;
 mod failure;
 mod flush;
@@ -97,6 +98,7 @@ verbs! {
     List => ls, "list" | "ls" | "l" | "ps" | "status";
     Describe => describe, "describe" | "show" | "info" | "desc";
     Logs => logs, "logs" | "log";
+    Errors => errors, "errors";
     Check => check, "check" | "preflight" | "validate";
     Render => render, "render";
     Init => init, "init" | "ecosystem";

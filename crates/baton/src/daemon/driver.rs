@@ -5,6 +5,7 @@
 //! a thread and comes back as a message.
 
 use super::abort::AbortPoint;
+use super::bus::Bus;
 use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
@@ -68,6 +69,7 @@ pub(super) struct Driver {
     pub(super) measurer: Measurer,
     pub(super) prober: Prober,
     pub(super) connections: Connections,
+    pub(super) bus: Bus,
     pub(super) inbox: Inbox,
     /// The lock on the home; the guard holds the same open file.
     pub(super) lock: OwnedFd,

@@ -18,6 +18,7 @@
 //! follow from them. Nothing in the loop waits. With nothing to do nothing wakes up.
 
 mod abort;
+mod bus;
 mod driver;
 mod effects;
 mod inbox;
@@ -157,6 +158,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         measurer: measure::Measurer::start()?,
         prober: prober::Prober::new(inbox.clone()),
         connections: server::Connections::new(calls_in),
+        bus: bus::Bus::new(home.clone()),
         inbox,
         lock,
         nonce: nonce()?,

@@ -5,7 +5,10 @@ use super::inbox::Call;
 use super::journal;
 use super::measure::Order;
 use super::server::{ClientId, Responder};
-use baton_core::proto::{Change, ClientMessage, Greeting, List, Listing, PROTOCOL, Refusal, Reply, Request, Update};
+use crate::logs::source::{Filter, Streams};
+use baton_core::proto::{
+    Change, ClientMessage, Greeting, LineStream, List, Listing, PROTOCOL, Refusal, Reply, Request, Update,
+};
 use baton_core::select::Selector;
 use baton_core::spec::External;
 use baton_core::step::Event;
@@ -37,6 +40,7 @@ impl Driver {
             Call::Request(client, ClientMessage { id, request }) => self.serve(client, id, request),
             Call::Gone(client) => {
                 self.connections.remove(client);
+                self.bus.leave(client);
                 let waiting = self.asked.iter().filter(|(_, (asker, _))| *asker == client);
                 let ops: Vec<_> = waiting.map(|(op, _)| *op).collect();
                 for op in ops {
@@ -95,12 +99,35 @@ impl Driver {
                 self.connections.follow(client, &first);
                 return;
             }
+            Request::Listen { targets, stream } => match self.listen(client, id, &targets, stream) {
+                Ok(()) => return,
+                Err(text) => Reply::Refused(Refusal::System(text)),
+            },
             Request::Update { executable } => match self.update(Path::new(&executable)) {
                 Ok(()) => Reply::Done,
                 Err(text) => Reply::Refused(Refusal::System(text)),
             },
         };
         self.connections.reply(client, id, &reply);
+    }
+
+    /// Sends a client the lines of logs; it is answered when the first can come.
+    fn listen(
+        &mut self,
+        client: ClientId,
+        id: u64,
+        words: &[String],
+        stream: Option<LineStream>,
+    ) -> Result<(), String> {
+        let filter = Filter::parse(words).map_err(|error| error.to_string())?;
+        let streams = match stream {
+            None => Streams::Both,
+            Some(LineStream::Out) => Streams::Out,
+            Some(LineStream::Err) => Streams::Error,
+        };
+        let Some(sink) = self.connections.line_sink(client, id) else { return Ok(()) };
+        let slots = self.listing(self.world.instances.keys().copied(), false).instances;
+        self.bus.listen(client, (filter, streams), sink, slots).map_err(|error| format!("can't follow logs: {error}"))
     }
 
     fn greet(&self, protocol: u32) -> Reply {

@@ -6,16 +6,16 @@
 use super::inbox::Call;
 use crate::frame;
 use crate::home::{Home, named};
-use baton_core::proto::{ClientMessage, Reply, ServerMessage, Update};
-use std::collections::BTreeMap;
+use baton_core::proto::{ClientMessage, LogLines, Reply, ServerMessage, Update};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, Sender, WeakSender, channel};
 use tokio::task::JoinHandle;
 
 /// Frames that may wait for one client.
@@ -59,6 +59,43 @@ impl Responder {
         if let Some(frame) = reply_frame(self.request, reply) {
             let _ = self.queue.try_send(frame);
         }
+    }
+}
+
+/// Takes lines to one client, from any thread. It does not keep the connection.
+#[derive(Debug)]
+pub(super) struct LineSink {
+    queue: WeakSender<Frame>,
+    request: u64,
+    sent: VecDeque<Weak<Vec<u8>>>,
+}
+
+impl LineSink {
+    /// Answers the request: lines that are written after this are not missed.
+    pub(super) fn begin(&self) {
+        if let (Some(queue), Some(frame)) = (self.queue.upgrade(), reply_frame(self.request, &Reply::Done)) {
+            let _ = queue.try_send(frame);
+        }
+    }
+
+    /// Whether the client is still there.
+    pub(super) fn is_open(&self) -> bool {
+        self.queue.upgrade().is_some()
+    }
+
+    /// How many frames of lines the client has not read yet.
+    pub(super) fn on_their_way(&mut self) -> usize {
+        self.sent.retain(|frame| frame.strong_count() > 0);
+        self.sent.len()
+    }
+
+    /// Sends lines. Says whether the client is still there.
+    pub(super) fn send(&mut self, lines: LogLines) -> bool {
+        let Some(queue) = self.queue.upgrade() else { return false };
+        // Too long for a frame is nothing that was put together with a limit.
+        let Ok(frame) = frame::encode(&ServerMessage::Lines(lines)).map(Arc::new) else { return true };
+        self.sent.push_back(Arc::downgrade(&frame));
+        queue.try_send(frame).is_ok()
     }
 }
 
@@ -127,6 +164,12 @@ impl Connections {
         if let Some(frame) = reply_frame(request, reply) {
             self.send(client, frame);
         }
+    }
+
+    /// Where lines for a client go; `None` when it is gone. The answer to its request is sent with the first of them.
+    pub(super) fn line_sink(&self, client: ClientId, request: u64) -> Option<LineSink> {
+        let queue = self.open.get(&client)?.queue.downgrade();
+        Some(LineSink { queue, request, sent: VecDeque::new() })
     }
 
     /// From now on the client gets updates; the first is this one.

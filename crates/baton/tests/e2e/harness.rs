@@ -326,7 +326,7 @@ impl Connection {
         loop {
             match self.message()? {
                 ServerMessage::Reply { id: of, reply } if of == id => return Some(reply),
-                ServerMessage::Reply { .. } | ServerMessage::Update(_) => {}
+                ServerMessage::Reply { .. } | ServerMessage::Update(_) | ServerMessage::Lines(_) => {}
             }
         }
     }
@@ -340,6 +340,16 @@ impl Connection {
         let mut body = vec![0; u32::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut body).ok()?;
         Some(serde_json::from_slice(&body).expect("a message"))
+    }
+
+    /// Waits for lines that were asked for.
+    pub(crate) fn lines(&mut self) -> baton_core::proto::LogLines {
+        loop {
+            match self.message().expect("lines") {
+                ServerMessage::Lines(lines) => return lines,
+                ServerMessage::Reply { .. } | ServerMessage::Update(_) => {}
+            }
+        }
     }
 
     /// Waits until the list is as wished.

@@ -13,6 +13,7 @@ mod dependencies;
 mod environment;
 mod externals;
 mod files;
+mod logs;
 mod programs;
 mod projects;
 mod sources;

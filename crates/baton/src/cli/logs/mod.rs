@@ -1,9 +1,8 @@
-//! `logs`: the last lines of log files, then every new one. Files are read, never a stream of the daemon: it has no
-//! part in it but to say which files there are.
+//! `logs`: the last lines of logs, or those that were asked for, by time; then every new one. Files are read, never a
+//! stream of the daemon: it has no part in it but to say which files there are.
+//!
+//! Called as `pm2` it shows what PM2 shows, file by file, unless one of our own options is given.
 
-mod follow;
-mod render;
-mod source;
 pub(crate) mod tail;
 
 use super::common::Common;
@@ -11,30 +10,36 @@ use super::failure::Failure;
 use super::session::{CalledAs, Session, list};
 use crate::client::Client;
 use crate::home::Home;
+use crate::logs::cursor::{Cursor, Wanted};
+use crate::logs::follow::{Follower, From, PATIENCE, is_left_unfinished};
+use crate::logs::pattern::Pattern;
+use crate::logs::query::{Query, merge};
+use crate::logs::record::Level;
+use crate::logs::render::{Form, Renderer};
+use crate::logs::source::{self, Filter, Source, Stream, Streams};
+use crate::logs::time;
 use baton_core::proto::{Change, List, Update};
 use baton_core::select::SelectError;
 use baton_core::units::InstanceId;
 use baton_core::world::InstanceView;
 use baton_os::clock;
 use clap::Parser;
-use follow::{Follower, From};
-use render::{Form, Renderer};
-use rustix::event::{PollFd, PollFlags, poll};
+use jiff::tz::TimeZone;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
-use source::{Filter, Source, Stream, Streams};
-use std::fs::File;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::SystemTime;
 
 /// Lines that are shown of each file when nothing else is said; PM2's number.
 const LINES: usize = 15;
 /// The date in front of lines when `--timestamp` says nothing else; PM2's form.
 const TIMESTAMP: &str = "YYYY-MM-DD-HH:mm:ss";
+/// How much output is gathered before it is passed on, in bytes.
+const GATHERED: usize = 64 * 1024;
 
 /// Show the last lines of logs, then follow them.
 #[derive(Debug, Parser)]
@@ -42,10 +47,31 @@ pub(crate) struct Args {
     /// Names, numbers, units, /pattern/, `all`, or `PM2` for the daemon's own log.
     #[arg(value_name = "name|id|namespace")]
     targets: Vec<String>,
-    /// Last lines to show of each file.
-    #[arg(long, value_name = "NUMBER", default_value_t = LINES)]
-    lines: usize,
-    /// Only show the last lines.
+    /// Last lines to show of each log: 15, or all when they are chosen by time, pattern or level.
+    #[arg(long, value_name = "NUMBER")]
+    lines: Option<usize>,
+    /// Only lines from this time on: `10m`, `03:12`, `2026-11-21 03:12`, `yesterday`, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only lines up to this time; does not follow.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    until: Option<String>,
+    /// Only lines that match a regular expression.
+    #[arg(long, value_name = "REGEX")]
+    grep: Option<String>,
+    /// Also so many lines behind each that was chosen.
+    #[arg(short = 'A', long, value_name = "NUMBER")]
+    after_context: Option<usize>,
+    /// Also so many lines before each that was chosen.
+    #[arg(short = 'B', long, value_name = "NUMBER")]
+    before_context: Option<usize>,
+    /// Also so many lines before and behind.
+    #[arg(short = 'C', long, value_name = "NUMBER")]
+    context: Option<usize>,
+    /// Only JSON records as grave as this: trace, debug, info, warn, error, fatal.
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
+    /// Only show what there is, do not follow.
     #[arg(long, conflicts_with = "follow")]
     nostream: bool,
     /// Follow even when standard output is no terminal.
@@ -60,10 +86,10 @@ pub(crate) struct Args {
     /// Lines as they are, without names; standard error goes to standard error.
     #[arg(long)]
     raw: bool,
-    /// A JSON object for each new line.
+    /// A JSON object for each line.
     #[arg(long, conflicts_with = "raw")]
     json: bool,
-    /// `key=value` pairs for each new line.
+    /// `key=value` pairs for each line.
     #[arg(long, conflicts_with_all = ["raw", "json"])]
     format: bool,
     /// The time in front of each line, in moment.js tokens.
@@ -76,6 +102,50 @@ pub(crate) struct Args {
     pub(crate) common: Common,
 }
 
+impl Args {
+    /// Which lines are meant.
+    fn wanted(&self) -> Result<Wanted, Failure> {
+        let (now, zone) = (clock::now().wall.0, TimeZone::system());
+        let when = |option: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => time::parse(text, now, &zone).map(Some).ok_or_else(|| {
+                Failure::Usage(format!("--{option} {text:?} is no time\n  help: write {}", time::FORMS))
+            }),
+        };
+        let pattern = self.grep.as_deref().map(|text| {
+            Pattern::parse(text).map_err(|error| Failure::Usage(format!("--grep {text:?} is no pattern: {error}")))
+        });
+        let level = self.level.as_deref().map(|name| {
+            let help = "write trace, debug, info, warn, error or fatal";
+            Level::named(name).ok_or_else(|| Failure::Usage(format!("--level {name:?} is none\n  help: {help}")))
+        });
+        let wanted = Wanted {
+            since: when("since", &self.since)?,
+            until: when("until", &self.until)?,
+            pattern: pattern.transpose()?,
+            level: level.transpose()?,
+            before: self.before_context.or(self.context).unwrap_or(0),
+            after: self.after_context.or(self.context).unwrap_or(0),
+            ..Wanted::default()
+        };
+        if let (Some(since), Some(until)) = (wanted.since, wanted.until)
+            && since > until
+        {
+            return Err(Failure::Usage("--until is before --since".into()));
+        }
+        Ok(wanted)
+    }
+
+    fn form(&self) -> Form {
+        match (self.raw, self.json, self.format) {
+            (true, _, _) => Form::Raw,
+            (_, true, _) => Form::Json,
+            (_, _, true) => Form::Pairs,
+            _ => Form::Labelled,
+        }
+    }
+}
+
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let filter = Filter::parse(&args.targets).map_err(|error| Failure::Usage(error.to_string()))?;
@@ -84,20 +154,27 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         (_, true) => Streams::Error,
         _ => Streams::Both,
     };
-    let form = match (args.raw, args.json, args.format) {
-        (true, _, _) => Form::Raw,
-        (_, true, _) => Form::Json,
-        (_, _, true) => Form::Pairs,
-        _ => Form::Labelled,
-    };
+    let form = args.form();
+    let mut wanted = args.wanted()?;
     // Someone who redirects our output wants what is there; PM2's users are used to ending it themselves.
     let follows = args.follow || session.on_terminal() || session.called == CalledAs::Pm2;
+    wanted.follows = follows && !args.nostream && args.until.is_none();
+    let classic = session.called == CalledAs::Pm2 && !wanted.is_choosy();
+    let lines = match args.lines {
+        // As under PM2, structured lines are only made of what is new.
+        _ if classic && matches!(form, Form::Json | Form::Pairs) && !args.nostream => Some(0),
+        None if wanted.is_choosy() => None,
+        lines => Some(lines.unwrap_or(LINES)),
+    };
+    let renderer = Renderer::new(form.clone(), args.timestamp.as_deref(), args.highlight.as_deref(), session.colour);
     let mut view = View {
-        daemon_log: matches!(form, Form::Labelled) && streams == Streams::Both || matches!(filter, Filter::Daemon),
-        renderer: Renderer::new(form.clone(), args.timestamp.as_deref(), args.highlight.as_deref(), session.colour),
+        daemon_log: matches!(form, Form::Labelled) && streams == Streams::Both && (classic || !wanted.is_choosy())
+            || matches!(filter, Filter::Daemon),
+        renderer: renderer.pretty(session.on_terminal() && session.called == CalledAs::Baton),
         filter,
         streams,
         session,
+        query: Query { wanted, lines, times: session.home.times(), zone: TimeZone::system() },
     };
     let mut client = session.quiet_client()?;
     let instances = list(&mut client, List::default())?.instances;
@@ -105,22 +182,15 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     for word in view.filter.strangers(&instances) {
         session.warn(&SelectError::NoName(word.to_owned()).to_string());
     }
-    let sources = view.sources(&instances);
-    // As under PM2, structured lines are only made of what is new.
-    let lines = if matches!(form, Form::Json | Form::Pairs) && !args.nostream { 0 } else { args.lines };
-    if matches!(form, Form::Labelled) && lines > 0 {
-        let whom = match args.targets.as_slice() {
-            [] => "[all] processes".into(),
-            words => format!("[{}] process{}", words.join(" "), if words == ["all"] { "es" } else { "" }),
-        };
-        session
-            .line(&format!("[TAILING] Tailing last {lines} lines for {whom} (change the value with --lines option)"));
+    let (mut cursors, absent) = view.open(view.sources(&instances));
+    if !session.silent {
+        if classic && matches!(form, Form::Labelled) {
+            view.tails(&mut cursors, &args.targets, lines.unwrap_or(0))?;
+        } else {
+            view.past(&mut cursors)?;
+        }
     }
-    let ends = view.tails(&sources, lines)?;
-    if args.nostream || !follows {
-        return Ok(());
-    }
-    view.follow(sources.into_iter().zip(ends).collect(), client)
+    if view.query.wanted.follows { view.follow(cursors, absent, client) } else { Ok(()) }
 }
 
 /// Follows the logs of these slots from now on: `start --attach`.
@@ -130,17 +200,18 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 pub(crate) fn attach(ids: Vec<InstanceId>, client: &mut Client, session: &Session) -> Result<(), Failure> {
     let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
     session.inform(&format!("Log streaming apps id: {}, exit with Ctrl-C", names.join(" ")));
-    let mut view = View {
+    let wanted = Wanted { follows: true, ..Wanted::default() };
+    let view = View {
         daemon_log: false,
-        renderer: Renderer::new(Form::Labelled, None, None, session.colour),
+        renderer: Renderer::new(Form::Labelled, None, None, session.colour)
+            .pretty(session.on_terminal() && session.called == CalledAs::Baton),
         filter: Filter::Ids(ids),
         streams: Streams::Both,
         session,
+        query: Query { wanted, lines: Some(0), times: session.home.times(), zone: TimeZone::system() },
     };
-    let sources = view.sources(&list(client, List::default())?.instances);
-    let ends = view.tails(&sources, 0)?;
-    let client = session.quiet_client()?;
-    view.follow(sources.into_iter().zip(ends).collect(), client)
+    let (cursors, absent) = view.open(view.sources(&list(client, List::default())?.instances));
+    view.follow(cursors, absent, session.quiet_client()?)
 }
 
 /// What is wanted, and how it is shown.
@@ -150,6 +221,7 @@ struct View<'a> {
     daemon_log: bool,
     renderer: Renderer,
     session: &'a Session,
+    query: Query,
 }
 
 impl View<'_> {
@@ -169,103 +241,136 @@ impl View<'_> {
         sources
     }
 
-    /// Shows the last lines of files, the one that was written last at the end, and gives the offset behind them.
-    fn tails(&mut self, sources: &[Source], lines: usize) -> Result<Vec<u64>, Failure> {
-        let mut ends = vec![0; sources.len()];
-        let mut order: Vec<(SystemTime, usize, File)> = Vec::new();
-        for (index, source) in sources.iter().enumerate() {
-            match File::open(&source.path) {
-                Ok(file) => {
-                    let written = file.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-                    order.push((written, index, file));
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+    /// The logs, at the first line that is asked for, and those that are not there yet.
+    fn open(&self, sources: Vec<Source>) -> (Vec<Cursor>, Vec<Source>) {
+        let (mut cursors, mut absent) = (Vec::new(), Vec::new());
+        for source in sources {
+            match self.query.open(source.clone()) {
+                Ok(cursor) => cursors.push(cursor),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => absent.push(source),
                 Err(error) => self.session.warn(&format!("{}: {error}", source.path.display())),
             }
         }
-        // PM2 shows its own log first, then the others by age.
-        order.sort_by_key(|(written, index, _)| (sources[*index].stream != Stream::Daemon, *written, *index));
-        let mut out = BufWriter::new(io::stdout().lock());
-        for (_, index, file) in order {
-            let source = &sources[index];
-            let (bytes, end) =
-                tail::last_lines(&file, lines).map_err(Failure::system(source.path.display().to_string()))?;
-            ends[index] = end;
-            if lines > 0 && !self.session.silent && self.tail(source, &bytes, lines, &mut out).is_err() {
-                // Nobody reads any more.
-                return Err(Failure::Told);
-            }
-        }
-        // As above: a reader that has gone has had enough.
-        out.flush().map_err(|_| Failure::Told)?;
-        Ok(ends)
+        (cursors, absent)
     }
 
-    fn tail(&mut self, source: &Source, bytes: &[u8], lines: usize, out: &mut impl Write) -> io::Result<()> {
-        let titled = self.renderer.is_labelled();
-        if titled {
-            writeln!(out, "{} last {lines} lines:", source.path.display())?;
+    /// Shows what there is, by time.
+    fn past(&mut self, cursors: &mut [Cursor]) -> Result<(), Failure> {
+        self.renderer.make_room(cursors.iter().map(|cursor| &cursor.source));
+        let follows = self.query.wanted.follows;
+        let mut all: Vec<&mut Cursor> = cursors.iter_mut().collect();
+        self.show(|give| merge(&mut all, |cursor| !follows || is_left_unfinished(cursor), give))?;
+        for trouble in cursors.iter_mut().flat_map(|cursor| std::mem::take(&mut cursor.stream.troubles)) {
+            self.session.warn(&trouble);
         }
-        if bytes.is_empty() {
+        Ok(())
+    }
+
+    /// Shows the last lines of each file, the one that was written last at the end, as PM2 does.
+    fn tails(&mut self, cursors: &mut [Cursor], words: &[String], lines: usize) -> Result<(), Failure> {
+        if lines == 0 {
             return Ok(());
         }
-        for line in bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n') {
-            self.renderer.tail(source, line, out)?;
-        }
-        if titled { writeln!(out) } else { Ok(()) }
+        let whom = match words {
+            [] => "[all] processes".into(),
+            words => format!("[{}] process{}", words.join(" "), if words == ["all"] { "es" } else { "" }),
+        };
+        self.session
+            .line(&format!("[TAILING] Tailing last {lines} lines for {whom} (change the value with --lines option)"));
+        // PM2 shows its own log first, then the others by age.
+        let mut order: Vec<&mut Cursor> = cursors.iter_mut().collect();
+        order.sort_by_key(|cursor| (cursor.source.stream != Stream::Daemon, cursor.stream.modified()));
+        let mut out = BufWriter::new(io::stdout().lock());
+        let renderer = &mut self.renderer;
+        let show = || -> io::Result<()> {
+            for cursor in order {
+                writeln!(out, "{} last {lines} lines:", cursor.source.path.display())?;
+                let mut any = false;
+                merge(
+                    &mut [cursor],
+                    |_| true,
+                    |cursor| {
+                        any = true;
+                        let line = cursor.current().map_or(&b""[..], |(_, line)| line);
+                        renderer.tail(&cursor.source, line, &mut out)
+                    },
+                )?;
+                if any {
+                    writeln!(out)?;
+                }
+            }
+            out.flush()
+        };
+        show().map_err(ended)
     }
 
     /// Shows every new line until Ctrl-C, also of apps that come later.
-    fn follow(&mut self, sources: Vec<(Source, u64)>, client: Client) -> Result<(), Failure> {
+    fn follow(mut self, cursors: Vec<Cursor>, absent: Vec<Source>, client: Client) -> Result<(), Failure> {
         let failed = |error| Failure::system("following log files")(error);
         baton_os::interrupt::is_success().map_err(failed)?;
         let began = clock::now().wall.0;
-        let mut follower = Follower::new().map_err(failed)?;
-        for (source, end) in sources {
-            self.add(&mut follower, source, From::Offset(end));
+        let mut follower = Follower::new(self.query.clone()).map_err(failed)?;
+        for cursor in cursors {
+            let path = cursor.source.path.display().to_string();
+            self.told(&path, follower.go_on(cursor));
+        }
+        for source in absent {
+            self.add(&mut follower, source, From::EndUnlessNew(0));
         }
         let (updates, woken) = subscribe(client, self.session.home.clone()).map_err(failed)?;
-        let mut out = io::stdout().lock();
         let mut gone: Vec<InstanceId> = Vec::new();
-        self.show(&mut out, |line| follower.catch_up(line))?;
+        self.show(|give| follower.catch_up(give))?;
         loop {
+            let patience = Timespec { tv_sec: i64::try_from(PATIENCE / 1000).unwrap_or(1), tv_nsec: 0 };
             let mut ready = [PollFd::new(&follower, PollFlags::IN), PollFd::new(&woken, PollFlags::IN)];
-            match poll(&mut ready, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(failed(error.into())),
-            }
+            let events = match poll(&mut ready, follower.is_amid_line().then_some(&patience)) {
+                Err(Errno::INTR) => continue,
+                other => other.map_err(|error| failed(error.into()))?,
+            };
             if !ready[1].revents().is_empty() {
                 rustix::io::read(&woken, &mut [0; 64]).map_err(|error| failed(error.into()))?;
             }
             while let Ok(update) = updates.try_recv() {
                 self.take_in(update.change, &mut follower, &mut gone, began);
             }
-            self.show(&mut out, |line| follower.read(line))?;
+            match events {
+                0 => self.show(|give| follower.give_unfinished(give))?,
+                _ => self.show(|give| follower.read(give))?,
+            }
+            for trouble in follower.troubles() {
+                self.session.warn(&trouble);
+            }
         }
     }
 
-    /// Shows the lines that a read gives, and passes them on at once.
+    /// Shows the lines that something gives, and passes them on at once.
     fn show(
         &mut self,
-        out: &mut StdoutLock<'_>,
-        read: impl FnOnce(&mut dyn FnMut(&Source, &[u8]) -> io::Result<()>) -> io::Result<()>,
+        read: impl FnOnce(&mut dyn FnMut(&Cursor) -> io::Result<()>) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let mut buffered = BufWriter::new(out);
+        let mut out = BufWriter::with_capacity(GATHERED, io::stdout().lock());
         let silent = self.session.silent;
         let renderer = &mut self.renderer;
-        read(&mut |source, line| if silent { Ok(()) } else { renderer.line(source, line, &mut buffered) })
-            .and_then(|()| buffered.flush())
-            .map_err(|error| match error.kind() {
-                // Nobody reads any more.
-                io::ErrorKind::BrokenPipe => Failure::Told,
-                _ => Failure::system("following log files")(error),
-            })
+        let mut give = |cursor: &Cursor| match cursor.current() {
+            Some((stop, line)) if !silent => {
+                if stop.gap && cursor.has_context() {
+                    renderer.gap(&mut out)?;
+                }
+                renderer.line(&cursor.source, stop.time, line, &mut out)
+            }
+            _ => Ok(()),
+        };
+        read(&mut give).and_then(|()| out.flush()).map_err(ended)
     }
 
     /// Follows one more file; one that can't be followed is told and left out.
     fn add(&self, follower: &mut Follower, source: Source, from: From) {
         let path = source.path.display().to_string();
-        if let Err(error) = follower.add(source, from) {
+        self.told(&path, follower.add(source, from));
+    }
+
+    fn told(&self, path: &str, result: io::Result<()>) {
+        if let Err(error) = result {
             self.session.warn(&format!("{path}: {error}"));
         }
     }
@@ -296,6 +401,14 @@ impl View<'_> {
                 None => self.add(follower, source, From::EndUnlessNew(began)),
             }
         }
+    }
+}
+
+/// The failure for output that could not be written: a reader that has gone has had enough.
+fn ended(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Told,
+        _ => Failure::system("showing log files")(error),
     }
 }
 

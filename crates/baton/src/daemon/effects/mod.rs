@@ -40,7 +40,10 @@ impl Driver {
                     self.held_replies.push_back((self.writer.wished(), op, reply));
                 }
             }
-            Effect::Publish(update) => self.connections.publish(&update),
+            Effect::Publish(update) => {
+                self.bus.tell(&update.change);
+                self.connections.publish(&update);
+            }
             Effect::Shutdown => self.end(Ending::Stop),
         }
     }
