@@ -41,8 +41,8 @@ mod rotate_tests;
 #[cfg(test)]
 mod tests;
 
-pub use moments::check_pattern;
 pub use format::base64;
+pub use moments::check_pattern;
 pub use route::{Channel, Format, LogOptions, LogReport, Route, Stream, StreamKey};
 pub use rule::{DATE_FORMAT, Rotation, Rule};
 pub use thread::LogThread;
