@@ -222,6 +222,8 @@ fn default_file(directory: &Path, session: &Session) -> Result<String, Failure> 
 fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Session) -> Result<Vec<Job>, Failure> {
     let mut files: Vec<PathBuf> = args.file.config.iter().map(PathBuf::from).collect();
     let mut jobs = Vec::new();
+    // The source takes the turn of its first file.
+    let mut turn = (!files.is_empty()).then_some(0);
     for text in &args.targets {
         match text.as_str() {
             "-" => jobs.push(Job::Define(apps::load(
@@ -232,7 +234,10 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
                 session,
             )?)),
             text => match classify(text, directory, false) {
-                Target::ProcessFile(_) => files.push(text.into()),
+                Target::ProcessFile(_) => {
+                    turn.get_or_insert(jobs.len());
+                    files.push(text.into());
+                }
                 Target::CommandLine(_) | Target::Program(_) => jobs.push(Job::Launch(text.into())),
                 Target::Word(word) => jobs.push(Job::Word(word)),
             },
@@ -246,7 +251,8 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
     }
     if !files.is_empty() {
         let source = target::Meant::Files(files);
-        jobs.insert(0, Job::Define(apps::load(&source, &args.file, &args.app, args.start.dependencies(), session)?));
+        let loaded = apps::load(&source, &args.file, &args.app, args.start.dependencies(), session)?;
+        jobs.insert(turn.unwrap_or(0), Job::Define(loaded));
     }
     Ok(jobs)
 }

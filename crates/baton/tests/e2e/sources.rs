@@ -73,6 +73,17 @@ fn a_bare_word_is_an_app_before_it_is_a_directory() {
 }
 
 #[test]
+fn targets_start_in_the_order_of_the_command_line() {
+    let baton = Baton::new();
+    baton.file("run.sh", format!("#!/bin/sh\nexec {} wait\n", testapp().display()));
+    baton.file("a.json", json!([app("a", json!({}))]).to_string());
+    baton.file("b.json", json!([app("b", json!({}))]).to_string());
+    baton.run(["start", "run.sh", "a.json", "b.json"]).ok();
+    let names: Vec<String> = baton.jlist().iter().map(|entry| entry["name"].as_str().expect("a name").into()).collect();
+    assert_eq!(names, ["run", "a", "b"]);
+}
+
+#[test]
 fn equal_apps_of_several_files_are_started_once_with_a_warning() {
     let baton = Baton::new();
     baton.file("a.json", json!([app("a", json!({})), app("db", json!({}))]).to_string());
