@@ -274,6 +274,8 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
         log_date_format: text("log_date_format"),
         time: flag("time", false),
         log_sync: text("log_sync").unwrap_or(default.log_sync),
+        log_overflow: text("log_overflow").unwrap_or(default.log_overflow),
+        log_blocking: flag("log_blocking", false),
         autostart: flag("autostart", true),
         autorestart: flag("autorestart", true),
         stop_exit_codes: codes(record.get("stop_exit_codes")),

@@ -180,6 +180,8 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
     put(spec.log_date_format.is_some(), "log_date_format", json!(spec.log_date_format));
     put(spec.log_type == LogType::Json, "log_type", "json".into());
     put(spec.log_sync != default.log_sync, "log_sync", spec.log_sync.clone().into());
+    put(spec.log_overflow != default.log_overflow, "log_overflow", spec.log_overflow.clone().into());
+    put(spec.log_blocking, "log_blocking", true.into());
     put(spec.time, "time", true.into());
     put(spec.disable_logs, "disable_logs", true.into());
     put(spec.append_env_to_name, "append_env_to_name", true.into());

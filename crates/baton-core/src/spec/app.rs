@@ -121,6 +121,12 @@ app_spec! {
     time: bool = false, Kind::Bool, Restart;
     /// `copy` moves log bytes through user space, for file systems where splice makes the app wait.
     log_sync: String = "auto".into(), Kind::Choice(&["auto", "copy"]), Restart;
+    /// What happens to output while a log file can't be written (a full disk, a reader that is slow or gone): `block` lets the
+    /// app wait once its pipe is full; `drop` loses output instead, counts the bytes, and a line in the log tells how many.
+    log_overflow: String = "block".into(), Kind::Choice(&["block", "drop"]), Restart;
+    /// Make standard output and error of Node programs blocking. Otherwise Node keeps what a full pipe does not take in its
+    /// memory and loses it at `process.exit()`. Not for apps that run as another user (`uid`).
+    log_blocking: bool = false, Kind::Bool, Restart;
     /// Start with the file. `false` lists the app as stopped; it can be started by name.
     autostart: bool = true, Kind::Bool, Live;
     /// Start again when the process ends by itself.
@@ -204,8 +210,6 @@ later! {
     "retain", ANY, Live, "Rotated log files to keep.";
     "compress", Kind::Bool, Live, "Compress rotated log files.";
     "rotate_interval", Kind::Text, Live, "Rotate at these times, in cron notation.";
-    "log_blocking", Kind::Bool, Restart, "Make the standard output of a Node program blocking.";
-    "log_overflow", Kind::Choice(&["block", "drop"]), Live, "What happens to output that cannot be written.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
     "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";
     "tasks_max", ANY, Live, "Task limit of the app's control group.";

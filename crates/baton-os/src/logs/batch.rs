@@ -366,7 +366,7 @@ fn remember(slot: &mut Slot, record: &Record) -> io::Result<()> {
 }
 
 /// Writes all of it. See [`STEP`] for why not at once.
-fn write_in_steps(file: &File, output: &[u8], offset: u64) -> io::Result<()> {
+pub(super) fn write_in_steps(file: &File, output: &[u8], offset: u64) -> io::Result<()> {
     let mut offset = offset;
     for step in output.chunks(STEP) {
         file.write_all_at(step, offset)?;
@@ -376,7 +376,7 @@ fn write_in_steps(file: &File, output: &[u8], offset: u64) -> io::Result<()> {
 }
 
 /// Removes the bytes from `offset` if they are the last of the file and no more than the batch's.
-fn cut_back(file: &File, offset: u64, length: u64) -> io::Result<()> {
+pub(super) fn cut_back(file: &File, offset: u64, length: u64) -> io::Result<()> {
     let size = file.metadata()?.len();
     if size > offset && size <= offset + length { file.set_len(offset) } else { Ok(()) }
 }

@@ -5,14 +5,15 @@
 //! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share. `place.rs`: how it is opened.
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
+//! * `overflow.rs`: `log_overflow: drop`, for output that can't be written.
 //! * `times.rs`: when which bytes of a file were written, for readers.
 //! * `rotate.rs`: when and how a file makes room for the next. `rule.rs`: the settings. `moments.rs`: the times.
 //! * `parts.rs`: how rotated files are called, listed and read. `ledger.rs`: which there are and which go. `keeper.rs`:
 //!   compresses them, on a thread of its own.
 //! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
 //!
-//! Back-pressure is the rule: while a file can't be written its streams are not read and their apps wait. Apps whose logs
-//! go elsewhere are not held up.
+//! Back-pressure is the rule: while a file can't be written its streams are not read and their apps wait, unless they
+//! have chosen to lose output instead. Apps whose logs go elsewhere are not held up.
 //!
 //! `batch_pipe` and `descriptors` return `io::Result`, because duplicating a descriptor can fail.
 
@@ -22,6 +23,7 @@ mod format;
 mod keeper;
 mod ledger;
 mod moments;
+mod overflow;
 pub mod parts;
 mod place;
 mod pump;
@@ -43,6 +45,6 @@ mod tests;
 
 pub use format::base64;
 pub use moments::check_pattern;
-pub use route::{Channel, Format, LogOptions, LogReport, Route, Stream, StreamKey};
+pub use route::{Channel, Format, LogOptions, LogReport, Overflow, Route, Stream, StreamKey};
 pub use rule::{DATE_FORMAT, Rotation, Rule};
 pub use thread::LogThread;

@@ -1,7 +1,7 @@
 //! One stream that is being collected: its state between two looks at it.
 
 use super::format::Style;
-use super::route::{Route, StreamKey};
+use super::route::{Overflow, Route, StreamKey};
 use super::slot::Record;
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use std::os::fd::OwnedFd;
@@ -104,6 +104,8 @@ pub(super) struct Pump {
     allowance: Option<u64>,
     /// Rendered bytes after which one of its files is to be rotated.
     pub(super) room: u64,
+    /// What happens while a file can't be written.
+    pub(super) overflow: Overflow,
     /// A batch that has to be repeated exactly.
     pub(super) redo: Option<Redo>,
 }
@@ -144,6 +146,7 @@ impl Pump {
             drain: None,
             allowance: None,
             room: u64::MAX,
+            overflow: route.overflow,
             redo: None,
         }
     }
@@ -203,11 +206,21 @@ impl Pump {
 
     /// Whether there is something to do at `now`.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        if let Some((at, _)) = self.retry {
-            return at <= now || self.is_given_up(now);
+        if self.retry.is_some() {
+            return self.may_try(now) || (self.ready && self.overflow == Overflow::Drop);
         }
         let peek = self.peek.is_some_and(|(at, _)| at <= now);
         self.ready || peek || self.tail_is_due(now) || self.drain_is_over(now)
+    }
+
+    /// Whether the files may be tried: they are in no trouble, or have been for long enough since the last attempt.
+    pub(super) fn may_try(&self, now: Instant) -> bool {
+        self.retry.is_none_or(|(at, _)| at <= now) || self.is_given_up(now)
+    }
+
+    /// From this many bytes on the FIFO may be full: each two of its pages hold more than one page's worth.
+    pub(super) fn crowded(&self) -> usize {
+        self.capacity / 8 * 3
     }
 
     /// The next time at which there is something to do without any event.
@@ -265,7 +278,10 @@ impl Pump {
 
     /// Takes note of a failure: the next attempt is made later and later.
     pub(super) fn pause(&mut self, now: Instant) {
-        let pause = self.retry.map_or(RETRY_FIRST, |(_, pause)| (pause * 2).min(RETRY_LONGEST));
+        // A writer that fills up a FIFO with bytes in it causes no event, and shall not wait where bytes are dropped.
+        let holds = || rustix::io::ioctl_fionread(&self.reader).is_ok_and(|bytes| bytes > 0);
+        let longest = if self.overflow == Overflow::Drop && holds() { RETRY_FIRST } else { RETRY_LONGEST };
+        let pause = self.retry.map_or(RETRY_FIRST, |(_, pause)| (pause * 2).min(longest));
         self.retry = Some((now + pause, pause));
         self.moving = 0;
     }

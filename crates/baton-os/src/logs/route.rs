@@ -63,6 +63,19 @@ pub struct Route {
     pub combined: Option<PathBuf>,
     /// How the lines look.
     pub format: Format,
+    /// What happens to output that can't be written.
+    pub overflow: Overflow,
+}
+
+/// What happens to output that can't be written: its file is in trouble (a full disk, a reader that is slow or gone).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// It waits in the FIFO; the app waits when that is full.
+    #[default]
+    Block,
+    /// It waits while there is room for more; then it is dropped, counted, and a line in the file tells how much.
+    Drop,
 }
 
 /// How a stream's lines look in its files.
@@ -105,6 +118,22 @@ pub enum LogReport {
         path: PathBuf,
         /// The system's reason.
         message: String,
+    },
+    /// Output of this slot is being dropped, because this file can't be written; said once until [`LogReport::Dropped`].
+    Dropping {
+        /// The slot in the process list.
+        id: InstanceId,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file can be written again and was told that so many bytes before were dropped.
+    Dropped {
+        /// The slot in the process list.
+        id: InstanceId,
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the app's output.
+        bytes: u64,
     },
     /// A file that was in trouble is written again.
     Recovered {

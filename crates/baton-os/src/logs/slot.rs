@@ -62,11 +62,19 @@ impl Record {
 /// The two carries of a stream: of its own file and of the combined one.
 pub(super) type Carries = [Carry; 2];
 
+/// What is kept of a stream between two batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Line {
+    carries: Carries,
+    /// Bytes that were dropped and are not told of in its files yet.
+    dropped: u64,
+}
+
 /// The open slot file.
 #[derive(Debug)]
 pub(super) struct Slot {
     file: File,
-    carries: BTreeMap<StreamKey, (u32, Carries)>,
+    lines: BTreeMap<StreamKey, (u32, Line)>,
     free: Vec<u32>,
 }
 
@@ -101,13 +109,13 @@ impl Slot {
             }
         }
 
-        let mut slot = Slot { file, carries: BTreeMap::new(), free: Vec::new() };
+        let mut slot = Slot { file, lines: BTreeMap::new(), free: Vec::new() };
         let mut entries = vec![[0u8; ENTRY]; ENTRIES as usize];
         slot.file.read_exact_at(entries.as_flattened_mut(), entry_offset(0))?;
         for (index, entry) in (0..ENTRIES).zip(&entries).rev() {
             match decode(entry) {
-                Some((key, carries)) => {
-                    slot.carries.insert(key, (index, carries));
+                Some((key, line)) => {
+                    slot.lines.insert(key, (index, line));
                 }
                 None => slot.free.push(index),
             }
@@ -138,36 +146,55 @@ impl Slot {
 
     /// How far the current lines of a stream have been written.
     pub(super) fn carries(&self, key: &StreamKey) -> Carries {
-        self.carries.get(key).map_or([Carry::default(); 2], |(_, carries)| *carries)
+        self.line(key).carries
     }
 
-    /// Remembers the above. With every entry taken (thousands of unfinished lines) the oldest life's is given up: its
-    /// line gets a second stamp if the daemon dies before it ends.
+    /// How many bytes of a stream were dropped since its files were last told.
+    pub(super) fn dropped(&self, key: &StreamKey) -> u64 {
+        self.line(key).dropped
+    }
+
+    /// Remembers how far the current lines have been written.
     pub(super) fn set_carries(&mut self, key: StreamKey, carries: Carries) -> io::Result<()> {
-        if carries == [Carry::default(); 2] {
+        self.set(key, Line { carries, ..self.line(&key) })
+    }
+
+    /// Remembers how many bytes were dropped.
+    pub(super) fn set_dropped(&mut self, key: StreamKey, dropped: u64) -> io::Result<()> {
+        self.set(key, Line { dropped, ..self.line(&key) })
+    }
+
+    fn line(&self, key: &StreamKey) -> Line {
+        self.lines.get(key).map_or(Line::default(), |(_, line)| *line)
+    }
+
+    /// With every entry taken (thousands of unfinished lines) the oldest life's is given up: its line gets a second stamp
+    /// if the daemon dies before it ends.
+    fn set(&mut self, key: StreamKey, line: Line) -> io::Result<()> {
+        if line == Line::default() {
             return self.forget(&key);
         }
-        let index = match self.carries.get(&key) {
-            Some((_, known)) if *known == carries => return Ok(()),
+        let index = match self.lines.get(&key) {
+            Some((_, known)) if *known == line => return Ok(()),
             Some((index, _)) => *index,
             None => match self.free.pop() {
                 Some(index) => index,
                 None => {
-                    let oldest = self.carries.keys().min_by_key(|key| key.incarnation).copied();
-                    match oldest.and_then(|oldest| self.carries.remove(&oldest)) {
+                    let oldest = self.lines.keys().min_by_key(|key| key.incarnation).copied();
+                    match oldest.and_then(|oldest| self.lines.remove(&oldest)) {
                         Some((index, _)) => index,
                         None => return Ok(()),
                     }
                 }
             },
         };
-        self.carries.insert(key, (index, carries));
-        self.file.write_all_at(&encode(&key, carries), entry_offset(index))
+        self.lines.insert(key, (index, line));
+        self.file.write_all_at(&encode(&key, line), entry_offset(index))
     }
 
-    /// The stream has no unfinished line (any more).
+    /// Nothing is to be kept of the stream (any more).
     pub(super) fn forget(&mut self, key: &StreamKey) -> io::Result<()> {
-        let Some((index, _)) = self.carries.remove(key) else { return Ok(()) };
+        let Some((index, _)) = self.lines.remove(key) else { return Ok(()) };
         self.free.push(index);
         self.file.write_all_at(&[0; ENTRY], entry_offset(index))
     }
@@ -177,7 +204,7 @@ fn entry_offset(index: u32) -> u64 {
     HEAD + RECORD_ROOM as u64 + u64::from(index) * ENTRY as u64
 }
 
-fn encode(key: &StreamKey, carries: Carries) -> [u8; ENTRY] {
+fn encode(key: &StreamKey, Line { carries, dropped }: Line) -> [u8; ENTRY] {
     let mut entry = [0u8; ENTRY];
     entry[0] = 1;
     entry[1] = u8::from(key.channel == Channel::Err);
@@ -185,18 +212,20 @@ fn encode(key: &StreamKey, carries: Carries) -> [u8; ENTRY] {
     entry[8..16].copy_from_slice(&key.incarnation.0.to_le_bytes());
     entry[16..20].copy_from_slice(&carries[0].0.to_le_bytes());
     entry[20..24].copy_from_slice(&carries[1].0.to_le_bytes());
+    entry[24..32].copy_from_slice(&dropped.to_le_bytes());
     entry
 }
 
-fn decode(entry: &[u8; ENTRY]) -> Option<(StreamKey, Carries)> {
+fn decode(entry: &[u8; ENTRY]) -> Option<(StreamKey, Line)> {
     let word = |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
+    let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
     (entry[0] == 1).then(|| {
         let key = StreamKey {
             id: InstanceId(word(4)),
-            incarnation: Incarnation(u64::from(word(8)) | u64::from(word(12)) << 32),
+            incarnation: Incarnation(long(8)),
             channel: if entry[1] == 1 { Channel::Err } else { Channel::Out },
         };
-        (key, [Carry(word(16)), Carry(word(20))])
+        (key, Line { carries: [Carry(word(16)), Carry(word(20))], dropped: long(24) })
     })
 }
 
@@ -257,12 +286,14 @@ mod tests {
         slot.set_carries(key(u64::MAX - 1), [Carry(1), Carry(0)]).expect("writes");
         slot.set_carries(key(4), [Carry(0), Carry(9)]).expect("writes");
         slot.forget(&key(4)).expect("writes");
+        slot.set_dropped(key(5), u64::MAX).expect("writes");
         drop(slot);
 
         let (mut slot, begun) = Slot::open(&path).expect("opens");
         assert_eq!(begun, Some(record()));
         assert_eq!(slot.carries(&key(u64::MAX - 1)), [Carry(1), Carry(0)]);
         assert_eq!(slot.carries(&key(4)), [Carry(0), Carry(0)]);
+        assert_eq!((slot.dropped(&key(5)), slot.dropped(&key(4))), (u64::MAX, 0));
         slot.done().expect("writes");
         assert_eq!(Slot::open(&path).expect("opens").1, None);
     }

@@ -5,10 +5,11 @@
 //! nothing to wait for but events there is no timer and no wake-up.
 
 use super::batch::{Batch, Reason, private_pipe};
+use super::overflow;
 use super::pump::{LARGEST_MAX, Left, Pump, Trouble, USUAL, Way};
 use super::raw::{self, Moved};
 use super::rotate::{Failure, Plan, Rotor};
-use super::route::{LogOptions, LogReport, Stream, StreamKey};
+use super::route::{LogOptions, LogReport, Overflow, Stream, StreamKey};
 use super::rule::Rotation;
 use super::sink::Sinks;
 use baton_core::units::{Incarnation, InstanceId};
@@ -357,6 +358,12 @@ impl Worker {
                 self.pumps.insert(token, pump);
                 continue;
             }
+            if !pump.may_try(now) {
+                (pump.ready, moving) = (false, moving + 1);
+                most = most.max(self.make_room(&mut pump));
+                self.pumps.insert(token, pump);
+                continue;
+            }
             let keep = match self.look(&mut pump, now) {
                 Ok((moved, left)) => {
                     most = most.max(pump.fullness(moved));
@@ -368,6 +375,7 @@ impl Worker {
                 }
                 Err(trouble) => {
                     self.trouble(&mut pump, trouble);
+                    self.make_room(&mut pump);
                     !pump.is_given_up(now)
                 }
             };
@@ -378,6 +386,21 @@ impl Worker {
             }
         }
         (most, moving)
+    }
+
+    /// For an app that may lose output rather than wait. Returns how full its FIFO was.
+    fn make_room(&mut self, pump: &mut Pump) -> usize {
+        if pump.overflow != Overflow::Drop {
+            return 0;
+        }
+        let first = self.batch.slot.dropped(&pump.key) == 0;
+        // What can't be counted is not dropped: the app waits.
+        let dropped = overflow::make_room(pump, &mut self.batch.slot, &self.nowhere).unwrap_or(0);
+        if dropped > 0 && first {
+            let path = pump.targets.first().cloned().unwrap_or_default();
+            (self.report)(LogReport::Dropping { id: pump.key.id, path });
+        }
+        pump.fullness(dropped)
     }
 
     /// Asks for a stream's events, or no longer. One that is asked for anew is told of what is there already.
@@ -404,6 +427,11 @@ impl Worker {
                 // Whatever is at the path now may be better.
                 self.sinks.close(path);
             }
+        }
+        if self.batch.slot.dropped(&pump.key) > 0 {
+            let wall = crate::clock::now().wall;
+            let (bytes, path) = overflow::tell(pump, &mut self.sinks, &mut self.batch.slot, now, wall)?;
+            (self.report)(LogReport::Dropped { id: pump.key.id, path, bytes });
         }
         if pump.way == Way::Raw {
             if self.batch.begun.as_ref().is_some_and(|record| record.targets.iter().any(|t| pump.writes_to(&t.path))) {

@@ -79,6 +79,8 @@ pub(super) struct Driver {
     pub(super) notices: Vec<String>,
     /// Log files that can't be written.
     pub(super) troubles: BTreeMap<String, String>,
+    /// Bytes of output that this daemon has dropped, by app and log file.
+    pub(super) dropped: BTreeMap<(String, String), u64>,
     /// Who asked what the core is about to answer.
     pub(super) asked: BTreeMap<OpId, (ClientId, u64)>,
     pub(super) next_op: u64,
@@ -201,7 +203,10 @@ impl Driver {
     /// Everything an operator should know now.
     pub(super) fn all_notices(&self) -> Vec<String> {
         let troubles = self.troubles.iter().map(|(path, message)| format!("could not write {path}: {message}"));
-        self.notices.iter().cloned().chain(troubles).collect()
+        let dropped = self.dropped.iter().map(|((app, path), bytes)| {
+            format!("{bytes} bytes of output of {app} were dropped while {path} could not be written")
+        });
+        self.notices.iter().cloned().chain(troubles).chain(dropped).collect()
     }
 
     /// Begins a command that comes from nobody.

@@ -24,6 +24,7 @@ mod effects;
 mod inbox;
 mod journal;
 mod life;
+mod log_blocking;
 mod measure;
 mod prober;
 mod proc_stat;
@@ -165,6 +166,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         started_at: clock::now().wall,
         notices: Vec::new(),
         troubles: BTreeMap::new(),
+        dropped: BTreeMap::new(),
         asked: BTreeMap::new(),
         next_op: 0,
         held_replies: VecDeque::new(),

@@ -5,6 +5,7 @@
 
 use super::inbox::{Inbox, Made, Message};
 use super::life::{CHANNELS, Key, guard_names, stream_key};
+use super::log_blocking;
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
 use baton_core::spec::{AppSpec, Environment};
@@ -238,6 +239,16 @@ impl Worker {
             env.insert("HOME".into(), home);
         }
         env.insert(MARK_VARIABLE.into(), job.mark.clone());
+        if spec.log_blocking {
+            let enabled = match credentials {
+                // Our folder is closed to other users.
+                Some(_) => Err(io::Error::other("the app runs as another user, who may not read baton's files")),
+                None => log_blocking::enable(&self.home, &mut env),
+            };
+            if let Err(error) = enabled {
+                warnings.push(format!("App [{}:{}]: log_blocking has no effect: {error}", job.view.name, job.key.0));
+            }
+        }
         let (name, argv) = command(spec);
         let path_var = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         let program = find_program(&name, path_var, &cwd).ok_or_else(|| not_found(&name, path_var, &cwd))?;

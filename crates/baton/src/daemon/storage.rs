@@ -12,7 +12,7 @@ use crate::home::Home;
 use baton_core::spec::AppSpec;
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Identity, Instance, Record, World};
-use baton_os::logs::{Channel, Format, Route};
+use baton_os::logs::{Channel, Format, Overflow, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -96,6 +96,7 @@ pub(super) struct Routes {
     app_name: String,
     process_id: u32,
     copy: bool,
+    overflow: Overflow,
     children_stay: bool,
 }
 
@@ -113,6 +114,7 @@ impl Routes {
             app_name: spec.name.clone(),
             process_id: instance.id.0,
             copy: spec.log_sync == "copy",
+            overflow: if spec.log_overflow == "drop" { Overflow::Drop } else { Overflow::Block },
             children_stay: !spec.treekill,
         }
     }
@@ -138,6 +140,7 @@ impl Routes {
                 process_id: self.process_id,
                 copy: self.copy,
             },
+            overflow: self.overflow,
         }
     }
 }

@@ -331,3 +331,62 @@ fn log_files_follow_the_definition() {
     }
     assert!(!baton.dir().join("NULL").exists());
 }
+
+/// An app whose output goes to a device that is always full; after much output it makes a file.
+fn to_a_full_disk(overflow: &str) -> (Baton, std::path::PathBuf) {
+    let baton = Baton::new();
+    let done = baton.dir().join("done");
+    std::os::unix::fs::symlink("/dev/full", baton.dir().join("out.log")).expect("link");
+    let config = json!({"apps": [{
+        "name": "noisy", "script": testapp(), "out_file": "out.log", "log_overflow": overflow,
+        "args": ["spam:30000", format!("touch:{}", done.display()), "err:through", "wait"],
+    }]});
+    baton.file("ecosystem.config.json", config.to_string());
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    (baton, done)
+}
+
+#[test]
+fn an_app_waits_for_a_full_disk_unless_it_may_lose_output_and_the_list_says_so() {
+    let (baton, done) = to_a_full_disk("block");
+    baton.wait_file(&baton.home().join("pm2.log"), "could not write");
+    baton.run(["ls"]).ok().says("could not write");
+    assert!(!done.exists(), "two megabytes don't fit into a pipe");
+    // The disk has room again: nothing is lost.
+    std::fs::remove_file(baton.dir().join("out.log")).expect("removed");
+    baton.run(["reloadLogs"]).ok();
+    baton.wait_log("noisy-error.log", "through");
+    let text = baton.wait_file(&baton.dir().join("out.log"), "000000029999 ");
+    assert_eq!(text.lines().count(), 30_000);
+
+    let (baton, done) = to_a_full_disk("drop");
+    baton.wait_log("noisy-error.log", "through");
+    assert!(done.exists());
+    std::fs::remove_file(baton.dir().join("out.log")).expect("removed");
+    baton.run(["reloadLogs"]).ok();
+    let text = baton.wait_file(&baton.dir().join("out.log"), "of output were dropped here");
+    assert!(text.lines().any(|line| line.starts_with("[baton] ")), "{text}");
+    baton.run(["ls"]).ok().says("bytes of output of noisy were dropped while");
+}
+
+#[test]
+fn a_node_program_that_ends_at_once_keeps_its_output_with_log_blocking_only() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    baton.file("big.js", "process.stdout.write('x'.repeat(20 << 20)); process.exit(0);");
+    let app = |name: &str, blocking: bool| json!({"name": name, "script": "big.js", "autorestart": false, "log_blocking": blocking});
+    let config = json!({"apps": [app("kept", true), app("lost", false)]});
+    baton.file("ecosystem.config.json", config.to_string());
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    for name in ["kept", "lost"] {
+        baton.wait_status(name, Status::Stopped);
+    }
+    let size = |name: &str| std::fs::metadata(baton.home().join(format!("logs/{name}-out.log"))).expect("a log").len();
+    // Node has written a part of it and dropped the rest, under any manager.
+    assert!(size("lost") < 20 << 20);
+    // The end of the program is not the end of its log.
+    baton.run(["delete", "kept"]).ok();
+    assert_eq!(size("kept"), 20 << 20);
+}

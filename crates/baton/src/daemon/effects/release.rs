@@ -4,6 +4,7 @@ use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Message;
 use crate::daemon::journal;
 use crate::daemon::life::{Key, fifos, guard_names, tree_key};
+use baton_core::units::InstanceId;
 use baton_os::logs::LogReport;
 
 /// How long output may come after the end of a process (ms). Whatever is left holds the FIFO open, but does not
@@ -62,10 +63,28 @@ impl Driver {
                 let which = if path.as_os_str().is_empty() { "logs".into() } else { path.display().to_string() };
                 self.notice(format!("could not rotate {which}: {message}"));
             }
+            LogReport::Dropping { id, path } => {
+                let (app, path) = (self.name_of(id), path.display().to_string());
+                journal::error(format_args!("output of {app} is dropped while {path} can't be written"));
+                if let Some(message) = self.troubles.get_mut(&path) {
+                    message.push_str(&format!("; output of {app} is dropped meanwhile"));
+                }
+            }
+            LogReport::Dropped { id, path, bytes } => {
+                let (app, path) = (self.name_of(id), path.display().to_string());
+                journal::log(format_args!(
+                    "{bytes} bytes of output of {app} were dropped before {path} was written again"
+                ));
+                *self.dropped.entry((app, path)).or_default() += bytes;
+            }
             LogReport::Recovered { path } => {
                 journal::log(format_args!("{} is written again", path.display()));
                 self.troubles.remove(&path.display().to_string());
             }
         }
+    }
+
+    fn name_of(&self, id: InstanceId) -> String {
+        self.world.instances.get(&id).map_or_else(|| format!("slot {id}"), |slot| slot.spec.name.clone())
     }
 }
