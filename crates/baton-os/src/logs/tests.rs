@@ -555,16 +555,16 @@ fn a_reader_that_is_gone_or_asleep_holds_up_only_apps_that_may_not_lose_output()
     let path = bench.path("sink");
     let mut writer = bench.stream(1, Channel::Out, dropping(raw(path.clone())));
     let line = [b"x".repeat(99), b"\n".to_vec()].concat();
-    let mut write = |count: usize| (0..count).for_each(|_| writer.write_all(&line).expect("writes"));
-    write(20_000);
+    let some = line.repeat(20_000);
+    let write = |writer: &mut fs::File| some.chunks(100).for_each(|line| writer.write_all(line).expect("writes"));
+    write(&mut writer);
     assert!(matches!(bench.next(), LogReport::Trouble { .. }));
     let asleep = {
         use rustix::fs::{Mode, OFlags, open};
         open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).expect("opens")
     };
     bench.logs.reopen_all();
-    write(20_000);
-    drop(write);
+    write(&mut writer);
     let mut reader = fs::File::from(asleep);
     drop(writer);
     bench.logs.drain(InstanceId(1), Incarnation(1), LONG);
