@@ -158,3 +158,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_others_run_is_rendered_with_the_apps_that_need_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "apps: [{ name: api, script: /bin/sleep, depends_on: { db: { timeout: 9s } } }]\n\
+                external: { db: { tcp: 5432, hint: start it, start: \"make db\" } }\n";
+    std::fs::write(dir.path().join("apps.yaml"), text).expect("written");
+    let options = LoadOptions { caller_cwd: dir.path().into(), ..LoadOptions::default() };
+    let first = load(Path::new("apps.yaml"), &options).expect("apps").apps;
+    let external = first[0].depends_on[0].external.clone().expect("external");
+    assert_eq!(
+        (external.probe.to_string().as_str(), external.cwd.as_str()),
+        ("tcp localhost:5432", dir.path().to_str().expect("text"))
+    );
+    for format in [Format::Json, Format::Yaml, Format::Toml, Format::Cjs] {
+        let text = render::text(format, &render::document(&first), None).expect("a text");
+        let name = format!("out.{}", format!("{format:?}").to_lowercase());
+        std::fs::write(dir.path().join(&name), text).expect("written");
+        assert_eq!(load(Path::new(&name), &options).expect("apps").apps[0].depends_on, first[0].depends_on, "{name}");
+    }
+}

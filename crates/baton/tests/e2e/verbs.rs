@@ -487,3 +487,50 @@ fn called_as_pm2_it_is_pm2() {
     pm2.run(["delete", "all"]).ok().stdout_has("[PM2] Applying action deleteProcessId on app [all](ids: [ 0 ])");
     pm2.run(["delete", "all"]).code(1).says("[PM2][WARN] No process found");
 }
+
+#[test]
+fn logs_follow_all_apps_until_ctrl_c_and_the_apps_run_on() {
+    use std::io::BufRead;
+    let baton = Baton::new();
+    baton.start("one", &["out:first", "wait"]);
+    baton.start("two", &["out:second", "wait"]);
+    baton.wait_log("one-out.log", "first");
+    baton.wait_log("two-out.log", "second");
+    let mut logs = baton.command(["logs", "--follow"]).stdout(std::process::Stdio::piped()).spawn().expect("logs");
+    let mut lines = std::io::BufReader::new(logs.stdout.take().expect("output")).lines().map_while(Result::ok);
+    let mut both = || {
+        let mut wanted = vec![("one", "first"), ("two", "second")];
+        while !wanted.is_empty() {
+            let line = lines.next().unwrap_or_else(|| panic!("not seen: {wanted:?}"));
+            wanted.retain(|(app, text)| !(line.contains(app) && line.contains(text)));
+        }
+    };
+    both();
+    // The last lines were there; what comes now is followed.
+    baton.run(["restart", "all"]).ok();
+    both();
+    let pids = [baton.pid("one"), baton.pid("two")];
+    let pid = rustix::process::Pid::from_child(&logs);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("Ctrl-C");
+    assert!(logs.wait().expect("its end").success());
+    assert_eq!([baton.pid("one"), baton.pid("two")], pids);
+}
+
+#[test]
+fn files_that_a_dead_daemon_left_are_no_obstacle_and_nothing_is_resurrected_unasked() {
+    let baton = Baton::new();
+    baton.start("app", &["wait"]);
+    baton.run(["save"]).ok();
+    baton.run(["kill"]).ok();
+    // A socket that nobody answers, and pid files with numbers that are long others'.
+    drop(std::os::unix::net::UnixListener::bind(baton.home().join("baton.sock")).expect("a stale socket"));
+    std::fs::write(baton.home().join("pm2.pid"), "1").expect("a stale pid");
+    std::fs::create_dir_all(baton.home().join("pids")).expect("folder");
+    std::fs::write(baton.home().join("pids/app-0.pid"), "1").expect("a stale pid");
+    baton.run(["ls"]).ok();
+    assert_eq!(baton.jlist().len(), 0);
+    let json: serde_json::Value = serde_json::from_str(&baton.run(["status", "--json"]).ok().stdout).expect("JSON");
+    assert_eq!(json, serde_json::json!([]));
+    baton.run(["resurrect"]).ok();
+    assert_eq!(baton.jlist().len(), 1);
+}
