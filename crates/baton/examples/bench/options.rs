@@ -52,6 +52,8 @@ pub(crate) enum Name {
     Crash,
     /// Log throughput and what it costs.
     Logs,
+    /// Reading a gigabyte of log, beside `zcat | rg`.
+    Read,
     /// Wake-ups with a hundred quiet apps.
     Idle,
     /// Evaluating a process file, beside `node -e`.
@@ -68,6 +70,7 @@ impl Name {
             Name::Memory => "memory",
             Name::Crash => "crash",
             Name::Logs => "logs",
+            Name::Read => "read",
             Name::Idle => "idle",
             Name::Load => "load",
         }
@@ -82,6 +85,7 @@ impl Name {
             Name::Memory => "memory of the manager with a hundred apps",
             Name::Crash => "from the death of an app to its successor",
             Name::Logs => "log throughput and what it costs",
+            Name::Read => "reading a gigabyte of log",
             Name::Idle => "wake-ups in 30 s with a hundred quiet apps",
             Name::Load => "evaluating a process file",
         }

@@ -8,6 +8,7 @@ mod list;
 mod load;
 mod logs;
 mod memory;
+mod read;
 
 use crate::bench::Bench;
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Memory => memory::run(bench),
         Name::Crash => crash::run(bench),
         Name::Logs => logs::run(bench),
+        Name::Read => read::run(bench),
         Name::Idle => idle::run(bench),
         Name::Load => load::run(bench),
     }
