@@ -1,28 +1,24 @@
 //! Starting programs, in two phases.
 //!
-//! [`prepare`] makes the process: the exec stub, which becomes what the program expects and then waits. Its identity
-//! can be put on record before [`Prepared::go`] lets it run; if we die in between, it ends by itself. So no crash of
-//! ours can leave an app that nobody knows.
+//! The [`ForkServer`] makes the process: the exec stub, which becomes what the program expects and then waits. Its
+//! identity can be put on record before [`Prepared::go`] lets it run; if we die in between, it ends by itself. So no
+//! crash of ours can leave an app that nobody knows.
 
 pub(crate) mod plan;
+pub(crate) mod server;
 
 pub use crate::user::Credentials;
+pub use server::{Begun, ForkServer};
 
 use crate::process::Process;
 use crate::stub;
 use baton_core::world::{SpawnError, SpawnStage};
-use plan::Plan;
-use rustix::fs::{MemfdFlags, SeekFrom, seek};
 use rustix::io::{Errno, read, write};
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A program and everything it starts with.
 #[derive(Debug)]
@@ -78,100 +74,6 @@ struct Names {
     cwd: PathBuf,
     user: Option<String>,
     oom_score_adj: Option<i32>,
-}
-
-static STUB: OnceLock<PathBuf> = OnceLock::new();
-
-/// Descriptors that a child shall inherit lose their close-on-exec flag for a moment; nobody else may spawn then.
-static SPAWNING: Mutex<()> = Mutex::new(());
-
-/// Makes `program exec-stub` the stub in place of our own binary: for a process whose `main` doesn't know the stub,
-/// such as a test. Only the first call counts.
-pub fn set_stub(program: PathBuf) {
-    let _ = STUB.set(program);
-}
-
-/// Makes the process of a launch. It has its session, descriptors, user, limits and directory, or has told why not,
-/// before it takes the go. The descriptors of `launch` can be closed afterwards.
-pub fn prepare(launch: &Launch) -> Result<Prepared, SpawnError> {
-    let texts = Texts::of(launch)?;
-    let failed = |what: &str, error: io::Error| SpawnError {
-        stage: SpawnStage::Fork,
-        errno: error.raw_os_error().unwrap_or(0),
-        message: format!("{what}: {}", reason_of(&error)),
-    };
-    let pipes = || Ok((pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?));
-    let ((go_read, go), (report, report_write)) =
-        pipes().map_err(|error: Errno| failed("cannot make a pipe", error.into()))?;
-    let mut child =
-        start_stub(launch, &texts, &go_read, &report_write).map_err(|error| failed("cannot start a process", error))?;
-    // Our copies of the stub's ends must go, or we'd never see its end of file.
-    drop((go_read, report_write));
-    match Process::identify(child.id()) {
-        Ok(Some(process)) => Ok(Prepared { process, go, report, names: Names::of(launch) }),
-        unknown => {
-            // It can't be followed, so it must not run: end of file makes it leave, and then it is reaped.
-            drop(go);
-            let reaped = child.wait();
-            let error = unknown.err().or(reaped.err()).unwrap_or_else(|| Errno::SRCH.into());
-            Err(failed("cannot follow the new process", error))
-        }
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is where processes are started")]
-fn start_stub(launch: &Launch, texts: &Texts, go: &OwnedFd, report: &OwnedFd) -> io::Result<std::process::Child> {
-    let lowest = 3 + i32::try_from(launch.extra_fds.len()).map_err(|_| Errno::INVAL)?;
-    let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
-    let go = inheritable(go, lowest)?;
-    let report = inheritable(report, lowest)?;
-    let stdin = launch.stdin.as_ref().map(|fd| inheritable(fd, lowest)).transpose()?;
-    let others = [&launch.stdout, &launch.stderr].into_iter().chain(&launch.extra_fds);
-    let others = others.map(|fd| inheritable(fd, lowest)).collect::<io::Result<Vec<_>>>()?;
-    let plan = Plan {
-        go: go.as_raw_fd(),
-        report: report.as_raw_fd(),
-        stdin: stdin.as_ref().map(AsRawFd::as_raw_fd),
-        outputs_and_extras: others.iter().map(AsRawFd::as_raw_fd).collect(),
-        oom_score_adj: launch.oom_score_adj,
-        nofile: launch.original_nofile,
-        credentials: launch.credentials.as_ref().map(|who| (who.uid, who.gid, who.groups.clone())),
-        program: &texts.program,
-        cwd: &texts.cwd,
-        argv: texts.argv.iter().map(CString::as_c_str).collect(),
-        env: texts.env.iter().map(CString::as_c_str).collect(),
-    };
-    let data = crate::files::memfd(c"baton-launch", MemfdFlags::CLOEXEC)?;
-    write_all(&data, &plan.encode())?;
-    seek(&data, SeekFrom::Start(0))?;
-    let data = inheritable(&data, lowest)?;
-    // Without pre_exec, uid or gid this is posix_spawn, whose cost doesn't grow with our memory. A word that the stub
-    // says about itself goes to our own stderr.
-    Command::new(STUB.get().map_or(Path::new("/proc/self/exe"), PathBuf::as_path))
-        .arg0("baton")
-        .arg("exec-stub")
-        .arg(data.as_raw_fd().to_string())
-        .env_clear()
-        .spawn()
-}
-
-/// A copy that a child inherits, numbered above everything that the child will put in place.
-fn inheritable(fd: &OwnedFd, lowest: i32) -> io::Result<OwnedFd> {
-    // SAFETY: duplicates an open descriptor.
-    let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, lowest) };
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the copy is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
-}
-
-fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let count = write(fd, bytes)?;
-        bytes = &bytes[count..];
-    }
-    Ok(())
 }
 
 impl Prepared {

@@ -1,17 +1,24 @@
-//! The exec stub: a short life of our own binary between the daemon's spawn and the app's program.
+//! The exec stub: a short life of our own binary between the daemon's wish and the app's program.
 //!
 //! It makes the process what the app expects (session, descriptors, limits, user, directory, signals), waits for one
 //! byte, and executes the program. Doing this here and not between fork and exec of the daemon keeps the daemon on
 //! `posix_spawn`, whose cost doesn't grow with the daemon's memory, and makes it ordinary single-threaded code.
 //!
+//! Starting our binary for each app would cost more than starting the app. So one process of it, the fork server,
+//! stays, as small as it began, and forks a stub for each order; the stub's parent is the daemon all the same. It
+//! sleeps between orders and ends with the daemon.
+//!
 //! A failure is told as (stage, errno) on a pipe that closes by itself when the exec works. End of file in place of
 //! the byte ends the stub without a word: whoever would have known the app is gone.
 
 use crate::spawn::plan::Plan;
+use crate::spawn::server::{ANSWER, ORDER_MAX};
 use baton_core::world::SpawnStage;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use std::ffi::{CStr, c_char, c_int};
-use std::io::{self, Read};
-use std::os::fd::FromRawFd;
+use std::io::{self, IoSliceMut, Read, Seek};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Exit code of a stub that could not do its work; nobody sees it but those who look at the zombie.
 const FAILED: c_int = 127;
@@ -23,42 +30,113 @@ pub const CALLED_OFF: c_int = 118;
 /// A step that failed, with the error number.
 type Failure = (SpawnStage, i32);
 
-/// Runs the stub. `argv[2]` names the descriptor of the launch data.
+/// Runs the fork server, and in its children the stub. `argv[2]` names the descriptor on which orders come.
 pub fn main() -> ! {
     let number = std::env::args_os().nth(2).and_then(|text| text.to_str()?.parse::<i32>().ok());
-    let code = match number.and_then(read_all) {
-        Some(bytes) => Plan::decode(&bytes).map_or(FAILED, |plan| run(&plan)),
-        None => FAILED,
-    };
-    exit(code)
+    let Some(number) = number.filter(|number| *number > 2) else { exit(FAILED) };
+    // SAFETY: the parent made this descriptor for us and named it; nothing else in this process uses it.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    loop {
+        let Some((number, order)) = receive(&socket) else { exit(0) };
+        let made = fork_sibling();
+        if made == Ok(0) {
+            exit(become_stub(&order));
+        }
+        // Theirs alone from here on: the daemon waits for the end of them.
+        drop(order);
+        let answer = i64::from(made.unwrap_or_else(|errno| -errno));
+        let mut bytes = [0; ANSWER];
+        bytes[..8].copy_from_slice(&number);
+        bytes[8..].copy_from_slice(&answer.to_ne_bytes());
+        if send(&socket, &bytes, SendFlags::NOSIGNAL).is_err() {
+            exit(0);
+        }
+    }
 }
 
-fn read_all(fd: i32) -> Option<Vec<u8>> {
-    // SAFETY: the parent made this descriptor for us and named it; nothing else in this process uses it.
-    let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
-    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata().ok()?.len()).ok()?);
-    file.read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+/// The next order: its number, and its descriptors, the launch data first. `None` when there will be no more.
+fn receive(socket: &OwnedFd) -> Option<([u8; 8], Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_MAX))];
+    let mut number = [0; 8];
+    loop {
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut number)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) if message.bytes == number.len() => {
+                let rights = ancillary.drain().filter_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+                    _ => None,
+                });
+                return Some((number, rights.flatten().collect()));
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => return None,
+        }
+    }
+}
+
+/// A child of our parent with a copy of this process: 0 in it, its pid here.
+fn fork_sibling() -> Result<i32, i32> {
+    let flags = libc::c_long::from(libc::CLONE_PARENT | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM the child has its own copy of all memory, and without a stack it goes on with that of
+    // the copy. This process has one thread, so that no lock is held and nothing is half changed in the copy.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) };
+    check(result)?;
+    i32::try_from(result).map_err(|_| libc::EOVERFLOW)
+}
+
+/// The life of a stub. Returns only when the program was not executed.
+fn become_stub(order: &[OwnedFd]) -> c_int {
+    let [data, go, report, others @ ..] = order else { return FAILED };
+    let Ok(bytes) = read_all(data) else { return FAILED };
+    let Some(plan) = Plan::decode(&bytes) else { return FAILED };
+    let given = Given { go: go.as_raw_fd(), report: report.as_raw_fd(), others };
+    run(&plan, given)
+}
+
+fn read_all(data: &OwnedFd) -> io::Result<Vec<u8>> {
+    let mut file = std::fs::File::from(data.try_clone()?);
+    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(0));
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The descriptors that came with an order.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    /// Read one byte here before the exec; end of file calls it off.
+    go: RawFd,
+    /// Write a failure here.
+    report: RawFd,
+    /// Standard input if the plan says so, standard output and error, and those that become 3, 4, ….
+    others: &'a [OwnedFd],
 }
 
 /// Returns only when the program was not executed.
-fn run(plan: &Plan<'_>) -> c_int {
-    match set_up(plan) {
-        Ok(()) => {}
-        Err(failure) => return fail(plan.report, failure),
+fn run(plan: &Plan<'_>, given: Given<'_>) -> c_int {
+    let first_free = 1 + i32::try_from(given.others.len()).unwrap_or(i32::MAX - 1) - i32::from(plan.stdin);
+    // Where nothing will be put on top of them.
+    let (Ok(go), Ok(report)) = (above(given.go, first_free), above(given.report, first_free)) else { return FAILED };
+    let given = Given { go, report, ..given };
+    if given.others.len() != plan.descriptors {
+        // The kernel leaves out those that find no place in this process.
+        return fail(report, (SpawnStage::Setup, libc::EMFILE));
     }
-    if !told_to_go(plan.go) {
+    if let Err(failure) = set_up(plan, given, first_free) {
+        return fail(report, failure);
+    }
+    if !told_to_go(go) {
         return CALLED_OFF;
     }
-    fail(plan.report, (SpawnStage::Exec, execute(plan)))
+    fail(report, (SpawnStage::Exec, execute(plan)))
 }
 
-fn set_up(plan: &Plan<'_>) -> Result<(), Failure> {
+fn set_up(plan: &Plan<'_>, given: Given<'_>, first_free: i32) -> Result<(), Failure> {
     let setup = |errno| (SpawnStage::Setup, errno);
     default_signals().map_err(setup)?;
     // SAFETY: no memory is involved. Fails only for the leader of a process group, which a fresh child is not.
     check(unsafe { libc::setsid() }).map_err(setup)?;
-    lay_out_descriptors(plan).map_err(setup)?;
+    lay_out_descriptors(plan, given, first_free).map_err(setup)?;
     if let Some(value) = plan.oom_score_adj {
         let written = std::fs::write("/proc/self/oom_score_adj", value.to_string());
         written.map_err(|error| setup(error.raw_os_error().unwrap_or(libc::EIO)))?;
@@ -97,35 +175,39 @@ fn default_signals() -> Result<(), i32> {
     })
 }
 
-/// Puts 0, 1, 2, 3 … in place and closes everything else but the two pipes. The parent chose numbers above all
-/// targets, so no source is overwritten before it is copied.
-fn lay_out_descriptors(plan: &Plan<'_>) -> Result<(), i32> {
-    let first_free = plan.first_free();
-    let null;
-    let stdin = match plan.stdin {
-        Some(fd) => fd,
-        None => {
-            // SAFETY: the path ends with NUL.
-            null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-            check(null)?;
-            null
-        }
-    };
-    if plan.outputs_and_extras.iter().chain([&plan.go, &plan.report]).any(|fd| *fd < first_free) {
-        return Err(libc::EBADF);
+/// Puts 0, 1, 2, 3 … in place and closes everything else but the two pipes. `first_free` is the first number that the
+/// program must not inherit.
+fn lay_out_descriptors(plan: &Plan<'_>, given: Given<'_>, first_free: i32) -> Result<(), i32> {
+    // First out of the way of each other.
+    let mut sources = Vec::with_capacity(given.others.len() + 1);
+    if !plan.stdin {
+        // SAFETY: the path ends with NUL.
+        let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        check(null)?;
+        sources.push(above(null, first_free)?);
     }
-    for (fd, target) in std::iter::once(&stdin).chain(&plan.outputs_and_extras).zip(0..) {
-        // SAFETY: nothing in this process relies on what the target was: the runtime's 0, 1, 2 are ours to replace.
-        check(unsafe { libc::dup2(*fd, target) })?;
+    for fd in given.others {
+        sources.push(above(fd.as_raw_fd(), first_free)?);
     }
-    for fd in [plan.go, plan.report] {
-        // SAFETY: only the flag of a descriptor that we were given is set.
-        check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    for (source, target) in sources.into_iter().zip(0..) {
+        // SAFETY: nothing in this process relies on what the target was: the runtime's 0, 1, 2 are ours to replace, and
+        // so is what came with the order, for it is never dropped: this process executes or exits.
+        check(unsafe { libc::dup2(source, target) })?;
     }
-    let (low, high) = (plan.go.min(plan.report), plan.go.max(plan.report));
+    let (low, high) = (given.go.min(given.report), given.go.max(given.report));
     close_between(first_free, low - 1)?;
     close_between(low + 1, high - 1)?;
     close_between(high + 1, i32::MAX)
+}
+
+/// The descriptor, or a copy of it, with a number from `lowest` on, closed by an exec.
+fn above(fd: RawFd, lowest: i32) -> Result<RawFd, i32> {
+    if fd >= lowest {
+        return Ok(fd);
+    }
+    // SAFETY: duplicates an open descriptor.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, lowest) };
+    check(copy).map(|()| copy)
 }
 
 /// Closes the descriptors from `first` to `last`, both included.

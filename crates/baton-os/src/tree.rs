@@ -2,11 +2,13 @@
 //!
 //! One thread serves all trees, so requests that come together share one look at the process table. It waits on the
 //! pidfds of what it found and on requests, never by time while something lives. A tree is gone when two looks in a
-//! row find nothing living of it: a process that was being started during the first is seen by the second.
+//! row find nothing living of it: a process that was being started during the first is seen by the second. Before
+//! that, a short way is tried that is certain when it says yes (see `shortcut`).
 //!
 //! Reap a leader after [`TreeReport::Gone`]: while it is a zombie its number, and so its session's, is not another's.
 
 mod members;
+mod shortcut;
 
 use crate::process::Process;
 use crate::procfs::{self, Table};
@@ -14,13 +16,14 @@ use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Identity, Signal};
 use members::{Found, ProcSigns, Target};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use std::collections::{BTreeMap, HashMap};
+use shortcut::Family;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The environment variable by which members of a tree are known wherever they went.
@@ -36,7 +39,7 @@ pub struct TreeKey {
 }
 
 /// By what the members of a tree are known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Belongings {
     /// The first process, dead or alive. Its session and descendants are members; none started before it.
     pub leader: Identity,
@@ -44,6 +47,9 @@ pub struct Belongings {
     pub mark: String,
     /// FIFOs that members have open for writing.
     pub fifos: Vec<PathBuf>,
+    /// The read ends of all the FIFOs, opened before the leader ran, when the leader is our child; else empty. With
+    /// them the end of a tree is known sooner.
+    pub outputs: Vec<Arc<OwnedFd>>,
 }
 
 /// What the sweeper has to say.
@@ -58,6 +64,7 @@ pub enum TreeReport {
 pub struct Sweeper {
     requests: Sender<Request>,
     bell: Arc<OwnedFd>,
+    family: Arc<Family>,
 }
 
 #[derive(Debug)]
@@ -76,20 +83,37 @@ enum Aim {
 }
 
 impl Sweeper {
-    /// Starts the thread. `report` runs on it and should only pass the word on. Fails without threads or descriptors.
-    pub fn start(report: impl Fn(TreeReport) + Send + 'static) -> io::Result<Sweeper> {
+    /// Starts the thread. `report` runs on it and should only pass the word on. `guard` is our parent when that is a
+    /// subreaper and was one when we started. Fails without threads or descriptors.
+    pub fn start(guard: Option<u32>, report: impl Fn(TreeReport) + Send + 'static) -> io::Result<Sweeper> {
+        let family = Arc::new(Family { guard, leaders: Mutex::new(BTreeSet::new()) });
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (requests, inbox) = channel();
         let worker = Worker {
             inbox,
             bell: Arc::clone(&bell),
+            family: Arc::clone(&family),
             report: Box::new(report),
             watches: BTreeMap::new(),
             signals: Vec::new(),
             last: None,
         };
         std::thread::Builder::new().name("sweeper".into()).spawn(move || worker.run())?;
-        Ok(Sweeper { requests, bell })
+        Ok(Sweeper { requests, bell, family })
+    }
+
+    /// A child of ours is to lead a tree: it belongs to no other. To be said before it may run.
+    pub fn started(&self, pid: u32) {
+        self.leaders().insert(pid);
+    }
+
+    /// A leader is about to be reaped: its pid may become another's.
+    pub fn reaping(&self, pid: u32) {
+        self.leaders().remove(&pid);
+    }
+
+    fn leaders(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.family.leaders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a signal to every process of a tree. Those who end meanwhile, or are another user's, are left out.
@@ -144,6 +168,7 @@ const AFTER_TROUBLE: i64 = 100_000_000;
 struct Worker {
     inbox: Receiver<Request>,
     bell: Arc<OwnedFd>,
+    family: Arc<Family>,
     report: Box<dyn Fn(TreeReport) + Send>,
     watches: BTreeMap<TreeKey, Watch>,
     signals: Vec<(TreeKey, Belongings, Signal)>,
@@ -205,8 +230,30 @@ impl Worker {
         }
     }
 
+    /// Reports the trees that are certainly gone without a look at the process table; nobody is left there to signal.
+    fn look_shortly(&mut self) {
+        let due = self.watches.iter().filter(|(_, watch)| watch.next == Next::Look && watch.living.is_empty());
+        let due = due.map(|(key, watch)| (*key, &watch.belongings));
+        let sought: Vec<(TreeKey, &Belongings)> =
+            self.signals.iter().map(|(key, belongings, _)| (*key, belongings)).chain(due).collect();
+        let trees: Vec<&Belongings> = sought.iter().map(|(_, belongings)| *belongings).collect();
+        if trees.iter().all(|tree| tree.outputs.is_empty()) {
+            return;
+        }
+        let gone = self.family.are_gone(&trees);
+        let gone: BTreeSet<TreeKey> =
+            sought.iter().zip(gone).filter(|(_, gone)| *gone).map(|((key, _), _)| *key).collect();
+        self.signals.retain(|(key, ..)| !gone.contains(key));
+        for key in gone {
+            if self.watches.remove(&key).is_some() {
+                (self.report)(TreeReport::Gone(key));
+            }
+        }
+    }
+
     /// One look at the process table for everything that needs one.
     fn look(&mut self) {
+        self.look_shortly();
         let signals = std::mem::take(&mut self.signals);
         // What is known of a watched tree helps to find it for a signal, too.
         let session_known = |key| self.watches.get(key).is_some_and(|watch| watch.session_known);

@@ -43,6 +43,14 @@ pub(super) fn start_daemon(
     raw::spawn_self(&argv, &raw::environment(&OURS, ours), &descriptors, raw::Session::Inherited)
 }
 
+/// Starts this executable as `baton VERB N`, where N is a socket that it inherits, with an empty environment.
+pub(crate) fn spawn_own_binary(verb: &CStr, socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let number = CString::new(socket.as_raw_fd().to_string()).unwrap_or_default();
+    let argv = [c"baton".to_owned(), verb.to_owned(), number];
+    let descriptors = raw::Descriptors { null_input: true, output: None, inherited: &[socket] };
+    raw::spawn_self(&argv, &[], &descriptors, raw::Session::Inherited)
+}
+
 /// Turns this process into the guard of another executable, which takes over table and facts. Returns only when that
 /// failed; then everything is as before.
 pub(super) fn become_guard_of(exe: BorrowedFd<'_>, home: &CStr, table: &Table, facts: &Facts) -> io::Error {

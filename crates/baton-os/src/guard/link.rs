@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the guard has to tell.
@@ -127,6 +127,15 @@ impl GuardLink {
     /// When a name is of another length, the guard's table is full (the text says the name that found no place;
     /// of the batch of up to 64 with that name none is held) or it is gone.
     pub fn hold(&self, descriptors: Vec<(String, OwnedFd)>) -> io::Result<()> {
+        self.begin_hold(descriptors)?.wait()
+    }
+
+    /// As [`GuardLink::hold`], but does not wait: [`Holding::wait`] does.
+    ///
+    /// # Errors
+    /// When a name is of another length or the guard is gone.
+    pub fn begin_hold(&self, descriptors: Vec<(String, OwnedFd)>) -> io::Result<Holding> {
+        let mut answers = Vec::new();
         let mut named = Vec::with_capacity(descriptors.len());
         for (name, fd) in descriptors {
             named.push((short(&name)?, Arc::new(fd)));
@@ -140,9 +149,9 @@ impl GuardLink {
                 }
                 frame
             };
-            self.ask(frame, fds)?;
+            answers.push(self.begin_ask(frame, fds)?);
         }
-        Ok(())
+        Ok(Holding(answers))
     }
 
     /// Has the guard close descriptors, sockets after a shutdown, so that their ports are free. `then` is called on
@@ -208,11 +217,32 @@ impl GuardLink {
     }
 
     fn ask(&self, frame: impl FnOnce(u32) -> Frame, fds: Vec<Arc<OwnedFd>>) -> Answer {
+        wait_for(&self.begin_ask(frame, fds)?)
+    }
+
+    fn begin_ask(&self, frame: impl FnOnce(u32) -> Frame, fds: Vec<Arc<OwnedFd>>) -> io::Result<Receiver<Answer>> {
         let (sender, receiver) = channel();
-        if self.shared.request(Waiter::Caller(sender, Vec::new()), fds, frame).is_err() {
-            return Err(gone());
-        }
-        receiver.recv().unwrap_or_else(|_| Err(gone()))
+        let refused = self.shared.request(Waiter::Caller(sender, Vec::new()), fds, frame);
+        if refused.is_err() { Err(gone()) } else { Ok(receiver) }
+    }
+}
+
+fn wait_for(answer: &Receiver<Answer>) -> Answer {
+    answer.recv().unwrap_or_else(|_| Err(gone()))
+}
+
+/// Descriptors on their way to the guard.
+#[derive(Debug)]
+#[must_use = "the guard has them for sure only after `wait`"]
+pub struct Holding(Vec<Receiver<Answer>>);
+
+impl Holding {
+    /// Waits until the guard has them.
+    ///
+    /// # Errors
+    /// As [`GuardLink::hold`].
+    pub fn wait(self) -> io::Result<()> {
+        self.0.iter().try_for_each(|answer| wait_for(answer).map(drop))
     }
 }
 

@@ -30,6 +30,7 @@ mod raw;
 mod table;
 mod wire;
 
+pub(crate) use image::spawn_own_binary;
 pub use image::takeover;
 pub use launch::{Readiness, launch_guard, readiness_pipe};
 pub use main::main;

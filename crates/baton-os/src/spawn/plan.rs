@@ -3,17 +3,13 @@
 
 use std::ffi::CStr;
 
-/// Everything the stub does, in descriptor numbers of the stub.
+/// Everything the stub does; the descriptors come beside it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan<'a> {
-    /// Read one byte here before the exec; end of file calls it off.
-    pub(crate) go: i32,
-    /// Write a failure here.
-    pub(crate) report: i32,
-    /// Becomes 0; `None` is `/dev/null`.
-    pub(crate) stdin: Option<i32>,
-    /// Become 1, 2, 3, 4, …; none of them may lie below [`Plan::first_free`].
-    pub(crate) outputs_and_extras: Vec<i32>,
+    /// Whether the first of the descriptors becomes 0; else that is `/dev/null`.
+    pub(crate) stdin: bool,
+    /// How many descriptors of the program come beside this: fewer would be an accident.
+    pub(crate) descriptors: usize,
     /// For `/proc/self/oom_score_adj`.
     pub(crate) oom_score_adj: Option<i32>,
     /// RLIMIT_NOFILE, soft and hard.
@@ -31,19 +27,12 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The first descriptor that the program must not inherit.
-    pub(crate) fn first_free(&self) -> i32 {
-        1 + i32::try_from(self.outputs_and_extras.len()).unwrap_or(i32::MAX - 1)
-    }
-
     pub(crate) fn encode(&self) -> Vec<u8> {
         let texts = self.argv.iter().chain(&self.env).map(|text| text.count_bytes() + 1).sum::<usize>();
         let mut out = Vec::with_capacity(texts + 512);
         let mut int = |value: i64| out.extend_from_slice(&value.to_ne_bytes());
-        int(self.go.into());
-        int(self.report.into());
-        optional(&mut int, self.stdin, i64::from);
-        list(&mut int, &self.outputs_and_extras, |fd| (*fd).into());
+        int(self.stdin.into());
+        int(self.descriptors.try_into().unwrap_or(i64::MAX));
         optional(&mut int, self.oom_score_adj, i64::from);
         optional(&mut int, self.nofile.map(|pair| pair.0), u64::cast_signed);
         optional(&mut int, self.nofile.map(|pair| pair.1), u64::cast_signed);
@@ -62,10 +51,8 @@ impl<'a> Plan<'a> {
     /// The reverse; `None` for bytes that `encode` didn't make.
     pub(crate) fn decode(bytes: &'a [u8]) -> Option<Plan<'a>> {
         let mut rest = Rest(bytes);
-        let go = rest.small()?;
-        let report = rest.small()?;
-        let stdin = rest.optional()?.map(i32::try_from).transpose().ok()?;
-        let outputs_and_extras = rest.list()?;
+        let stdin = rest.int()? == 1;
+        let descriptors = rest.small()?;
         let oom_score_adj = rest.optional()?.map(i32::try_from).transpose().ok()?;
         let nofile =
             rest.optional()?.zip(rest.optional()?).map(|(soft, hard)| (soft.cast_unsigned(), hard.cast_unsigned()));
@@ -77,19 +64,7 @@ impl<'a> Plan<'a> {
         let (program, cwd) = (rest.text()?, rest.text()?);
         let argv = (0..argc).map(|_| rest.text()).collect::<Option<_>>()?;
         let env = (0..envc).map(|_| rest.text()).collect::<Option<_>>()?;
-        Some(Plan {
-            go,
-            report,
-            stdin,
-            outputs_and_extras,
-            oom_score_adj,
-            nofile,
-            credentials,
-            program,
-            cwd,
-            argv,
-            env,
-        })
+        Some(Plan { stdin, descriptors, oom_score_adj, nofile, credentials, program, cwd, argv, env })
     }
 }
 
@@ -139,10 +114,8 @@ mod tests {
 
     fn plan() -> Plan<'static> {
         Plan {
-            go: 10,
-            report: 11,
-            stdin: None,
-            outputs_and_extras: vec![12, 13, 14],
+            stdin: false,
+            descriptors: 3,
             oom_score_adj: Some(-5),
             nofile: Some((1024, u64::MAX)),
             credentials: Some((1000, 100, vec![100, 4_294_967_294])),
@@ -155,10 +128,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for plan in [plan(), Plan { nofile: None, credentials: None, stdin: Some(9), env: vec![], ..plan() }] {
+        for plan in [plan(), Plan { nofile: None, credentials: None, stdin: true, env: vec![], ..plan() }] {
             assert_eq!(Plan::decode(&plan.encode()).as_ref(), Some(&plan));
         }
-        assert_eq!(plan().first_free(), 4);
     }
 
     #[test]

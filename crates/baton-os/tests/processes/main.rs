@@ -30,6 +30,8 @@ const TESTS: &[Test] = tests![
     spawn::the_original_limit_on_open_files_is_restored,
     spawn::a_process_killed_before_its_start_is_no_started_program,
     spawn::a_text_with_a_nul_is_refused_before_anything_starts,
+    spawn::processes_that_were_ordered_together_are_made_and_some_called_off,
+    spawn::a_server_that_was_ended_is_replaced_and_one_that_is_let_go_ends,
     tree::a_daemonised_grandchild_that_ignores_sigterm_is_found_by_its_mark,
     tree::a_daemonised_grandchild_without_environment_is_found_by_its_fifo,
     tree::a_signal_reaches_the_leader_and_its_descendants,

@@ -2,7 +2,7 @@
 
 use baton_core::world::{Exit, Signal, SpawnError, SpawnStage};
 use baton_os::process::Process;
-use baton_os::spawn::{Credentials, Launch, Prepared, Report, prepare};
+use baton_os::spawn::{Credentials, ForkServer, Launch, Prepared, Report};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
@@ -10,6 +10,14 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Makes the process of a launch; all tests share a server, as all apps of a daemon do.
+pub(crate) fn prepare(launch: &Launch) -> Result<Prepared, SpawnError> {
+    static SERVER: Mutex<Option<ForkServer>> = Mutex::new(None);
+    let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    server.get_or_insert_default().prepare(launch)
+}
 
 /// A launch of `sh -c script` whose two outputs go to one pipe, and the pipe.
 pub(crate) fn shell(script: &str) -> (Launch, File) {
@@ -263,4 +271,69 @@ pub(crate) fn a_text_with_a_nul_is_refused_before_anything_starts() {
         (error.stage, error.message.as_str()),
         (SpawnStage::Prepare, "environment variable BAD holds a NUL byte")
     );
+}
+
+pub(crate) fn processes_that_were_ordered_together_are_made_and_some_called_off() {
+    let mut server = ForkServer::default();
+    let order = |server: &mut ForkServer, text: &str| {
+        let (launch, output) = shell(&format!("echo {text}"));
+        (server.begin(&launch).unwrap(), output)
+    };
+    let (first, mut first_output) = order(&mut server, "first");
+    let (second, mut second_output) = order(&mut server, "second");
+    let (third, mut third_output) = order(&mut server, "third");
+    drop(order(&mut server, "nobody asks for it"));
+    let (last, mut last_output) = order(&mut server, "last");
+    let mut prepared = vec![server.finish(first).unwrap()];
+    server.call_off(second);
+    prepared.push(server.finish(third).unwrap());
+    prepared.push(server.finish(last).unwrap());
+    let processes = prepared.into_iter().map(|prepared| prepared.go().unwrap().0).collect::<Vec<_>>();
+    for process in processes {
+        assert_eq!(end_of(&process), Exit::Code(0));
+    }
+    let mut read = |output: &mut File| {
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        text
+    };
+    assert_eq!(read(&mut second_output), "");
+    let others = [&mut first_output, &mut third_output, &mut last_output].map(&mut read);
+    assert_eq!(others, ["first\n", "third\n", "last\n"]);
+}
+
+pub(crate) fn a_server_that_was_ended_is_replaced_and_one_that_is_let_go_ends() {
+    let mut server = ForkServer::default();
+    let child = |server: &mut ForkServer| {
+        let (launch, _output) = shell("exec sleep 1000");
+        let (process, mut report) = server.prepare(&launch).unwrap().go().unwrap();
+        outcome(&mut report).unwrap();
+        process
+    };
+    let before = children();
+    let first = child(&mut server);
+    let servers: Vec<u32> =
+        children().into_iter().filter(|pid| !before.contains(pid) && *pid != first.identity().pid).collect();
+    let [pid] = servers[..] else { panic!("{servers:?}") };
+    let process = Process::identify(pid).unwrap().unwrap();
+    assert!(process.signal(Signal::KILL).unwrap());
+    wait_readable(&process);
+    let second = child(&mut server);
+    assert!(Process::find(process.identity()).unwrap().is_none(), "it is reaped");
+    let successors = children();
+    drop(server);
+    let left = children();
+    assert_eq!(successors.iter().filter(|pid| !left.contains(pid)).count(), 1, "the server has ended");
+    for app in [first, second] {
+        assert!(left.contains(&app.identity().pid), "apps are our children and live on");
+        app.signal(Signal::KILL).unwrap();
+        assert_eq!(end_of(&app), Exit::Signal(Signal::KILL));
+    }
+}
+
+/// Our children.
+fn children() -> Vec<u32> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
 }

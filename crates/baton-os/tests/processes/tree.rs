@@ -1,10 +1,10 @@
 //! Trees whose members try to get away, and neighbours that must not be touched.
 
-use crate::spawn::{end_of, outcome, shell, wait_readable};
+use crate::spawn::{end_of, outcome, prepare, shell, wait_readable};
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Exit, Identity, Signal};
 use baton_os::process::Process;
-use baton_os::spawn::{Launch, prepare};
+use baton_os::spawn::Launch;
 use baton_os::tree::{Belongings, Sweeper, TreeKey, TreeReport};
 use baton_os::{boot, fifo};
 use std::fs::File;
@@ -17,11 +17,11 @@ const KEY: TreeKey = TreeKey { id: InstanceId(0), incarnation: Incarnation(1) };
 fn sweeper() -> (Sweeper, Receiver<TreeReport>) {
     let (sender, reports) = channel();
     let report = move |report| sender.send(report).expect("the test waits for its reports");
-    (Sweeper::start(report).unwrap(), reports)
+    (Sweeper::start(None, report).unwrap(), reports)
 }
 
 fn belongings(leader: &Process, mark: &str, fifos: &[PathBuf]) -> Belongings {
-    Belongings { leader: leader.identity().clone(), mark: mark.into(), fifos: fifos.to_vec() }
+    Belongings { leader: leader.identity().clone(), mark: mark.into(), fifos: fifos.to_vec(), outputs: Vec::new() }
 }
 
 fn start(launch: Launch) -> Process {

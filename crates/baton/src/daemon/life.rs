@@ -12,7 +12,9 @@ use baton_os::process::Process;
 use baton_os::spawn::{Prepared, Report};
 use baton_os::tree::{Belongings, TreeKey};
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Names a life.
@@ -68,6 +70,8 @@ pub(super) struct Life {
     pub(super) buried: bool,
     /// Whether the log thread collects its output.
     pub(super) collected: bool,
+    /// Read ends of its output, of a leader that we started ourselves: they tell when nobody can write any more.
+    pub(super) outputs: Vec<Arc<OwnedFd>>,
     /// Tasks that wait for its descriptors.
     watches: Vec<JoinHandle<()>>,
 }
@@ -87,6 +91,7 @@ impl Life {
             ended: false,
             buried: false,
             collected: false,
+            outputs: Vec::new(),
             watches: Vec::new(),
         }
     }
@@ -132,6 +137,7 @@ impl Life {
             leader: self.identity.clone()?,
             mark: self.mark.clone(),
             fifos: fifos(home, incarnation).into(),
+            outputs: self.outputs.clone(),
         })
     }
 }

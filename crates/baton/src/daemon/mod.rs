@@ -139,7 +139,8 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, held }.adopt(left);
 
     let to_loop = inbox.clone();
-    let sweeper = Sweeper::start(move |report| to_loop.send(Message::Tree(report)))?;
+    let sweeper =
+        Sweeper::start(guard.as_ref().map(GuardLink::pid), move |report| to_loop.send(Message::Tree(report)))?;
     let (calls_in, calls) = tokio::sync::mpsc::channel(CALLS);
     let heritage =
         spawner::Heritage { nofile: nofile.or_else(guards_nofile), oom_score_adj: number(guard::OOM_SCORE_ADJ) };

@@ -1,6 +1,7 @@
 //! The thread that makes processes: files of variables, look-ups, FIFOs and the spawn itself may take milliseconds.
 //!
-//! Jobs that arrived together give their FIFOs to the guard in one message. The pid file is written here, before the
+//! Jobs that arrived together give their FIFOs to the guard in one message, and while it takes them in, and the fork
+//! server makes one process, the next is ordered. The pid file is written here, before the
 //! core knows of the process, so that it is there when anybody is told of a start.
 
 use super::inbox::{Inbox, Made, Message};
@@ -10,9 +11,9 @@ use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
 use baton_core::spec::{AppSpec, Environment};
 use baton_core::world::{InstanceView, SpawnError, SpawnStage};
-use baton_os::guard::link::GuardLink;
+use baton_os::guard::link::{GuardLink, Holding};
 use baton_os::logs::Stream;
-use baton_os::spawn::{Credentials, Launch, find_program, prepare};
+use baton_os::spawn::{Credentials, ForkServer, Launch, Prepared, find_program};
 use baton_os::tree::MARK_VARIABLE;
 use baton_os::{fifo, files, user};
 use baton_pm2::environment::{self, ChildFacts};
@@ -74,7 +75,7 @@ impl Spawner {
     pub(super) fn start(home: Home, guard: Option<GuardLink>, heritage: Heritage, inbox: Inbox) -> io::Result<Spawner> {
         let (orders, received) = channel();
         let pids = home.pids();
-        let worker = Worker { home, guard, heritage, inbox };
+        let mut worker = Worker { home, guard, heritage, inbox, server: ForkServer::default() };
         std::thread::Builder::new().name("spawner".into()).spawn(move || worker.run(&received))?;
         Ok(Spawner { orders, pids })
     }
@@ -109,6 +110,7 @@ struct Worker {
     guard: Option<GuardLink>,
     heritage: Heritage,
     inbox: Inbox,
+    server: ForkServer,
 }
 
 /// The descriptors of one life's output.
@@ -118,7 +120,7 @@ struct Pipes {
 }
 
 impl Worker {
-    fn run(&self, orders: &Receiver<Order>) {
+    fn run(&mut self, orders: &Receiver<Order>) {
         while let Ok(first) = orders.recv() {
             let mut jobs = Vec::new();
             let together = std::iter::once(first).chain(orders.try_iter()).take(TOGETHER);
@@ -139,7 +141,7 @@ impl Worker {
         }
     }
 
-    fn make_all(&self, jobs: Vec<Job>) {
+    fn make_all(&mut self, jobs: Vec<Job>) {
         let mut ready = Vec::new();
         for job in jobs {
             let credentials = user::credentials(spec(&job).uid.as_deref(), spec(&job).gid.as_deref());
@@ -149,18 +151,29 @@ impl Worker {
                 Err(error) => self.failed(job.key, error, Vec::new()),
             }
         }
-        if let Err(error) = self.deposit(&ready) {
-            for (job, ..) in ready {
-                self.failed(job.key, prepare_error(&error, "the guard can't hold the app's output"), Vec::new());
-            }
-            return;
-        }
+        let holding = self.deposit(&ready);
+        let mut begun = Vec::new();
         for (job, pipes, who) in ready {
-            let key = job.key;
             let mut warnings = Vec::new();
-            match self.make(job, pipes, who, &mut warnings) {
-                Ok(made) => self.inbox.send(Message::Made { key, outcome: Ok(Box::new(made)), warnings }),
-                Err(error) => self.failed(key, error, warnings),
+            let launch = self.launch(&job, pipes.app_ends, who, &mut warnings);
+            match launch.and_then(|launch| self.server.begin(&launch)) {
+                Ok(process) => begun.push((job, pipes.readers, process, warnings)),
+                Err(error) => self.failed(job.key, error, warnings),
+            }
+        }
+        // What a process writes must be held before it may write.
+        let held = holding.and_then(|holding| holding.map_or(Ok(()), Holding::wait));
+        for (job, readers, process, mut warnings) in begun {
+            let made = match &held {
+                Ok(()) => self.server.finish(process).map(|prepared| self.made(&job, readers, prepared, &mut warnings)),
+                Err(error) => {
+                    self.server.call_off(process);
+                    Err(prepare_error(error, "the guard can't hold the app's output"))
+                }
+            };
+            match made {
+                Ok(made) => self.inbox.send(Message::Made { key: job.key, outcome: Ok(Box::new(made)), warnings }),
+                Err(error) => self.failed(job.key, error, warnings),
             }
         }
     }
@@ -179,27 +192,20 @@ impl Worker {
         Ok(Pipes { readers: [out_reader, err_reader], app_ends: [out, err] })
     }
 
-    /// The guard holds the read ends from before there is a process that could write.
-    fn deposit(&self, ready: &[(Job, Pipes, Option<Credentials>)]) -> io::Result<()> {
-        let Some(guard) = &self.guard else { return Ok(()) };
+    /// The guard is to hold the read ends.
+    fn deposit(&self, ready: &[(Job, Pipes, Option<Credentials>)]) -> io::Result<Option<Holding>> {
+        let Some(guard) = &self.guard else { return Ok(None) };
         let mut held = Vec::new();
         for (job, pipes, _) in ready {
             for (name, reader) in guard_names(job.key).into_iter().zip(&pipes.readers) {
                 held.push((name, reader.as_fd().try_clone_to_owned()?));
             }
         }
-        if held.is_empty() { Ok(()) } else { guard.hold(held) }
+        if held.is_empty() { Ok(None) } else { guard.begin_hold(held).map(Some) }
     }
 
-    fn make(
-        &self,
-        job: Job,
-        pipes: Pipes,
-        who: Option<Credentials>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Made, SpawnError> {
-        let launch = self.launch(&job, pipes.app_ends, who, warnings)?;
-        let prepared = prepare(&launch)?;
+    /// A process that waits to be told to run, with what belongs to it.
+    fn made(&self, job: &Job, readers: [OwnedFd; 2], prepared: Prepared, warnings: &mut Vec<String>) -> Made {
         let pid = prepared.process.identity().pid;
         let pid_file = Path::new(&job.view.files.pid);
         // One elsewhere is there for others to read.
@@ -212,13 +218,13 @@ impl Worker {
                 pid_file.display()
             ));
         }
-        let mut readers = pipes.readers.into_iter();
+        let mut readers = readers.into_iter();
         let streams = CHANNELS.map(|channel| Stream {
             key: stream_key(job.key, channel),
             reader: readers.next().expect("two channels, two readers"),
             route: job.routes.route(channel),
         });
-        Ok(Made { prepared, streams })
+        Made { prepared, streams }
     }
 
     fn launch(

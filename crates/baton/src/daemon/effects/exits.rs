@@ -99,7 +99,10 @@ impl Driver {
         life.buried = true;
         let Some(process) = life.process() else { return };
         let result = match life.parent {
-            Parent::Us => process.reap(),
+            Parent::Us => {
+                self.sweeper.reaping(process.identity().pid);
+                process.reap()
+            }
             Parent::Other => {
                 if let Some(guard) = &self.guard {
                     guard.consume(process.identity().pid);

@@ -11,6 +11,7 @@ use baton_core::step::{Effect, Event, Scope};
 use baton_core::world::{Cause, Signal, SpawnError, SpawnStage, State};
 use baton_os::clock;
 use baton_os::tree::TreeReport;
+use std::sync::Arc;
 
 impl Driver {
     /// Makes room for what an effect will bring, so that it is on record before it is there.
@@ -49,9 +50,13 @@ impl Driver {
                 let Made { prepared, streams } = *made;
                 let Some(life) = self.lives.get_mut(key) else { return };
                 let identity = prepared.process.identity().clone();
+                self.sweeper.started(identity.pid);
                 life.identity = Some(identity.clone());
                 life.stage = Stage::Waiting(prepared);
                 life.collected = true;
+                // Without them the end of its tree takes a longer look.
+                let readers = streams.iter().map(|stream| stream.reader.try_clone().map(Arc::new));
+                life.outputs = readers.collect::<Result<_, _>>().unwrap_or_default();
                 for stream in streams {
                     self.logs.attach(stream);
                 }
