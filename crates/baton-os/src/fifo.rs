@@ -3,7 +3,9 @@
 //! An app opens its end for reading and writing, so it is its own reader: the death of whoever reads on our side
 //! neither ends it (SIGPIPE) nor drops what is in the pipe.
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fstat, mkfifoat, open, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fstat, mkfifoat, open, statat, unlinkat,
+};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,8 +22,10 @@ pub fn make(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
         }
         other => other?,
     }
-    // The mode again: the umask may have taken bits.
-    chmodat(CWD, path, mode, AtFlags::empty())?;
+    // The umask may have taken bits. To look costs less than to set them once more.
+    if statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?.st_mode & 0o7777 != mode.as_raw_mode() {
+        chmodat(CWD, path, mode, AtFlags::empty())?;
+    }
     if let Some((uid, gid)) = owner {
         chownat(CWD, path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
     }

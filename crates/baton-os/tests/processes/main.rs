@@ -1,6 +1,7 @@
 //! Tests with real processes that are started through the exec stub. The stub is this binary itself, so `main` is
 //! ours: it is the stub when told so, else it runs the tests below, by name when names are given.
 
+mod family;
 mod spawn;
 mod tree;
 
@@ -40,12 +41,18 @@ const TESTS: &[Test] = tests![
     tree::a_reader_of_the_output_is_no_member,
     tree::a_stranger_with_the_leaders_pid_is_left_alone,
     tree::a_hundred_trees_end_together,
+    family::an_orphan_that_went_to_the_guard_holds_up_the_end_of_its_tree,
+    family::a_process_that_the_leader_made_our_child_holds_up_the_end_of_its_tree,
+    family::the_end_of_a_tree_is_known_without_a_look_at_all_processes,
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "exec-stub") {
         baton_os::stub::main();
+    }
+    if let Some(code) = family::main(&arguments) {
+        return code;
     }
     // What nextest and cargo ask of any test binary.
     if arguments.iter().any(|argument| argument == "--list") {

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-const KEY: TreeKey = TreeKey { id: InstanceId(0), incarnation: Incarnation(1) };
+pub(crate) const KEY: TreeKey = TreeKey { id: InstanceId(0), incarnation: Incarnation(1) };
 
 fn sweeper() -> (Sweeper, Receiver<TreeReport>) {
     let (sender, reports) = channel();
@@ -31,7 +31,7 @@ fn start(launch: Launch) -> Process {
     process
 }
 
-fn python(code: &str) -> (Launch, BufReader<File>) {
+pub(crate) fn python(code: &str) -> (Launch, BufReader<File>) {
     let (mut launch, output) = shell("");
     launch.program = "/usr/bin/env".into();
     launch.argv = ["env", "python3", "-c", code].map(Into::into).into();
@@ -39,7 +39,7 @@ fn python(code: &str) -> (Launch, BufReader<File>) {
 }
 
 /// The process whose pid is the next line.
-fn told(output: &mut impl BufRead) -> Process {
+pub(crate) fn told(output: &mut impl BufRead) -> Process {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     Process::identify(line.trim().parse().unwrap()).unwrap().expect("it lives")
@@ -47,7 +47,7 @@ fn told(output: &mut impl BufRead) -> Process {
 
 /// Forks twice with a session between, so that nothing but signs leads back to the leader; the grandchild ignores
 /// SIGTERM and SIGINT, does `last`, and waits. The leader tells the pid and ends.
-fn escape(last: &str) -> String {
+pub(crate) fn escape(last: &str) -> String {
     format!(
         "import os, signal
 read, write = os.pipe()
@@ -137,7 +137,8 @@ pub(crate) fn gone_is_said_when_the_last_member_has_ended() {
     // Another's answer comes while this tree lives.
     let other = TreeKey { id: InstanceId(1), ..KEY };
     let nobody = Identity { pid: 1, start_time: u64::MAX, boot_id: boot::boot_id().unwrap() };
-    sweeper.await_gone(other, Belongings { leader: nobody, mark: String::new(), fifos: Vec::new() });
+    sweeper
+        .await_gone(other, Belongings { leader: nobody, mark: String::new(), fifos: Vec::new(), outputs: Vec::new() });
     assert_eq!(reports.recv().unwrap(), TreeReport::Gone(other));
     assert_eq!(reports.try_recv(), Err(TryRecvError::Empty));
     drop(write);
@@ -174,7 +175,7 @@ pub(crate) fn a_reader_of_the_output_is_no_member() {
     // Older than the reader, so that age is not what saves it.
     let leader = Identity { start_time: parent.identity().start_time, ..start(launch).identity().clone() };
     let (sweeper, reports) = sweeper();
-    sweeper.kill(KEY, Belongings { leader, mark: String::new(), fifos: vec![path] });
+    sweeper.kill(KEY, Belongings { leader, mark: String::new(), fifos: vec![path], outputs: Vec::new() });
     assert_eq!(reports.recv().unwrap(), TreeReport::Gone(KEY));
     assert!(reader.signal(Signal::KILL).unwrap(), "it still lived");
     wait_readable(&reader);

@@ -289,10 +289,14 @@ fn spec(job: &Job) -> &AppSpec {
 }
 
 fn write_pid(path: &Path, pid: u32, mode: u32) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+    let text = pid.to_string();
+    match (files::write_quick(path, text.as_bytes(), mode), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            files::write_quick(path, text.as_bytes(), mode)
+        }
+        (result, _) => result,
     }
-    files::write_quick(path, pid.to_string().as_bytes(), mode)
 }
 
 /// The variables of each file of an app, in order.
