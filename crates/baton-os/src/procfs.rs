@@ -2,8 +2,7 @@
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Longer than any `stat`.
@@ -124,10 +123,18 @@ fn is_hidden(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
 }
 
-/// Reads a whole file into `buffer`, which is emptied before.
+/// Reads a whole file into `buffer`, which is emptied before. Its size is not asked for: `/proc` does not know it.
 pub(crate) fn read_into(path: &str, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.clear();
-    File::open(path)?.read_to_end(buffer).map(drop)
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    loop {
+        buffer.reserve(LINE);
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(buffer)) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// The second field is the program's name in parentheses; it may itself hold spaces and parentheses, so the fields
