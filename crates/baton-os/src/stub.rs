@@ -87,8 +87,9 @@ fn fork_sibling() -> Result<i32, i32> {
 /// The life of a stub. Returns only when the program was not executed.
 fn become_stub(order: &[OwnedFd]) -> c_int {
     let [data, go, report, others @ ..] = order else { return FAILED };
-    let Ok(bytes) = read_all(data) else { return FAILED };
-    let Some(plan) = Plan::decode(&bytes) else { return FAILED };
+    let unreadable = (SpawnStage::Setup, libc::EIO);
+    let Ok(bytes) = read_all(data) else { return fail(report.as_raw_fd(), unreadable) };
+    let Some(plan) = Plan::decode(&bytes) else { return fail(report.as_raw_fd(), unreadable) };
     let given = Given { go: go.as_raw_fd(), report: report.as_raw_fd(), others };
     run(&plan, given)
 }

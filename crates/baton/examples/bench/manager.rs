@@ -2,7 +2,7 @@
 
 use crate::contender::{Contender, Kind};
 use crate::failure::Failure;
-use crate::proc::Held;
+use crate::proc::{Held, fork_server};
 use baton_core::proto::{ClientMessage, PROTOCOL, Reply, Request, ServerMessage};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -55,7 +55,8 @@ impl<'a> Manager<'a> {
         output(self.command().args(arguments))
     }
 
-    /// Takes hold of the processes of the manager, which must run by now.
+    /// Takes hold of the processes of the manager, which must run by now. Once more after it has started apps: some
+    /// of its processes come with them.
     pub(crate) fn meet(&mut self) -> Result<(), Failure> {
         let pids = match self.contender.kind {
             Kind::Baton => self.baton_pids()?,
@@ -148,7 +149,8 @@ impl<'a> Manager<'a> {
     fn baton_pids(&self) -> Result<Vec<u32>, Failure> {
         match self.greet().map_err(Failure::system("asking baton's daemon who it is"))? {
             ServerMessage::Reply { reply: Reply::Hello(greeting), .. } => {
-                Ok([Some(greeting.pid), greeting.guard].into_iter().flatten().collect())
+                let server = fork_server(greeting.pid);
+                Ok([Some(greeting.pid), greeting.guard, server].into_iter().flatten().collect())
             }
             other => Err(self.unexpected(format!("the daemon answered {other:?}"))),
         }

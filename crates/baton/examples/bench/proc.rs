@@ -128,3 +128,15 @@ fn timespec(time: Duration) -> Timespec {
 fn read(path: &str) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(Failure::system(format!("reading {path}")))
 }
+
+/// The process from which baton's daemon forks its apps, once it has one.
+pub(crate) fn fork_server(daemon: u32) -> Option<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{daemon}/task")).ok()?;
+    let lists = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<u32> =
+        lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    let is_it = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"baton\0exec-stub\0"))
+    };
+    children.into_iter().find(is_it)
+}

@@ -15,10 +15,11 @@ const QUIET: Duration = Duration::from_secs(30);
 
 /// Counts, once and for all at the same time: nothing competes.
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
-    let managers = bench.managers()?;
-    for manager in &managers {
+    let mut managers = bench.managers()?;
+    for manager in &mut managers {
         fleet::start(manager)?;
         manager.online(fleet::APPS)?;
+        manager.meet()?;
     }
     quiet(SETTLE)?;
     let before = counts(&managers)?;

@@ -14,9 +14,10 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// Measures it.
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
     let samples = bench.in_turn(bench.runs, |contender, _| {
-        let manager = Manager::running(&bench.contenders[contender], &bench.directory)?;
+        let mut manager = Manager::running(&bench.contenders[contender], &bench.directory)?;
         fleet::start(&manager)?;
         manager.online(fleet::APPS)?;
+        manager.meet()?;
         // Managers that tidy up after the start may do so.
         quiet(SETTLE)?;
         let sizes: Vec<f64> = manager.processes().iter().map(Held::memory).collect::<Result<_, _>>()?;
