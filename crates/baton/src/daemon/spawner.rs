@@ -1,8 +1,8 @@
 //! The thread that makes processes: files of variables, look-ups, FIFOs and the spawn itself may take milliseconds.
 //!
 //! Jobs that arrived together give their FIFOs to the guard in one message, and while it takes them in, and the fork
-//! server makes one process, the next is ordered. The pid file is written here, before the
-//! core knows of the process, so that it is there when anybody is told of a start.
+//! server makes one process, the next is ordered. The pid file is written here, before the core knows of the process,
+//! so that it is there when anybody is told of a start.
 
 use super::inbox::{Inbox, Made, Message};
 use super::life::{CHANNELS, Key, guard_names, stream_key};
