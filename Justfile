@@ -11,6 +11,11 @@ ci:
 test:
     cargo test --workspace
 
+# Rotation over a gigabyte and 200 kills of the daemon for each form of log.
+test-long:
+    cargo build --release --package baton --example testapp --bin baton
+    BATON_TEST_LONG=1 cargo test --release --package baton --test e2e a_rotated_log_is_whole
+
 # Format, lints, documentation.
 lint:
     cargo fmt --all --check

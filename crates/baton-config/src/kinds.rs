@@ -93,6 +93,13 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
     }
 }
 
+/// What is wrong with a cron pattern of five fields, of six with seconds first, or a nickname such as `@daily`.
+pub fn cron_error(pattern: &str) -> Option<String> {
+    use croner::parser::{CronParser, Seconds, Year};
+    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
+    parser.parse(pattern).err().map(|error| error.to_string())
+}
+
 fn range(low: i64, high: i64) -> Misfit {
     let expected = match (low, high) {
         (low, i64::MAX) => format!("a whole number of at least {low}"),

@@ -72,6 +72,8 @@ pub enum Request {
     },
     /// Close and open all log files again.
     ReloadLogs,
+    /// Read the settings that all apps share again: they were changed.
+    ReadSettings,
     /// Write the process list to the dump file.
     Save {
         /// Write it even when it is empty.

@@ -3,6 +3,7 @@
 //!
 //! * [`environment`], [`record`], [`version`]: what an app finds in its environment, and what `jlist` tells about it.
 //! * [`table`], [`describe`], [`inspect`], [`text`], [`style`], [`mask`]: how things look and read.
+//! * [`module_conf`]: the settings that `set` writes.
 //! * [`dump`], [`prepare`]: the file that `save` writes, and records of a real PM2 as definitions.
 //! * [`commands`], [`options`]: what of PM2's command line works here. A new verb or option begins with its row there.
 //! * [`client`], [`amp`]: a real PM2 daemon, asked over its socket.
@@ -19,6 +20,7 @@ pub mod dump;
 pub mod environment;
 pub mod inspect;
 pub mod mask;
+pub mod module_conf;
 pub mod options;
 pub mod prepare;
 pub mod record;

@@ -5,6 +5,7 @@ mod client;
 mod daemon;
 mod frame;
 mod home;
+mod logrotate;
 mod logs;
 
 use std::process::ExitCode;

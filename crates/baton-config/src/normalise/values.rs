@@ -4,7 +4,7 @@ use crate::error::{BadValue, ConfigError, Place, Warning};
 use crate::keys::{self, Given};
 use crate::options::Context;
 use crate::{env, kinds};
-use baton_core::spec::{Environment, Field};
+use baton_core::spec::{Environment, Field, LogCompression};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -96,6 +96,25 @@ fn check(field: &Field, given: &Given, values: &Values) -> Result<Option<Value>,
         ("filter_env", Value::Bool(false)) => json!([]),
         ("cron_restart", Value::String(pattern)) if !is_cron(&pattern) => {
             return Err(misfit(given, values, "a cron pattern", "write five or six fields, such as \"0 3 * * *\""));
+        }
+        ("rotate_interval", Value::String(pattern)) => match kinds::cron_error(&pattern) {
+            None => json!(pattern),
+            Some(_) => {
+                return Err(misfit(given, values, "a cron pattern", "write five or six fields, such as \"0 3 * * *\""));
+            }
+        },
+        ("compress", canonical) => {
+            let word = match &canonical {
+                Value::Bool(on) => Some(on.to_string()),
+                Value::Array(words) if words.len() == 1 => words[0].as_str().map(str::to_owned),
+                _ => None,
+            };
+            match word.as_deref().and_then(LogCompression::parse) {
+                Some(compression) => json!(compression),
+                None => {
+                    return Err(misfit(given, values, "a way to compress", "write true, \"gzip\", \"zstd\" or false"));
+                }
+            }
         }
         ("exec_mode", Value::String(mode)) if !mode.ends_with("_mode") => json!(format!("{mode}_mode")),
         (_, canonical) => canonical,

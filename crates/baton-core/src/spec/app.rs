@@ -23,6 +23,30 @@ pub enum LogType {
     Json,
 }
 
+/// How rotated log files are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogCompression {
+    /// Not at all.
+    None,
+    /// As `.gz`.
+    Gzip,
+    /// As `.zst`.
+    Zstd,
+}
+
+impl LogCompression {
+    /// What a word means: `true`, `false` or the name of a way.
+    pub fn parse(word: &str) -> Option<LogCompression> {
+        match word {
+            "true" | "gzip" => Some(LogCompression::Gzip),
+            "zstd" => Some(LogCompression::Zstd),
+            "false" | "none" => Some(LogCompression::None),
+            _ => None,
+        }
+    }
+}
+
 /// Where a definition was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -127,6 +151,18 @@ app_spec! {
     /// Make standard output and error of Node programs blocking. Otherwise Node keeps what a full pipe does not take in its
     /// memory and loses it at `process.exit()`. Not for apps that run as another user (`uid`).
     log_blocking: bool = false, Kind::Bool, Restart;
+    /// Rotate a log file at the first end of a line from this size on (bytes); 0 is never. Default: that of all apps, 100 MB.
+    max_size: Option<u64> = None, Kind::Size, Live;
+    /// Rotated log files to keep, for each log file. Default: that of all apps, 10.
+    retain: Option<u32> = None, Kind::Integer(0, u32::MAX as i64), Live;
+    /// Compress rotated log files: `true` or `gzip`, `zstd`, or `false`. Default: that of all apps, `gzip`.
+    compress: Option<LogCompression> = None, Kind::Switch, Live;
+    /// Rotate at these times, whatever the size, in cron notation. Default: that of all apps, none.
+    rotate_interval: Option<String> = None, Kind::Text, Live;
+    /// Remove rotated log files that are older than this (ms); 0 is never. Default: that of all apps, never.
+    max_age: Option<Millis> = None, Kind::Duration, Live;
+    /// What all log files of the app may take, rotated ones included (bytes); the oldest go first. Default: no limit of its own.
+    max_total_size: Option<u64> = None, Kind::Size, Live;
     /// Start with the file. `false` lists the app as stopped; it can be started by name.
     autostart: bool = true, Kind::Bool, Live;
     /// Start again when the process ends by itself.
@@ -206,10 +242,6 @@ later! {
     "listen", Kind::Any, Restart, "Sockets that baton opens for the app.";
     "balance", Kind::Choice(&["rr", "shared", "reuseport"]), Restart, "How connections are spread over cluster workers.";
     "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
-    "max_size", Kind::Size, Live, "Rotate a log file at this size (bytes).";
-    "retain", ANY, Live, "Rotated log files to keep.";
-    "compress", Kind::Bool, Live, "Compress rotated log files.";
-    "rotate_interval", Kind::Text, Live, "Rotate at these times, in cron notation.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
     "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";
     "tasks_max", ANY, Live, "Task limit of the app's control group.";

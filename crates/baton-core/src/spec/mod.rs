@@ -14,7 +14,7 @@ mod field;
 mod instances;
 mod layer;
 
-pub use app::{AppSpec, Environment, FIELDS, LATER, LogType, Source, SpecHash};
+pub use app::{AppSpec, Environment, FIELDS, LATER, LogCompression, LogType, Source, SpecHash};
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};

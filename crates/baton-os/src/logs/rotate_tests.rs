@@ -250,12 +250,19 @@ fn a_quota_holds_at_every_moment() {
         bench.logs.rotate_by(Rotation { quota: (!of_group).then_some(QUOTA), ..all });
         let writers: Vec<_> =
             logs.iter().enumerate().map(|(n, log)| bench.stream(n as u64, Channel::Out, raw(log.clone()))).collect();
-        let folder = bench.folder.path();
-        let taken = || -> u64 {
-            let entries = fs::read_dir(folder).expect("lists").flatten();
-            let ours = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".log"));
-            // What is removed between the listing and the question takes nothing.
-            ours.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|stat| stat.len()).sum()
+        let folder = bench.folder.path().to_owned();
+        // Asked on the log thread, so that nothing is written while files are counted.
+        let taken = || {
+            let (sender, answer) = channel();
+            let folder = folder.clone();
+            bench.logs.flush(Vec::new(), move || {
+                let entries = fs::read_dir(folder).expect("lists").flatten();
+                let ours = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".log"));
+                // What the keeper removes between the listing and the question takes nothing.
+                let sizes = ours.filter_map(|entry| entry.metadata().ok()).map(|stat| stat.len());
+                let _ = sender.send(sizes.sum::<u64>());
+            });
+            answer.recv().expect("answers")
         };
         let mut bytes = vec![0; 1 << 20];
         let mut noise = Noise(77);

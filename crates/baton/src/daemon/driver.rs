@@ -12,6 +12,7 @@ use super::life::{Key, Lives};
 use super::measure::Measurer;
 use super::prober::Prober;
 use super::records::Records;
+use super::rotation::Known;
 use super::server::{ClientId, Connections};
 use super::spawner::Spawner;
 use super::storage::StateFile;
@@ -62,6 +63,7 @@ pub(super) struct Driver {
     /// Exits that the guard has told and whose life was not known to have ended yet.
     pub(super) guard_exits: BTreeMap<(u32, u64), Exit>,
     pub(super) logs: LogThread,
+    pub(super) rotation: Known,
     pub(super) sweeper: Sweeper,
     pub(super) spawner: Spawner,
     pub(super) records: Records,
@@ -147,7 +149,7 @@ impl Driver {
                 _ = signals.terminate.recv() => self.stop_all("SIGTERM"),
                 _ = signals.interrupt.recv() => self.stop_all("SIGINT"),
                 _ = signals.quit.recv() => self.stop_all("SIGQUIT"),
-                _ = signals.reload.recv() => self.logs.reopen_all(),
+                _ = signals.reload.recv() => self.reload_logs(),
             }
         }
     }
@@ -180,6 +182,7 @@ impl Driver {
         if touched.is_empty() {
             return;
         }
+        self.follow_definitions(&touched);
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
         let mut result = self.records.append(touched.into_iter().map(entry));

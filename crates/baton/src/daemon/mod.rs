@@ -8,6 +8,7 @@
 //! | `serve` | requests answered |
 //! | `server` | the socket and its connections |
 //! | `recover` | what a predecessor left, taken up again |
+//! | `rotation` | which logs are rotated and how |
 //! | `storage`, `records`, `writer` | what is on disk, and the thread that makes it last |
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
@@ -30,6 +31,7 @@ mod prober;
 mod proc_stat;
 mod records;
 mod recover;
+mod rotation;
 mod serve;
 mod server;
 mod spawner;
@@ -136,6 +138,11 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         let (reader, writer) = logs.batch_pipe()?;
         guard.hold(vec![("batch:r".into(), reader), ("batch:w".into(), writer)])?;
     }
+    let (rotation, rules, complaints) = rotation::Known::begin(home, &world);
+    for complaint in complaints {
+        journal::warn(complaint);
+    }
+    logs.rotate_by(rules);
     let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, held }.adopt(left);
 
     let to_loop = inbox.clone();
@@ -154,6 +161,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         guard,
         guard_exits: BTreeMap::new(),
         logs,
+        rotation,
         sweeper,
         records,
         writer: writer::Writer::start(home.clone(), inbox.clone())?,

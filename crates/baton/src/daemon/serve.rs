@@ -82,7 +82,11 @@ impl Driver {
                 }
             }
             Request::ReloadLogs => {
-                self.logs.reopen_all();
+                self.reload_logs();
+                Reply::Done
+            }
+            Request::ReadSettings => {
+                self.read_settings();
                 Reply::Done
             }
             Request::Save { force } => {

@@ -1,0 +1,166 @@
+//! Logs are rotated while apps write and the daemon dies, and PM2's settings say how.
+
+use crate::beside_pm2::pair::{Pair, documented};
+use crate::harness::{Baton, Watch, kill, testapp};
+use baton_os::logs::parts::parts;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// With `BATON_TEST_LONG` set: a gigabyte and 200 kills for each form of log.
+fn is_long() -> bool {
+    std::env::var_os("BATON_TEST_LONG").is_some()
+}
+
+/// The whole log, oldest line first.
+fn whole(log: &Path) -> impl BufRead {
+    let mut all: Box<dyn Read> = Box::new(std::io::empty());
+    for part in parts(log).expect("lists") {
+        all = Box::new(all.chain(part.open().expect("opens")));
+    }
+    BufReader::new(all.chain(std::fs::File::open(log).expect("opens")))
+}
+
+/// Waits until the newest file of a log holds a text.
+fn wait_for_end(log: &Path, text: &str) {
+    let watch = Watch::on(log.parent().expect("folder"));
+    loop {
+        let newest = [Some(log.to_owned()), parts(log).ok().and_then(|list| Some(list.last()?.path.clone()))];
+        let holds = |path: &Path| std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
+        if newest.iter().flatten().any(|path| holds(path)) {
+            return;
+        }
+        watch.wait(text);
+    }
+}
+
+#[test]
+fn a_rotated_log_is_whole_over_kills_and_stops_of_the_daemon() {
+    for (form, extra) in [
+        ("raw", json!({})),
+        ("stamped", json!({"log_date_format": "YYYY"})),
+        ("json", json!({"log_type": "json", "compress": "zstd"})),
+    ] {
+        let (lines, kills, at_least) = if is_long() { (13_000_000_u64, 200, 1000) } else { (250_000, 6, 15) };
+        let baton = Baton::new();
+        let mut app = json!({
+            "name": "s", "script": testapp(), "args": [format!("spam:{lines}"), "wait"],
+            "max_size": "1M", "retain": 1_000_000, "max_total_size": "1000G",
+        });
+        app.as_object_mut().expect("map").extend(extra.as_object().expect("map").clone());
+        baton.file("ecosystem.config.json", json!([app]).to_string());
+        baton.run(["start", "ecosystem.config.json"]).ok();
+        for round in 0..kills {
+            let daemon = baton.daemon();
+            if round % 3 == 2 {
+                // A daemon that is stopped holds its apps up and loses nothing.
+                let pid = rustix::process::Pid::from_raw(i32::try_from(daemon).expect("pid")).expect("pid");
+                rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("stops");
+                rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("goes on");
+            }
+            kill(daemon);
+            baton.connect_to_successor(daemon);
+        }
+        let log = baton.home().join("logs/s-out.log");
+        wait_for_end(&log, &format!("{:012} ", lines - 1));
+        // Nothing is compressed or retired any more while it is read.
+        baton.run(["kill"]).ok();
+        let mut expected = 0_u64;
+        for line in whole(&log).lines() {
+            let line = line.expect("text");
+            let line = match form {
+                "stamped" => line[6..].to_owned(),
+                "json" => {
+                    let record: Value = serde_json::from_str(&line).expect("a record");
+                    record["message"].as_str().expect("text").to_owned()
+                }
+                _ => line,
+            };
+            let (body, sum) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{form}: torn line {line:?}"));
+            let computed = body.bytes().fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
+            assert_eq!(format!("{computed:08x}"), sum, "{form}: torn line {line:?}");
+            assert_eq!(&body[..12], format!("{expected:012}"), "{form}: lost or repeated");
+            expected += 1;
+        }
+        assert_eq!(expected, lines, "{form}");
+        let count = parts(&log).expect("lists").len();
+        assert!(count >= at_least, "{form}: {count} parts");
+    }
+}
+
+#[test]
+fn settings_hold_at_once_and_an_apps_own_come_first() {
+    let baton = Baton::new();
+    let spam = |name: &str, extra: Value| {
+        let mut app = json!({"name": name, "script": testapp(), "args": ["spam:20000", "wait"]});
+        app.as_object_mut().expect("map").extend(extra.as_object().expect("map").clone());
+        app
+    };
+    baton.file(
+        "ecosystem.config.json",
+        json!([spam("all", json!({})), spam("own", json!({"max_size": 0}))]).to_string(),
+    );
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    let (all, own) = (baton.home().join("logs/all-out.log"), baton.home().join("logs/own-out.log"));
+    for log in [&all, &own] {
+        wait_for_end(log, &format!("{:012} ", 19_999));
+        assert!(parts(log).expect("lists").is_empty(), "the default is generous");
+    }
+    baton.run(["set", "pm2-logrotate:compress", "false"]).ok();
+    baton.run(["set", "pm2-logrotate:max_size", "100K"]).ok().stdout_has("$ pm2 set pm2-logrotate:max_size 100K");
+    baton.run(["restart", "all"]).ok();
+    let watch = Watch::on(&baton.home().join("logs"));
+    // The first line that comes rotates what was there; then one file for each 100 KB.
+    while parts(&all).expect("lists").len() < 10 {
+        watch.wait("rotated files");
+    }
+    assert!(parts(&own).expect("lists").is_empty());
+    baton.run(["set", "pm2-logrotate:retain", "2"]).ok();
+    while parts(&all).expect("lists").len() > 2 {
+        watch.wait("old parts to go");
+    }
+}
+
+#[test]
+fn a_bad_setting_is_refused_and_nothing_is_written() {
+    let baton = Baton::new();
+    for (key, value) in [("max_size", "much"), ("rotateInterval", "61 * * * *"), ("TZ", "Mars"), ("nope", "1")] {
+        baton.run(["set", &format!("pm2-logrotate:{key}"), value]).code(1).stderr_has(key);
+    }
+    baton.run(["multiset", "pm2-logrotate:max_size 1M pm2-logrotate:retain"]).code(1).stderr_has("no value");
+    baton.run(["set", "a:__proto__", "x"]).code(1);
+    assert_eq!(baton.run(["conf"]).ok().stdout, "");
+    baton.run(["install", "pm2-logrotate"]).ok().stdout_has("built in");
+    baton.run(["uninstall", "pm2-logrotate"]).ok().stdout_has("built in");
+    baton.run(["install", "pm2-server-monit"]).code(1).stderr_has("not available yet");
+}
+
+#[test]
+fn settings_are_shown_and_kept_as_in_pm2() {
+    let Some(pair) = Pair::new() else { return };
+    pair.same(&["ping"]);
+    for args in [
+        &["set", "pm2-logrotate:max_size", "10M"][..],
+        &["set", "pm2-logrotate:retain", "5"],
+        &["set", "other.key", "v"],
+        &["set", "root", "x"],
+        &["get", "pm2-logrotate:max_size"],
+        &["get", "pm2-logrotate"],
+        &["get", "nope"],
+        &["get", "nope:x"],
+        &["get"],
+        &["conf", "pm2-logrotate"],
+        &["conf"],
+        &["unset", "pm2-logrotate:retain"],
+        &["config", "pm2-logrotate:retain", "3"],
+        &["config", "pm2-logrotate:retain"],
+        &["uninstall", "nope"],
+    ] {
+        pair.same(args);
+    }
+    let (theirs, ours) = pair.json("module_conf.json");
+    assert_eq!(theirs, ours);
+    documented("`install pm2-logrotate`");
+    pair.same(&["unset", "all"]);
+    pair.same(&["conf"]);
+}
