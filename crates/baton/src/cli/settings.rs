@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::session::{Session, list, unexpected};
 use crate::client::Client;
 use crate::logrotate::{MODULE, Settings};
-use baton_core::proto::{Action, Command, List, Patch, Reply, Request, Wait};
+use baton_core::proto::{Action, Command, List, Order, Patch, Reply, Request, Wait};
 use baton_core::select::Selector;
 use baton_os::files::write_atomic;
 use baton_pm2::module_conf::{self, ModuleConf};
@@ -112,7 +112,13 @@ fn restart(module: &str, session: &Session) -> Result<bool, Failure> {
     if targets.is_empty() {
         return Ok(false);
     }
-    let act = Command::Act { action: Action::Restart, targets, patch: Patch::default(), wait: Wait::Spawned };
+    let act = Command::Act {
+        action: Action::Restart,
+        targets,
+        patch: Patch::default(),
+        order: Order::default(),
+        wait: Wait::Spawned,
+    };
     Ok(matches!(client.call(Request::Command(act))?, Reply::Outcomes(_)))
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     for module in &args.modules {
         settings::about_module(session, &format!("Uninstalling module {module}"));
         if settings::canonical(module) != MODULE {
-            session.line(&text::prefixed(session.colour, "[PM2][Module][ERROR] ", "Unknown module"));
+            session.complain(&text::prefixed(session.colour, "[PM2][Module][ERROR] ", "Unknown module"));
             return Err(Failure::Told);
         }
         settings::about_module(
