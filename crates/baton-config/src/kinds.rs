@@ -2,6 +2,7 @@
 
 use crate::depends;
 use crate::env;
+use crate::readiness;
 use crate::words;
 use baton_core::spec::Kind;
 use baton_core::world::Signal;
@@ -85,6 +86,8 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
             }
         },
         Kind::Dependencies => depends::canonical(value),
+        Kind::Readiness => readiness::ready(value),
+        Kind::Listen => readiness::listen(value),
         Kind::Map => match value {
             Value::Object(_) => Ok(value.clone()),
             _ => Err(Misfit::new("a map", "write a map, such as { key: value }")),

@@ -31,6 +31,7 @@ pub mod normalise;
 mod options;
 pub mod paths;
 mod position;
+mod readiness;
 pub mod render;
 pub mod schema;
 mod search;

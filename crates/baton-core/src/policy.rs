@@ -48,6 +48,19 @@ pub fn after_exit(instance: &Instance, exit: Exit, uptime: Millis, now: Instant)
     Verdict { then: Then::Respawn { at: now + delay, delay, why: Cause::Exited(exit) }, unstable, last_delay }
 }
 
+/// What to do after a life that runs but has failed for `why`: it counts as one more unstable exit.
+pub fn after_failure(instance: &Instance, why: Cause, now: Instant) -> Verdict {
+    let spec = &*instance.spec;
+    let unstable = instance.unstable + 1;
+    let gives_up = spec.oneshot || !spec.autorestart || limit(spec).is_some_and(|limit| unstable >= limit);
+    if gives_up {
+        return Verdict { then: Then::GiveUp(why), unstable: 0, last_delay: Millis(0) };
+    }
+    let last_delay = next_pause(spec.exp_backoff_restart_delay, instance.last_delay, Millis(0));
+    let delay = if last_delay > Millis(0) { last_delay } else { spec.restart_delay };
+    Verdict { then: Then::Respawn { at: now + delay, delay, why }, unstable, last_delay }
+}
+
 /// How many unstable exits in a row are the end; `None` is no limit.
 fn limit(spec: &AppSpec) -> Option<u32> {
     match spec.max_restarts {

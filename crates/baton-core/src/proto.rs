@@ -146,6 +146,26 @@ pub enum Command {
         /// Until when to wait.
         wait: Wait,
     },
+    /// Make these apps run as defined, as `Define`, but slot by slot.
+    Replace {
+        /// The apps.
+        apps: Vec<Wish>,
+        /// How.
+        roll: Roll,
+        /// Whether dependencies count.
+        order: Order,
+        /// Until when to wait for what is started.
+        wait: Wait,
+    },
+    /// Change the number of instances of an app.
+    Scale {
+        /// Its name.
+        app: String,
+        /// To how many.
+        to: Scale,
+        /// Until when to wait.
+        wait: Wait,
+    },
     /// Slots from a dump: those whose name is not in the list yet are made.
     Restore {
         /// The slots.
@@ -153,6 +173,18 @@ pub enum Command {
     },
     /// End every app, forget the list, and end the daemon and the guard.
     Kill,
+}
+
+/// A number of instances, as PM2's `scale` takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// This many.
+    To(u32),
+    /// This many more.
+    Up(u32),
+    /// This many fewer.
+    Down(u32),
 }
 
 /// One app to define.
@@ -205,6 +237,18 @@ pub enum Action {
     Delete,
     /// Set the restart counters to 0.
     Reset,
+    /// Run again slot by slot, each when the one before is ready.
+    Roll(Roll),
+}
+
+/// How slots are run again one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Roll {
+    /// How many may be under way at once; at least one.
+    pub parallel: u32,
+    /// Put a new life in the place of the running one without a gap where the app allows it (`reload`). A new life that
+    /// fails leaves the old one.
+    pub overlap: bool,
 }
 
 /// New values for present slots.
@@ -256,6 +300,10 @@ pub enum Done {
     Deleted,
     /// Its counters are 0.
     Reset,
+    /// A new life has its place, without a gap.
+    Reloaded,
+    /// It was to be reloaded, but can't run twice at a time: it was started again.
+    RestartedInstead,
     /// It was not done, and why.
     Failed(String),
 }

@@ -144,7 +144,9 @@ impl Machine {
                 let error = SpawnError { stage: SpawnStage::Cancelled, errno: 0, message: "called off".into() };
                 self.mail.push(Event::SpawnFailed { id, incarnation, error });
             }
-            Effect::Signal { incarnation, signal, .. } => self.signal(incarnation, signal),
+            Effect::Signal { incarnation, signal, .. } | Effect::Farewell { incarnation, signal, .. } => {
+                self.signal(incarnation, signal)
+            }
             Effect::Kill { incarnation, .. } => self.signal(incarnation, Signal::KILL),
             Effect::AwaitTree { id, incarnation } => self.mail.push(Event::TreeGone { id, incarnation }),
             Effect::Reply { op, reply } => {
@@ -156,7 +158,9 @@ impl Machine {
                 assert!(self.sought.insert(external), "it is looked for twice");
             }
             Effect::StopProbe { external } => assert!(self.sought.remove(&external), "nobody looks for it"),
-            Effect::Release { .. }
+            Effect::Drain { id, incarnation } => self.mail.push(Event::Drained { id, incarnation }),
+            Effect::AwaitReady { .. }
+            | Effect::Release { .. }
             | Effect::Forget { .. }
             | Effect::Persist
             | Effect::Publish(_)

@@ -42,6 +42,8 @@ fn kind(kind: Kind) -> String {
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Switch => "true, false, text or list".into(),
         Kind::Dependencies => "name, list or map".into(),
+        Kind::Readiness => "word or map".into(),
+        Kind::Listen => "port, `host:port`, path, list or map".into(),
         Kind::Signal => "signal's name or number".into(),
         Kind::Map => "map".into(),
         Kind::Any => "any".into(),

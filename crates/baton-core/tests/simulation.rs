@@ -3,21 +3,23 @@
 //! without waiting; the daemon dies between any two effects and a successor takes over. Over all of it the promises
 //! hold:
 //!
-//! 1. at most one incarnation of a slot is alive;
+//! 1. at most one incarnation of a slot is alive, but for the overlap that a reload declares;
 //! 2. every spawn ends in `Spawned` or `SpawnFailed`, every process in one `Exited`, every request in one reply, and
 //!    nothing is stuck once the world is quiet;
 //! 3. after a stop was acknowledged nothing starts in the slot until someone asks;
 //! 4. nothing starts before its pause is over, and the timers are exactly those that the states imply;
 //! 5. nothing that was asked to start starts before what it depends on has come so far, and nothing that was stopped
 //!    together with its dependents is signalled before they have ended;
-//! 6. a daemon that was told to end ends, with nothing left, and begins nothing meanwhile.
+//! 6. a reload keeps a life in the slot that is no worse than the one before: an old life is asked to end only when the
+//!    new one is ready, or when someone asks for something else;
+//! 7. a daemon that was told to end ends, with nothing left, and begins nothing meanwhile.
 
 mod common;
 
-use baton_core::proto::{Action, Command, Done, Order as Heed, Patch, Reply, Saved, Wait, Wish};
+use baton_core::proto::{Action, Command, Done, Order as Heed, Patch, Reply, Roll, Saved, Scale, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Condition, Dependency};
-use baton_core::step::{Effect, Event, Found, Scope, step};
+use baton_core::spec::{AppSpec, Condition, Dependency, ExecMode, Listen, Readiness, ReadyBy};
+use baton_core::step::{Effect, Event, Found, Rollout, Scope, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
     Directories, Exit, Identity, Instance, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
@@ -27,7 +29,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Cases × actions is well over 100,000 steps of the world.
-const CASES: u32 = 512;
+const CASES: u32 = 1024;
 const ACTIONS: usize = 300;
 
 /// What a simulated process does.
@@ -61,10 +63,14 @@ struct Machine {
     processes: BTreeMap<Incarnation, Process>,
     /// Events on their way to the daemon; any of them may come next.
     mail: Vec<Event>,
+    /// Lives that may say that they are ready.
+    listening: Vec<(InstanceId, Incarnation)>,
     /// Copies of old events, which a confused kernel might tell again.
     echoes: Vec<Event>,
     next_op: u64,
     open: BTreeSet<OpId>,
+    /// Requests whose client is gone; a reload is carried out to its end all the same.
+    left: BTreeSet<OpId>,
     /// Slots whose stop was acknowledged and that nobody has asked for since.
     quiet: BTreeSet<InstanceId>,
     /// The daemon dies when it has carried out this many effects of a step; the records are written before the first.
@@ -84,9 +90,11 @@ impl Machine {
             now: 1_000,
             processes: BTreeMap::new(),
             mail: Vec::new(),
+            listening: Vec::new(),
             echoes: Vec::new(),
             next_op: 0,
             open: BTreeSet::new(),
+            left: BTreeSet::new(),
             quiet: BTreeSet::new(),
             dies_after: None,
             deaths: 0,
@@ -105,7 +113,7 @@ impl Machine {
                 State::Backoff { until, .. } => Some((i.id, until)),
                 State::Stopping { then: Then::Respawn { at, .. }, .. } => Some((i.id, at)),
                 // Should it end now, this is the shortest pause that its definition allows.
-                State::Online { .. } => {
+                State::Unready { .. } | State::Online { .. } => {
                     let first = i.spec.exp_backoff_restart_delay;
                     let pause = if first > Millis(0) { first } else { i.spec.restart_delay };
                     Some((i.id, now.instant + pause))
@@ -116,6 +124,15 @@ impl Machine {
         let by_hand = matches!(event, Event::Command { .. });
         let alone: BTreeSet<InstanceId> =
             self.world.instances.values().filter(|i| comes_back_alone(i)).map(|i| i.id).collect();
+        let reload = |command: &Command| match command {
+            Command::Act { action, .. } => matches!(action, Action::Roll(_)),
+            command => matches!(command, Command::Replace { .. }),
+        };
+        let reloading =
+            self.reloads().next().is_some() || matches!(&event, Event::Command { command, .. } if reload(command));
+        // Its turn in a reload is as good as a start by hand.
+        let queued: BTreeSet<InstanceId> =
+            self.reloads().flat_map(|rollout| rollout.queue.iter().map(|(id, _)| *id)).collect();
         if !by_hand && !matches!(event, Event::Timer) {
             self.echoes.push(event.clone());
         }
@@ -128,7 +145,10 @@ impl Machine {
                 self.crash();
                 return;
             }
-            if let (Effect::Spawn { id, .. }, false) = (&effect, by_hand)
+            let beside = |id: &InstanceId, life: &Incarnation| self.world.current(*id, *life).is_none();
+            if let (Effect::Spawn { id, incarnation }, false) = (&effect, by_hand)
+                && !beside(id, incarnation)
+                && !queued.contains(id)
                 && let Some(until) = pauses.get(id)
             {
                 assert!(
@@ -137,8 +157,11 @@ impl Machine {
                     *until - now.instant
                 );
             }
-            if let Effect::Spawn { id, .. } = &effect
+            if let Effect::Spawn { id, incarnation } = &effect
+                && !beside(id, incarnation)
                 && (by_hand || !alone.contains(id))
+                // What a reload begins in the same step may take a dependency down again.
+                && !reloading
             {
                 assert!(
                     met(&self.world, *id, &BTreeSet::new()),
@@ -152,6 +175,10 @@ impl Machine {
         if ends {
             self.end();
         }
+    }
+
+    fn reloads(&self) -> impl Iterator<Item = &Rollout> {
+        self.world.pending.values().filter_map(|pending| pending.rollout.as_ref())
     }
 
     /// The daemon has ended for good; the next one begins with an empty home.
@@ -174,8 +201,14 @@ impl Machine {
             }
             Effect::Go { incarnation, .. } => {
                 let id = self.processes[&incarnation].id;
+                let overlap = |life: Incarnation| {
+                    self.world.instances.get(&id).is_some_and(|slot| slot.beside.iter().any(|b| b.incarnation == life))
+                };
+                let candidate = overlap(incarnation);
                 let others = self.processes.iter().filter(|(other, process)| {
                     **other != incarnation
+                        && !candidate
+                        && !overlap(**other)
                         && process.id == id
                         && (process.phase == Phase::Running || (process.children > 0 && process.awaited))
                 });
@@ -194,6 +227,9 @@ impl Machine {
             }
             Effect::Signal { incarnation, signal, scope, .. } => self.signal(incarnation, signal, scope),
             Effect::Kill { incarnation, scope, .. } => self.signal(incarnation, Signal::KILL, scope),
+            Effect::Farewell { incarnation, signal, scope, .. } => self.signal(incarnation, signal, scope),
+            Effect::AwaitReady { id, incarnation } => self.listening.push((id, incarnation)),
+            Effect::Drain { id, incarnation } => self.mail.push(Event::Drained { id, incarnation }),
             Effect::AwaitTree { incarnation, .. } => {
                 if let Some(process) = self.processes.get_mut(&incarnation) {
                     process.awaited = true;
@@ -205,12 +241,18 @@ impl Machine {
                 assert_ne!(phase, Some(Phase::Running), "a living process was let go");
             }
             Effect::Reply { op, reply } => {
-                assert!(self.open.remove(&op) || self.world.ending, "a second reply to {op:?}");
+                assert!(
+                    self.open.remove(&op) || self.left.remove(&op) || self.world.ending,
+                    "a second reply to {op:?}"
+                );
                 self.refused = matches!(reply, Reply::Refused(_));
                 if let Reply::Outcomes(outcomes) = reply {
                     for outcome in outcomes.iter().filter(|outcome| outcome.done == Done::Stopped) {
                         let wanted = self.world.instances.get(&outcome.id).map(|instance| instance.state.wanted());
-                        if wanted != Some(Wanted::Up) {
+                        // A reload that was asked for later has still to come to it.
+                        let queued =
+                            self.reloads().any(|rollout| rollout.queue.iter().any(|(id, _)| *id == outcome.id));
+                        if wanted != Some(Wanted::Up) && !queued {
                             self.quiet.insert(outcome.id);
                         }
                     }
@@ -293,6 +335,7 @@ impl Machine {
     fn leave(&mut self, nth: usize) {
         let Some(op) = self.open.iter().nth(nth % self.open.len().max(1)).copied() else { return };
         self.open.remove(&op);
+        self.left.insert(op);
         self.deliver(Event::ClientGone { op });
     }
 
@@ -301,11 +344,24 @@ impl Machine {
         for id in ids.iter().filter(|id| !leaving.contains(id)) {
             let wanted = self.world.instances.get(id).map(|instance| instance.state.wanted());
             match action {
+                // Its turn may come later, or never.
+                Action::Roll(_) => {}
                 Action::Start | Action::Restart => assert_eq!(wanted, Some(Wanted::Up), "slot {id} was asked to run"),
                 Action::Stop => assert_eq!(wanted, Some(Wanted::Down), "slot {id} was asked to stop"),
                 Action::Delete => assert!(matches!(wanted, None | Some(Wanted::Gone)), "slot {id} was deleted"),
                 Action::Reset => {}
             }
+        }
+    }
+
+    /// A running program says that it is ready.
+    fn say_ready(&mut self, nth: usize) {
+        if self.listening.is_empty() {
+            return;
+        }
+        let (id, incarnation) = self.listening.swap_remove(nth % self.listening.len());
+        if self.processes.get(&incarnation).is_some_and(|process| process.phase == Phase::Running) {
+            self.mail.push(Event::Ready { id, incarnation });
         }
     }
 
@@ -387,17 +443,22 @@ impl Machine {
             *process = Process { phase: Phase::Void, children: 0, awaited: false, ..process.clone() };
         }
         self.now = 500;
-        let all: Vec<(InstanceId, Incarnation)> =
-            self.world.instances.values().map(|i| (i.id, i.incarnation)).collect();
+        let lives = |slot: &Instance| {
+            let beside = slot.beside.iter().map(|beside| (slot.id, beside.incarnation));
+            beside.chain([(slot.id, slot.incarnation)]).collect::<Vec<_>>()
+        };
+        let all: Vec<(InstanceId, Incarnation)> = self.world.instances.values().flat_map(lives).collect();
+        self.listening.clear();
         for (id, incarnation) in all {
             self.deliver(Event::Recovered { id, incarnation, found: Found::Rebooted });
         }
         for instance in self.world.instances.values() {
             assert!(
                 matches!(instance.state, State::Stopped { .. } | State::Errored { .. }),
-                "slot {} is {:?} after a reboot",
+                "slot {} is {:?} after a reboot: {:?}",
                 instance.id,
-                instance.state
+                instance.state,
+                instance.transitions
             );
         }
     }
@@ -423,13 +484,12 @@ impl Machine {
                 process.phase = Phase::Void;
             }
         }
-        let alive: Vec<(InstanceId, Incarnation)> = self
-            .world
-            .instances
-            .values()
-            .filter(|instance| instance.state.has_process())
-            .map(|instance| (instance.id, instance.incarnation))
-            .collect();
+        let lives = |slot: &Instance| {
+            let current = slot.state.has_process().then_some(slot.incarnation);
+            let all = current.into_iter().chain(slot.beside.iter().map(|beside| beside.incarnation));
+            all.map(|life| (slot.id, life)).collect::<Vec<_>>()
+        };
+        let alive: Vec<(InstanceId, Incarnation)> = self.world.instances.values().flat_map(lives).collect();
         for (id, incarnation) in alive {
             let found = match self.processes.get(&incarnation).map(|process| process.phase) {
                 Some(Phase::Running) => Found::Alive(identity(incarnation)),
@@ -455,14 +515,17 @@ impl Machine {
         for instance in self.world.instances.values() {
             let clock = matches!(
                 instance.state,
-                State::Backoff { .. } | State::Online { ready: false, .. } | State::Stopping { killed: false, .. }
+                State::Backoff { .. }
+                    | State::Unready { .. }
+                    | State::Online { ready: false, .. }
+                    | State::Stopping { killed: false, .. }
             );
             let clock = match &instance.state {
                 State::Stopping { after, .. } => clock && after.is_empty(),
                 State::Waiting { for_, .. } => for_.iter().any(|dependency| dependency.timeout.is_some()),
                 _ => clock,
             };
-            assert_eq!(instance.deadline().is_some(), clock, "timer of {:?}", instance.state);
+            assert_eq!(instance.state_deadline().is_some(), clock, "timer of {:?}", instance.state);
             if self.quiet.contains(&instance.id) {
                 assert_ne!(instance.state.wanted(), Wanted::Up, "slot {} came up by itself", instance.id);
             }
@@ -522,6 +585,12 @@ fn app(word: u32) -> AppSpec {
         autorestart: !word.is_multiple_of(7),
         autostart: !word.is_multiple_of(11),
         treekill: !word.is_multiple_of(5),
+        exec_mode: if word.is_multiple_of(2) { ExecMode::Cluster } else { ExecMode::Fork },
+        listen: if word.is_multiple_of(9) { vec![listen()] } else { Vec::new() },
+        wait_ready: word.is_multiple_of(4),
+        listen_timeout: Millis(u64::from(word % 3) * 900),
+        ready: if word.is_multiple_of(10) { Some(probe()) } else { None },
+        shutdown_with_message: word.is_multiple_of(17),
         max_restarts: if word.is_multiple_of(3) { Some(word % 4) } else { None },
         restart_delay: Millis(u64::from(word % 4) * 500),
         exp_backoff_restart_delay: Millis(if word.is_multiple_of(6) { 100 } else { 0 }),
@@ -532,6 +601,18 @@ fn app(word: u32) -> AppSpec {
         depends_on: dependencies(word % 3, word / 128),
         ..AppSpec::default()
     }
+}
+
+fn roll(word: u32) -> Roll {
+    Roll { parallel: 1 + word % 2, overlap: !(word / 2).is_multiple_of(4) }
+}
+
+fn listen() -> Listen {
+    Listen { name: "http".into(), at: "127.0.0.1:80".into(), reuseport: false }
+}
+
+fn probe() -> Readiness {
+    Readiness { by: ReadyBy::Notify, timeout: Millis(1200), interval: Millis(100) }
 }
 
 /// Some dependencies of app `number`: mostly on apps of lower numbers, now and then on a unit, on itself, in a circle or
@@ -576,7 +657,19 @@ fn command(word: u32) -> Command {
         order: heed(word),
         wait,
     };
-    match word / 64 % 12 {
+        match word / 64 % 15 {
+        12 => act(Action::Roll(roll(word / 1024))),
+        13 => Command::Replace {
+            apps: vec![Wish { spec: app(word / 3), count: 1 + word / 1024 % 2, brought: word.is_multiple_of(5) }],
+            roll: roll(word / 4096),
+            order: heed(word),
+            wait,
+        },
+        14 => Command::Scale {
+            app: format!("app{}", word / 16 % 3),
+            to: [Scale::To(word / 1024 % 4), Scale::Up(1), Scale::Down(1)][(word / 4096 % 3) as usize],
+            wait,
+        },
         // Often the whole family, so that what is needed is there.
         0..3 => Command::Define {
             apps: (0..[1, 3, 3][(word / 4096 % 3) as usize])
@@ -638,7 +731,8 @@ proptest! {
             match kind {
                 0..15 => machine.command(command(word)),
                 15..45 => machine.progress(nth, word / 97),
-                45..80 => machine.hand_over(nth),
+                45..50 => machine.say_ready(nth),
+                50..80 => machine.hand_over(nth),
                 80..84 if !machine.echoes.is_empty() => {
                     // Told again: by then it is stale, or says what is known.
                     let event = machine.echoes[nth % machine.echoes.len()].clone();
@@ -648,7 +742,9 @@ proptest! {
                         | Event::SpawnFailed { id, incarnation, .. }
                         | Event::Exited { id, incarnation, .. }
                         | Event::TreeGone { id, incarnation }
-                        | Event::Recovered { id, incarnation, .. } => machine.world.current(*id, *incarnation).is_none(),
+                        | Event::Ready { id, incarnation }
+                        | Event::Drained { id, incarnation }
+                        | Event::Recovered { id, incarnation, .. } => !machine.world.lives(*id, *incarnation),
                         Event::Command { .. } | Event::Timer | Event::ClientGone { .. } | Event::Probed { .. } => false,
                     };
                     if stale {
@@ -669,7 +765,7 @@ proptest! {
         machine.dies_after = None;
         machine.settle();
         prop_assert!(!machine.world.ending, "the daemon was told to end and does not");
-        prop_assert!(machine.open.is_empty(), "requests without a reply: {:?}", machine.world.pending);
+        prop_assert!(machine.open.is_empty(), "requests without a reply: {:?} {:?}", machine.world.pending, machine.world.instances.values().map(|i| (i.id, i.incarnation, &i.state, &i.beside, &i.transitions)).collect::<Vec<_>>());
         for instance in machine.world.instances.values() {
             let at_rest = matches!(
                 instance.state,
@@ -678,6 +774,8 @@ proptest! {
             prop_assert!(at_rest, "slot {} is stuck in {:?}", instance.id, instance.state);
         }
         let running = machine.processes.values().filter(|process| process.phase == Phase::Running).count();
+        let beside = machine.world.instances.values().map(|i| i.beside.len()).sum::<usize>();
+        prop_assert_eq!(beside, 0, "a reload that does not end");
         let online = machine.world.instances.values().filter(|i| i.state.has_process()).count();
         prop_assert_eq!(running, online, "a process that nobody supervises");
     }

@@ -66,7 +66,7 @@ pub const OPTIONS: &[CliOption] = &[
     option("update-env", Some('a'), Takes::Nothing, None, Availability::Now),
     option("force", Some('f'), Takes::Nothing, None, Availability::Now),
     option("instances", Some('i'), Takes::One, Some("instances"), Availability::Now),
-    option("parallel", None, Takes::One, None, Availability::Later),
+    option("parallel", None, Takes::One, None, Availability::Now),
     option("shutdown-with-message", None, Takes::Nothing, Some("shutdown_with_message"), Availability::Later),
     option("pid", Some('p'), Takes::One, Some("pid_file"), Availability::Now),
     option("kill-timeout", Some('k'), Takes::One, Some("kill_timeout"), Availability::Now),

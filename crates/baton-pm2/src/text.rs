@@ -49,6 +49,10 @@ pub const FLUSHED: &str = "Logs flushed";
 pub const RELOADING_LOGS: &str = "Reloading all logs...";
 /// After the log files were opened anew.
 pub const LOGS_RELOADED: &str = "All logs reloaded";
+/// `scale` to the number that is there.
+pub const NOTHING_TO_DO: &str = "Nothing to do";
+/// One more instance by `scale`.
+pub const SCALING_UP: &str = "Scaling up application";
 /// `kill`, when every app has ended.
 pub const ALL_STOPPED: &str = "[v] All Applications Stopped";
 /// `kill`, when the daemon has ended.
@@ -236,4 +240,9 @@ pub fn env_lines(record: &Map<String, Value>, masked: bool) -> Vec<String> {
         .filter(|(key, _)| !INTERNAL_KEYS.contains(&key.as_str()) || LISTED_KEYS.contains(&key.as_str()))
         .filter_map(|(key, value)| Some(format!("{key}: {}", shown(key, scalar(value)?))))
         .collect()
+}
+
+/// `scale` of an app that is not in the list.
+pub fn no_app(name: &str) -> String {
+    format!("Application {name} not found")
 }

@@ -1,7 +1,7 @@
 //! The table of keys, and the struct made from it.
 
 use super::field::{Change, ChangeClass, Field, Kind};
-use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer};
+use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer, Listen, Readiness};
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -183,6 +183,18 @@ app_spec! {
     /// of names to `started`, `ready` (the default) or `exited`, or to `{ condition, timeout }`. What is down is started with
     /// the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
+    /// Count as started only after `process.send('ready')`.
+    wait_ready: bool = false, Kind::Bool, Live;
+    /// How long to wait for the message `ready`, or for a cluster worker to listen (ms).
+    listen_timeout: Millis = Millis(3000), Kind::Duration, Live;
+    /// How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http`, `exec` and `log`, and with
+    /// `timeout` and `interval`. An app that is not ready in time has failed.
+    ready: Option<Readiness> = None, Kind::Readiness, Live;
+    /// Sockets that baton opens and gives to each life of the app (LISTEN_FDS): ports, `host:port`, paths, or a map of names to
+    /// them. An app that has them is reloaded without a refused connection, and its instances share them.
+    listen: Vec<Listen> = Vec::new(), Kind::Listen, Restart;
+    /// Ask the app to end by the IPC message `shutdown` instead of a signal.
+    shutdown_with_message: bool = false, Kind::Bool, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -227,19 +239,14 @@ later! {
     "watch_options", Kind::Map, Live, "Options of the watcher: followSymlinks, usePolling.";
     "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
     "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
-    "wait_ready", Kind::Bool, Live, "Count as started only after `process.send('ready')`.";
-    "listen_timeout", Kind::Duration, Live, "How long to wait for ready (ms).";
-    "shutdown_with_message", Kind::Bool, Live, "Ask the app to end by the IPC message `shutdown` instead of a signal.";
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
     "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
-    "ready", Kind::Any, Live, "How to tell that the app is ready.";
     "health", Kind::Any, Live, "How to tell that the app is well.";
     "heartbeat", Kind::Any, Live, "Restart the app when its heartbeat stops.";
-    "listen", Kind::Any, Restart, "Sockets that baton opens for the app.";
     "balance", Kind::Choice(&["rr", "shared", "reuseport"]), Restart, "How connections are spread over cluster workers.";
     "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";

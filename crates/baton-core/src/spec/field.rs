@@ -49,6 +49,10 @@ pub enum Kind {
     Switch,
     /// What must be up first: a name, a list of names, or a map of names to conditions.
     Dependencies,
+    /// How an app tells that it is ready: a word, or a map with one probe.
+    Readiness,
+    /// Sockets: a port, `host:port` or path, a list of them, or a map of names to them.
+    Listen,
     /// A map whose members are checked by the feature that reads it.
     Map,
     /// Anything; checked by the feature that reads it.

@@ -2,6 +2,7 @@
 //!
 //! * `dependency` is what an app needs before it starts.
 //! * `external` is what an app needs that others run.
+//! * `readiness` is how it tells that it is ready, and the sockets it is given.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
 //! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
@@ -13,6 +14,7 @@ mod external;
 mod field;
 mod instances;
 mod layer;
+mod readiness;
 
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogCompression, LogType, Source, SpecHash};
 pub use dependency::{Condition, Dependency};
@@ -20,3 +22,4 @@ pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};
+pub use readiness::{Late, Listen, PROBE_INTERVAL, READY_TIMEOUT, Readiness, ReadyBy};

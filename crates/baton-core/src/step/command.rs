@@ -4,15 +4,18 @@ use super::Effects;
 use super::effect::Effect;
 use super::lifecycle::{end, end_after};
 use super::pending::{Goal, Pending};
+use super::rollout::Rollout;
 use super::waiting::{dependents, end_in_order, is_down, needed, staying};
 use crate::deps::Graph;
-use crate::proto::{Action, Command, Done, Order, Outcome, Patch, Refusal, Reply, Saved, Wait, Wish};
-use crate::select::Selector;
+use crate::proto::{
+    Action, Command, Done, Order, Outcome, Patch, Refusal, Reply, Roll, Saved, Scale, Wait, Wish,
+};
+use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Field};
 use crate::units::{Incarnation, InstanceId, Millis, Now, OpId};
 use crate::world::{Cause, Instance, InstanceFiles, State, Then, Verb, Wanted, World};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Begins to carry out a command; the reply comes when its goals are reached, or now when it is refused.
@@ -40,6 +43,11 @@ pub(super) fn begin_command(
         Command::Act { action, targets, patch, order, wait } => {
             act(world, now, action, &targets, &patch, Asked { order, wait }, effects)
         }
+        Command::Replace { apps, roll, order, wait } => {
+            check(world, &apps, order)?;
+            Ok(replace(world, now, apps, roll, Asked { order, wait }, effects))
+        }
+        Command::Scale { app, to, wait } => scale(world, now, &app, to, wait, effects),
         Command::Restore { slots } => Ok(restore(world, now, slots, effects)),
         Command::Kill => {
             world.ending = true;
@@ -91,7 +99,7 @@ fn start_needed(world: &mut World, now: Now, start: Start, pending: &mut Pending
         return;
     }
     let started = pending.goals.values().filter(|(_, goal, _)| match goal {
-        Goal::Up(_) | Goal::Ready(_) => true,
+        Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) => true,
         Goal::Down | Goal::Gone => false,
     });
     let names: BTreeSet<String> = started.map(|(name, _, _)| name.clone()).collect();
@@ -168,6 +176,74 @@ fn define(
     }
 }
 
+/// Gives apps their new definitions slot by slot; those that are not in the list are started, surplus instances go.
+fn replace(
+    world: &mut World,
+    now: Now,
+    apps: Vec<Wish>,
+    roll: Roll,
+    asked: Asked,
+    effects: &mut Effects,
+) -> Pending {
+    let mut pending = waiting(asked.wait, now);
+    let (mut queue, mut starts) = (VecDeque::new(), Vec::new());
+    for wish in apps {
+        let spec = Arc::new(wish.spec);
+        let mut present: Vec<(u32, InstanceId)> = staying_of(world, &spec.name).map(|i| (i.number, i.id)).collect();
+        present.sort_unstable();
+        // What comes along is left as it is where it is in the list.
+        if wish.brought && !present.is_empty() {
+            continue;
+        }
+        let keep = (wish.count as usize).min(present.len());
+        for (_, id) in present.drain(keep..) {
+            remove(world, now, id, &mut pending, effects);
+        }
+        queue.extend(present.into_iter().map(|(_, id)| (id, spec.clone())));
+        for _ in keep..wish.count as usize {
+            add(world, now, spec.clone(), &mut starts, &mut pending);
+        }
+    }
+    pending.rollout = Some(Rollout { queue, roll, failed: BTreeSet::new() });
+    let start = Start { verb: Verb::Start, wait: asked.wait, order: asked.order };
+    begin_slots(world, now, starts, start, &mut pending, effects);
+    pending
+}
+
+/// Brings an app to a number of instances: the slots with the lowest numbers in the list go, as under PM2; new ones get
+/// the lowest free instance numbers.
+fn scale(
+    world: &mut World,
+    now: Now,
+    app: &str,
+    to: Scale,
+    wait: Wait,
+    effects: &mut Effects,
+) -> Result<Pending, Refusal> {
+    let mut present: Vec<InstanceId> = staying_of(world, app).map(|instance| instance.id).collect();
+    present.sort_unstable();
+    let Some(spec) = present.first().and_then(|id| world.instances.get(id)).map(|first| first.spec.clone()) else {
+        return Err(Refusal::Unknown(SelectError::NoName(app.into())));
+    };
+    let have = present.len();
+    let want = match to {
+        Scale::To(count) => count as usize,
+        Scale::Up(by) => have + by as usize,
+        Scale::Down(by) => have.saturating_sub(by as usize),
+    };
+    let mut pending = waiting(wait, now);
+    for id in present.drain(..have.saturating_sub(want)) {
+        remove(world, now, id, &mut pending, effects);
+    }
+    let mut starts = Vec::new();
+    for _ in have..want {
+        add(world, now, spec.clone(), &mut starts, &mut pending);
+    }
+    let start = Start { verb: Verb::Start, wait, order: Order::Dependencies };
+    begin_slots(world, now, starts, start, &mut pending, effects);
+    Ok(pending)
+}
+
 /// The slots of an app but those that are about to leave the list.
 fn staying_of<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
     staying(world).filter(move |instance| instance.spec.name == name)
@@ -234,8 +310,11 @@ fn act(
         .map(|instance| Ok((instance.id, Arc::new(apply(&instance.spec, patch)?))))
         .collect::<Result<_, Refusal>>()?;
     check_slots(world, action, order, &ids, &patched)?;
-    for (id, spec) in patched {
-        redefine(world, id, spec);
+    // A reload takes a slot's new definition when its turn comes, and only if it is good.
+    if !matches!(action, Action::Roll(_)) {
+        for (id, spec) in &patched {
+            redefine(world, *id, spec.clone());
+        }
     }
     let mut pending = waiting(wait, now);
     match action {
@@ -251,6 +330,15 @@ fn act(
             }
         }
         Action::Delete => remove_all(world, now, &ids, &mut pending, effects),
+        Action::Roll(roll) => {
+            let specs: BTreeMap<InstanceId, Arc<AppSpec>> = patched.into_iter().collect();
+            let queue = ids.iter().filter_map(|id| {
+                let instance = world.instances.get(id).filter(|slot| slot.state.wanted() != Wanted::Gone)?;
+                Some((*id, specs.get(id).unwrap_or(&instance.spec).clone()))
+            });
+            let queue = queue.collect();
+            pending.rollout = Some(Rollout { queue, roll, failed: BTreeSet::new() });
+        }
         Action::Reset => ids.into_iter().for_each(|id| reset(world, id, &mut pending)),
     }
     Ok(pending)
@@ -271,8 +359,8 @@ fn check_slots(
         Some(new.get(id).map_or(instance.spec.name.as_str(), |spec| spec.name.as_str()))
     });
     let checked = match action {
-        Action::Start | Action::Restart if order == Order::Dependencies => graph.check(names),
-        Action::Start | Action::Restart => graph.acyclic(names),
+        Action::Start | Action::Restart | Action::Roll(_) if order == Order::Dependencies => graph.check(names),
+        Action::Start | Action::Restart | Action::Roll(_) => graph.acyclic(names),
         Action::Stop | Action::Delete | Action::Reset if !patched.is_empty() => graph.acyclic(names),
         Action::Stop | Action::Delete | Action::Reset => Ok(()),
     };

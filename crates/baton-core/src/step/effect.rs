@@ -51,6 +51,32 @@ pub enum Effect {
         /// The life.
         incarnation: Incarnation,
     },
+    /// Begin to look for what shows that the incarnation is ready, as its definition says; answered by `Ready`, or
+    /// by nothing.
+    AwaitReady {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// Give the incarnation no new work and let it finish what it has; answered by `Drained`.
+    Drain {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// Ask the incarnation to end by the message `shutdown`; where it has no channel, by this signal.
+    Farewell {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// The signal instead.
+        signal: Signal,
+        /// To whom the signal goes.
+        scope: Scope,
+    },
     /// Send SIGKILL to everything of the incarnation, again and again until nothing is found.
     Kill {
         /// The slot.

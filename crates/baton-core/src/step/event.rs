@@ -65,6 +65,20 @@ pub enum Event {
         /// Whether it is there, and why not.
         result: Result<(), String>,
     },
+    /// An incarnation says that it is ready, or what was to show it has been seen. May come at any time, or never.
+    Ready {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
+    /// An incarnation that was to drain has nothing left to do. Answers `Drain`.
+    Drained {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
     /// Time has passed: the earliest deadline of the world is due.
     Timer,
     /// A new daemon has looked at an incarnation that its predecessor left.

@@ -3,9 +3,11 @@
 use super::Effects;
 use super::effect::{Effect, Scope};
 use super::event::Found;
+use super::overlap;
+use super::rollout;
 use super::waiting;
 use crate::policy;
-use crate::spec::Dependency;
+use crate::spec::{AppSpec, Dependency, Late};
 use crate::units::{Incarnation, InstanceId, Millis, Now};
 use crate::world::{Cause, Death, Exit, Identity, Instance, SpawnError, State, Status, Then, World};
 
@@ -15,6 +17,7 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
     let Some(instance) = touch(world, id) else { return };
     instance.incarnation = incarnation;
     instance.process = None;
+    instance.told_ready = false;
     instance.started_at = Some(now.wall);
     enter(instance, now, State::Starting { since: now.instant }, cause);
     effects.push(Effect::Spawn { id, incarnation });
@@ -62,13 +65,30 @@ pub(super) fn end_after(
     after: Vec<(InstanceId, Incarnation)>,
     effects: &mut Effects,
 ) {
+    if !matches!(next, Then::Respawn { .. }) {
+        rollout::leave_out(world, id);
+    }
     let Some(instance) = touch(world, id) else { return };
+    overlap::end_all(instance, now, effects);
     match &mut instance.state {
+        // A retired life has still to end.
+        State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } | State::Backoff { .. }
+            if !instance.beside.is_empty() =>
+        {
+            let exit = Some(instance.last_exit.unwrap_or(Exit::Unknown));
+            let cause = cause_of(&next);
+            let (since, kill_at) = (now.instant, now.instant);
+            let stopping =
+                State::Stopping { since, kill_at, killed: true, exit, tree_gone: true, after: Vec::new(), then: next };
+            enter(instance, now, stopping, cause);
+        }
         State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } => {
             settle_down(world, now, id, next, false, effects);
         }
         State::Backoff { .. } => settle_down(world, now, id, next, true, effects),
-        State::Starting { .. } | State::Online { .. } => stop_leader_and_tree(instance, now, next, after, effects),
+        State::Starting { .. } | State::Unready { .. } | State::Online { .. } => {
+            stop_leader_and_tree(instance, now, next, after, effects);
+        }
         // What is asked last counts, but a slot that is to leave the list leaves it.
         State::Stopping { then: Then::Remove, .. } => {}
         State::Stopping { then, .. } => *then = next,
@@ -94,28 +114,64 @@ pub(super) fn prepared(
         // Nothing was begun in these states: whoever prepared it was mistaken.
         State::Stopped { .. }
         | State::Waiting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
         | State::Backoff { .. }
         | State::Errored { .. } => {}
     }
 }
 
-pub(super) fn spawned(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation) {
+pub(super) fn spawned(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation, effects: &mut Effects) {
     if world.current(id, incarnation).is_none() {
         return;
     }
     let Some(instance) = world.instances.get_mut(&id) else { return };
     match &instance.state {
         State::Starting { .. } => {
-            let ready = instance.spec.min_uptime == Millis(0);
-            enter(instance, now, State::Online { since: now.instant, ready }, Cause::Spawned);
+            enter(instance, now, running(&instance.spec, now), Cause::Spawned);
             world.touched.insert(id);
+            effects.push(Effect::AwaitReady { id, incarnation });
         }
         // It was told to run and to stop at nearly the same time: the signal is on its way.
         State::Stopping { .. } => {}
         State::Stopped { .. }
         | State::Waiting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
+    }
+}
+
+/// The state of a program that has just begun to run.
+fn running(spec: &AppSpec, now: Now) -> State {
+    let since = now.instant;
+    match spec.awaits_ready() {
+        Some((timeout, _)) => State::Unready { since, until: since + timeout },
+        None => State::Online { since, ready: spec.min_uptime == Millis(0) },
+    }
+}
+
+/// The incarnation says that it is ready.
+pub(super) fn ready(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    match &mut instance.state {
+        State::Unready { since, .. } => {
+            let online = State::Online { since: *since, ready: true };
+            enter(instance, now, online, Cause::Ready);
+            instance.told_ready = true;
+        }
+        State::Online { ready, .. } => {
+            *ready = true;
+            instance.told_ready = true;
+        }
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Stopping { .. }
         | State::Backoff { .. }
         | State::Errored { .. } => {}
     }
@@ -139,14 +195,14 @@ pub(super) fn spawn_failed(
             effects.push(Effect::Release { id, incarnation });
             settle_down(world, now, id, Then::GiveUp(Cause::SpawnFailed(error)), false, effects);
         }
-        State::Stopping { then, .. } => {
-            let then = then.clone();
+        State::Stopping { .. } => {
             instance.process = None;
             effects.push(Effect::Release { id, incarnation });
-            settle_down(world, now, id, then, false, effects);
+            leave_stopping(world, now, id, false, effects);
         }
         State::Stopped { .. }
         | State::Waiting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
         | State::Backoff { .. }
         | State::Errored { .. } => {}
@@ -167,8 +223,12 @@ pub(super) fn exited(
     let Some(instance) = touch(world, id) else { return };
     let kill_timeout = instance.spec.kill_timeout;
     match &mut instance.state {
-        State::Starting { since } | State::Online { since, .. } => {
+        State::Starting { since } | State::Unready { since, .. } | State::Online { since, .. } => {
             let uptime = now.instant - *since;
+            if overlap::is_under_way(instance) {
+                overlap::succeed(world, now, id, exit, uptime, effects);
+                return;
+            }
             let verdict = policy::after_exit(instance, exit, uptime, now.instant);
             instance.unstable = verdict.unstable;
             instance.last_delay = verdict.last_delay;
@@ -229,6 +289,7 @@ pub(super) fn tree_gone(world: &mut World, now: Now, id: InstanceId, incarnation
         State::Stopped { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
         | State::Backoff { .. }
         | State::Errored { .. } => {}
@@ -237,7 +298,11 @@ pub(super) fn tree_gone(world: &mut World, now: Now, id: InstanceId, incarnation
 
 pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
     for id in world.due(now.instant) {
+        overlap::timers(world, now, id, effects);
         let Some(instance) = touch(world, id) else { continue };
+        if instance.state_deadline().is_none_or(|at| at > now.instant) {
+            continue;
+        }
         let incarnation = instance.incarnation;
         match &mut instance.state {
             // Left only by its own timer or by an operator.
@@ -256,6 +321,16 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
             State::Online { since, .. } => {
                 let since = *since;
                 enter(instance, now, State::Online { since, ready: true }, Cause::Stable);
+            }
+            State::Unready { since, until } => {
+                let (since, why) = (*since, Cause::NotReady(*until - *since));
+                // The definition may have changed since: without any wish of it to hear a word, being up is enough.
+                match instance.spec.awaits_ready() {
+                    Some((_, Late::Fails)) => fail(world, now, id, why, effects),
+                    Some((_, Late::Counts)) | None => {
+                        enter(instance, now, State::Online { since, ready: true }, why);
+                    }
+                }
             }
             State::Stopping { killed, tree_gone, .. } => {
                 *killed = true;
@@ -302,16 +377,20 @@ pub(super) fn recovered(
                     begin(world, now, id, why, effects);
                 }
             }
-            State::Stopping { then, .. } => {
-                let then = then.clone();
+            State::Stopping { .. } => {
+                instance.process = None;
                 effects.push(Effect::Release { id, incarnation });
-                settle_down(world, now, id, then, false, effects);
+                leave_stopping(world, now, id, false, effects);
             }
-            State::Online { .. } => exited(world, now, id, incarnation, Exit::Unknown, effects),
+            State::Unready { .. } | State::Online { .. } => exited(world, now, id, incarnation, Exit::Unknown, effects),
             State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
         },
         Found::Rebooted => match &instance.state {
-            State::Waiting { .. } | State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => {
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Unready { .. }
+            | State::Online { .. }
+            | State::Backoff { .. } => {
                 instance.process = None;
                 effects.push(Effect::Release { id, incarnation });
                 settle_down(world, now, id, Then::Stop(Cause::Reboot), false, effects);
@@ -332,25 +411,37 @@ pub(super) fn recovered(
     }
 }
 
+/// After a restart of the machine nothing that waited is to start, whatever its dependencies have come to.
+pub(super) fn wait_no_more(world: &mut World, now: Now, effects: &mut Effects) {
+    let waits = |instance: &&Instance| matches!(instance.state, State::Waiting { .. });
+    let waiting: Vec<InstanceId> = world.instances.values().filter(waits).map(|instance| instance.id).collect();
+    for id in waiting {
+        settle_down(world, now, id, Then::Stop(Cause::Reboot), false, effects);
+    }
+}
+
 /// Goes on with a living incarnation that another daemon left.
 fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
     let (id, incarnation) = (instance.id, instance.incarnation);
     match &instance.state {
         State::Starting { since } => {
-            let since = *since;
-            enter(instance, now, State::Online { since, ready: false }, Cause::Spawned);
+            let then = Now { instant: *since, ..now };
+            let state = running(&instance.spec, then);
+            enter(instance, now, state, Cause::Spawned);
+            effects.push(Effect::AwaitReady { id, incarnation });
         }
-        State::Online { .. } => {}
+        State::Unready { .. } | State::Online { .. } => effects.push(Effect::AwaitReady { id, incarnation }),
         // Its turn has not come; when it does, it is signalled.
         State::Stopping { after, .. } if !after.is_empty() => {}
         State::Stopping { killed, tree_gone, .. } => {
             // The old daemon may have died before it could signal: a second signal is harmless, none is not.
             let scope = scope(!tree_gone);
-            effects.push(if *killed {
-                Effect::Kill { id, incarnation, scope }
+            let tree_gone = *tree_gone;
+            if *killed {
+                effects.push(Effect::Kill { id, incarnation, scope });
             } else {
-                Effect::Signal { id, incarnation, signal: instance.stop_signal(), scope }
-            });
+                ask_to_end(&instance.spec, id, incarnation, scope, effects);
+            }
             if !tree_gone {
                 effects.push(Effect::AwaitTree { id, incarnation });
             }
@@ -368,11 +459,7 @@ fn stop_leader_and_tree(
     effects: &mut Effects,
 ) {
     let tree = instance.spec.treekill;
-    let cause = match &then {
-        Then::Stop(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
-        Then::Respawn { why, .. } => why.clone(),
-        Then::Remove => Cause::Operator(crate::world::Verb::Delete),
-    };
+    let cause = cause_of(&then);
     // A process that was not told to run yet is called off when it is prepared.
     let told_to_run = instance.process.is_some();
     let after = if told_to_run { after } else { Vec::new() };
@@ -392,9 +479,42 @@ fn stop_leader_and_tree(
     }
 }
 
+fn cause_of(then: &Then) -> Cause {
+    match then {
+        Then::Stop(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
+        Then::Respawn { why, .. } => why.clone(),
+        Then::Remove => Cause::Operator(crate::world::Verb::Delete),
+    }
+}
+
+/// Ends an incarnation that runs but is no good; what follows is decided as after a crash.
+pub(super) fn fail(world: &mut World, now: Now, id: InstanceId, why: Cause, effects: &mut Effects) {
+    let Some(instance) = touch(world, id) else { return };
+    let verdict = policy::after_failure(instance, why, now.instant);
+    instance.unstable = verdict.unstable;
+    instance.last_delay = verdict.last_delay;
+    end(world, now, id, verdict.then, effects);
+}
+
+/// Asks an incarnation to end, in the way that its definition wants.
+pub(super) fn ask_to_end(
+    spec: &AppSpec,
+    id: InstanceId,
+    incarnation: Incarnation,
+    scope: Scope,
+    effects: &mut Effects,
+) {
+    let signal = spec.stop_signal();
+    effects.push(if spec.shutdown_with_message {
+        Effect::Farewell { id, incarnation, signal, scope }
+    } else {
+        Effect::Signal { id, incarnation, signal, scope }
+    });
+}
+
 fn signal_to_stop(instance: &Instance, tree: bool, effects: &mut Effects) {
-    let (id, incarnation, signal) = (instance.id, instance.incarnation, instance.stop_signal());
-    effects.push(Effect::Signal { id, incarnation, signal, scope: scope(tree) });
+    let (id, incarnation) = (instance.id, instance.incarnation);
+    ask_to_end(&instance.spec, id, incarnation, scope(tree), effects);
     if tree {
         effects.push(Effect::AwaitTree { id, incarnation });
     }
@@ -412,14 +532,36 @@ pub(super) fn stop_now(world: &mut World, now: Now, id: InstanceId, effects: &mu
     }
 }
 
-/// Leaves `Stopping` once the leader has exited and nothing of its tree is left.
-fn finish(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
+/// Leaves `Stopping` once the leader has exited and nothing of its tree, nor any other life of the slot, is left.
+pub(super) fn finish(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
     let Some(instance) = world.instances.get_mut(&id) else { return };
-    if let State::Stopping { exit: Some(_), tree_gone: true, then, .. } = &instance.state {
+    if let State::Stopping { exit: Some(_), tree_gone: true, .. } = &instance.state {
+        // Let go at once, even where the slot has to wait for a life beside it.
+        if instance.process.take().is_some() {
+            effects.push(Effect::Release { id, incarnation: instance.incarnation });
+        }
+        leave_stopping(world, now, id, true, effects);
+    }
+}
+
+/// Carries out what is to follow `Stopping`, now that the current life is over. A start that nobody asked for need not
+/// wait for a retired life that finishes its work.
+fn leave_stopping(world: &mut World, now: Now, id: InstanceId, counts: bool, effects: &mut Effects) {
+    let Some(instance) = touch(world, id) else { return };
+    let alone = instance.beside.is_empty();
+    if let State::Stopping { then, exit, tree_gone, .. } = &mut instance.state {
+        match then {
+            Then::Respawn { .. } => {}
+            Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::GiveUp(_) if alone => {}
+            Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::GiveUp(_) => {
+                // A process that never ran has not exited either.
+                exit.get_or_insert(Exit::Unknown);
+                *tree_gone = true;
+                return;
+            }
+        }
         let then = then.clone();
-        instance.process = None;
-        effects.push(Effect::Release { id, incarnation: instance.incarnation });
-        settle_down(world, now, id, then, true, effects);
+        settle_down(world, now, id, then, counts, effects);
     }
 }
 
@@ -459,7 +601,7 @@ fn settle_down(world: &mut World, now: Now, id: InstanceId, then: Then, counts: 
 }
 
 /// Whom a signal is for. Asked of the state, not of the definition, which may have changed since the stop began.
-fn scope(tree: bool) -> Scope {
+pub(super) fn scope(tree: bool) -> Scope {
     if tree { Scope::Tree } else { Scope::Leader }
 }
 

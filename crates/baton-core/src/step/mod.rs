@@ -2,6 +2,8 @@
 //!
 //! * `event` and `effect` are its language.
 //! * `lifecycle` decides what happens to one slot: the table State × Event, total, without a `_` arm.
+//! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
+//! * `rollout` goes on with reloads, slot by slot.
 //! * `command` turns requests into what is wished of slots.
 //! * `waiting` goes on with starts and stops that wait for other slots.
 //! * `pending` tells when a request is done.
@@ -13,15 +15,18 @@ mod command;
 mod effect;
 mod event;
 mod lifecycle;
+mod overlap;
 mod pending;
+mod rollout;
 mod waiting;
 
 pub use effect::{Effect, Scope};
 pub use event::{Event, Found};
 pub use pending::{Goal, Pending};
+pub use rollout::Rollout;
 
 use crate::proto::{Change, Update};
-use crate::units::Now;
+use crate::units::{Incarnation, InstanceId, Now};
 use crate::world::World;
 
 /// Effects in the order in which they must be carried out.
@@ -33,10 +38,34 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
     let mut effects = Effects::new();
     match event {
         Event::Command { op, command } => command::begin(world, now, op, command, &mut effects),
+        Event::Prepared { id, incarnation, identity } if is_beside(world, id, incarnation) => {
+            overlap::prepared(world, id, incarnation, identity, &mut effects);
+        }
+        Event::Spawned { id, incarnation } if is_beside(world, id, incarnation) => {
+            overlap::spawned(world, now, id, incarnation, &mut effects);
+        }
+        Event::SpawnFailed { id, incarnation, error } if is_beside(world, id, incarnation) => {
+            overlap::spawn_failed(world, now, id, incarnation, error, &mut effects);
+        }
+        Event::Exited { id, incarnation, exit } if is_beside(world, id, incarnation) => {
+            overlap::exited(world, now, id, incarnation, exit, &mut effects);
+        }
+        Event::TreeGone { id, incarnation } if is_beside(world, id, incarnation) => {
+            overlap::tree_gone(world, now, id, incarnation, &mut effects);
+        }
+        Event::Ready { id, incarnation } if is_beside(world, id, incarnation) => {
+            overlap::ready(world, now, id, incarnation, &mut effects);
+        }
+        Event::Recovered { id, incarnation, found } if is_beside(world, id, incarnation) => {
+            overlap::recovered(world, now, id, incarnation, found, &mut effects);
+        }
+        // Only a life that was retired is asked to drain.
+        Event::Drained { id, incarnation } => overlap::drained(world, now, id, incarnation, &mut effects),
         Event::Prepared { id, incarnation, identity } => {
             lifecycle::prepared(world, id, incarnation, identity, &mut effects);
         }
-        Event::Spawned { id, incarnation } => lifecycle::spawned(world, now, id, incarnation),
+        Event::Spawned { id, incarnation } => lifecycle::spawned(world, now, id, incarnation, &mut effects),
+        Event::Ready { id, incarnation } => lifecycle::ready(world, now, id, incarnation),
         Event::SpawnFailed { id, incarnation, error } => {
             lifecycle::spawn_failed(world, now, id, incarnation, error, &mut effects);
         }
@@ -47,19 +76,32 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::Probed { external, result } => waiting::probed(world, &external, result),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {
+            if found == Found::Rebooted {
+                lifecycle::wait_no_more(world, now, &mut effects);
+            }
             lifecycle::recovered(world, now, id, incarnation, found, &mut effects);
         }
         Event::ClientGone { op } => {
             // The daemon ends when that was asked for, whether or not someone waits to hear of it.
-            if world.pending.get(&op).is_some_and(|pending| !pending.shutdown) {
+            // And a reload goes on to the last slot, so that no app is left half old, half new.
+            if world.pending.get(&op).is_some_and(|pending| !pending.shutdown && pending.rollout.is_none()) {
                 world.pending.remove(&op);
             }
         }
     }
     waiting::settle(world, now, &mut effects);
-    pending::settle(world, now, &mut effects);
+    // What a reload begins may be decided at once, and then the next slot has its turn.
+    while pending::advance(world, now, &mut effects) {
+        waiting::settle(world, now, &mut effects);
+    }
+    pending::answer(world, &mut effects);
     publish(world, now, &mut effects);
     effects
+}
+
+/// Whether an incarnation lives beside the current one of its slot.
+fn is_beside(world: &World, id: InstanceId, incarnation: Incarnation) -> bool {
+    world.current(id, incarnation).is_none() && world.lives(id, incarnation)
 }
 
 /// One update for each slot that this step touched.

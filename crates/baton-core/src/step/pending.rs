@@ -3,6 +3,7 @@
 
 use super::Effects;
 use super::effect::Effect;
+use super::rollout::{self, Rollout};
 use crate::proto::{Done, Outcome, Reply};
 use crate::units::{Incarnation, InstanceId, Instant, Now};
 use crate::world::{Cause, Instance, State, Then, Wanted, World};
@@ -19,6 +20,8 @@ pub struct Pending {
     pub deadline: Option<Instant>,
     /// Whether the daemon ends when this is done.
     pub shutdown: bool,
+    /// For a reload: what is left of it.
+    pub rollout: Option<Rollout>,
 }
 
 /// What is awaited of one slot.
@@ -28,31 +31,32 @@ pub enum Goal {
     Up(Incarnation),
     /// An incarnation later than this one is ready, or has failed before it was.
     Ready(Incarnation),
+    /// This candidate has the slot, is ready, and its predecessor has ended; or it has failed.
+    Replaced(Incarnation),
     /// Nothing runs.
     Down,
     /// The slot is gone.
     Gone,
 }
 
-/// Answers every request whose goals are all decided.
-pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
+/// Decides every goal that can be decided and lets reloads go on; true when that began something.
+pub(super) fn advance(world: &mut World, now: Now, effects: &mut Effects) -> bool {
     let mut pending = std::mem::take(&mut world.pending);
-    pending.retain(|op, request| {
-        let late = request.deadline.is_some_and(|deadline| deadline <= now.instant);
-        let outcomes = &mut request.outcomes;
-        request.goals.retain(|id, (name, goal, done)| {
-            let decided = match decide(world.instances.get(id), *goal) {
-                Decision::Reached => done.clone(),
-                Decision::Failed(why) => Done::Failed(why),
-                Decision::Open if late => Done::Failed(late_text(world.instances.get(id))),
-                Decision::Open => return true,
-            };
-            outcomes.push(Outcome { id: *id, name: name.clone(), done: decided });
-            false
-        });
-        if !request.goals.is_empty() {
+    let mut begun = false;
+    for request in pending.values_mut() {
+        begun |= look(world, now, request, effects);
+    }
+    world.pending = pending;
+    begun
+}
+
+/// Answers every request of which nothing is left.
+pub(super) fn answer(world: &mut World, effects: &mut Effects) {
+    world.pending.retain(|op, request| {
+        if !request.goals.is_empty() || request.rollout.as_ref().is_some_and(|rollout| !rollout.queue.is_empty()) {
             return true;
         }
+        let outcomes = &mut request.outcomes;
         outcomes.sort_by_key(|outcome| outcome.id);
         // The end is begun before it is told, so that a daemon that dies in between has no successor.
         if request.shutdown {
@@ -61,7 +65,25 @@ pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
         effects.push(Effect::Reply { op: *op, reply: Reply::Outcomes(std::mem::take(outcomes)) });
         false
     });
-    world.pending = pending;
+}
+
+/// Decides what can be decided of a request, and lets a reload go on; true when that began something.
+fn look(world: &mut World, now: Now, request: &mut Pending, effects: &mut Effects) -> bool {
+    let late = request.deadline.is_some_and(|deadline| deadline <= now.instant);
+    let outcomes = &mut request.outcomes;
+    request.goals.retain(|id, (name, goal, done)| {
+        let decided = match decide(world.instances.get(id), *goal) {
+            Decision::Reached => done.clone(),
+            Decision::Failed(why) => Done::Failed(why),
+            Decision::Open if late => Done::Failed(late_text(world.instances.get(id))),
+            Decision::Open => return true,
+        };
+        outcomes.push(Outcome { id: *id, name: name.clone(), done: decided });
+        false
+    });
+    let left = request.rollout.as_ref().map_or(0, |rollout| rollout.queue.len());
+    rollout::advance(world, now, request, effects);
+    left != request.rollout.as_ref().map_or(0, |rollout| rollout.queue.len())
 }
 
 /// What is said of a slot that is not ready in time.
@@ -74,6 +96,7 @@ fn late_text(instance: Option<&Instance>) -> String {
         Some(
             State::Stopped { .. }
             | State::Starting { .. }
+            | State::Unready { .. }
             | State::Online { .. }
             | State::Stopping { .. }
             | State::Backoff { .. }
@@ -81,6 +104,15 @@ fn late_text(instance: Option<&Instance>) -> String {
         )
         | None => "was not ready in time".into(),
     }
+}
+
+/// Why a candidate did not take the slot, for people.
+fn refusal(why: &Cause) -> String {
+    let how = match why {
+        Cause::Exited(exit) => format!("{exit} before it was ready"),
+        why => why.to_string(),
+    };
+    format!("the new version {how}; the old one still runs")
 }
 
 enum Decision {
@@ -93,7 +125,7 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
     let Some(instance) = instance else {
         return match goal {
             Goal::Gone | Goal::Down => Decision::Reached,
-            Goal::Up(_) | Goal::Ready(_) => Decision::Failed("was deleted meanwhile".into()),
+            Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) => Decision::Failed("was deleted meanwhile".into()),
         };
     };
     match goal {
@@ -106,6 +138,7 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
             State::Stopping { then: Then::Stop(_) | Then::GiveUp(_) | Then::Remove, .. } => Decision::Open,
             State::Waiting { .. }
             | State::Starting { .. }
+            | State::Unready { .. }
             | State::Online { .. }
             | State::Backoff { .. }
             | State::Stopping { .. } => Decision::Failed("was started again meanwhile".into()),
@@ -119,18 +152,31 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
         }
         Goal::Up(_) => match &instance.state {
             State::Waiting { .. } | State::Starting { .. } => Decision::Open,
+            // PM2 answers when `ready` has come, or is late.
+            State::Unready { .. } if instance.spec.wait_ready => Decision::Open,
             State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
             State::Errored { why } if why.is_dependency() => Decision::Failed(why.to_string()),
             // It ran, whatever came of it.
-            State::Online { .. }
+            State::Unready { .. }
+            | State::Online { .. }
             | State::Stopping { .. }
             | State::Stopped { .. }
             | State::Backoff { .. }
             | State::Errored { .. } => Decision::Reached,
         },
-        Goal::Ready(_) => match &instance.state {
+        Goal::Replaced(candidate) if instance.incarnation < candidate => match &instance.refused {
+            // Told when nothing is left of it.
+            _ if instance.beside.iter().any(|beside| beside.incarnation == candidate) => Decision::Open,
+            Some((refused, why)) if *refused == candidate => Decision::Failed(refusal(why)),
+            Some(_) | None => Decision::Failed("was stopped or started again meanwhile".into()),
+        },
+        Goal::Replaced(_) if !instance.beside.is_empty() => Decision::Open,
+        Goal::Ready(_) | Goal::Replaced(_) => match &instance.state {
             State::Online { ready: true, .. } => Decision::Reached,
-            State::Waiting { .. } | State::Starting { .. } | State::Online { ready: false, .. } => Decision::Open,
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Unready { .. }
+            | State::Online { ready: false, .. } => Decision::Open,
             State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
             State::Errored { why } if why.is_dependency() => Decision::Failed(why.to_string()),
             // A one-shot that has done its work is as ready as it can be.
@@ -139,6 +185,9 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
                 Decision::Open
             }
             State::Stopping { .. } | State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {
+                if let Some(late @ Cause::NotReady(_)) = instance.transitions.back().map(|last| &last.cause) {
+                    return Decision::Failed(late.to_string());
+                }
                 let how = instance.last_exit.map_or_else(|| "was stopped".into(), |exit| exit.to_string());
                 Decision::Failed(format!("{how} before it was ready"))
             }

@@ -97,6 +97,7 @@ fn may_be_stopped(world: &World, instance: &Instance) -> bool {
         State::Stopped { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
         | State::Backoff { .. }
         | State::Errored { .. } => false,
@@ -193,14 +194,17 @@ fn progress(slot: &Instance, condition: Condition) -> Progress {
         // The first that failed is the one to look at.
         State::Errored { why } if why.is_dependency() => Progress::Never(why.clone()),
         State::Errored { why } => Progress::Never(Cause::DependencyFailed(name(), Box::new(why.clone()))),
+        State::Unready { .. } if condition == Condition::Started => Progress::Met,
         State::Online { ready, .. } => match condition {
             Condition::Started => Progress::Met,
             Condition::Ready if *ready => Progress::Met,
             Condition::Ready | Condition::Exited => Progress::Open,
         },
-        State::Waiting { .. } | State::Starting { .. } | State::Stopping { .. } | State::Backoff { .. } => {
-            Progress::Open
-        }
+        State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Unready { .. }
+        | State::Stopping { .. }
+        | State::Backoff { .. } => Progress::Open,
     }
 }
 
@@ -228,6 +232,7 @@ pub(super) fn is_down(instance: &Instance) -> bool {
         State::Errored { .. } | State::Stopping { then: Then::GiveUp(_), .. } => true,
         State::Waiting { .. }
         | State::Starting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
         | State::Backoff { .. }
         | State::Stopping { then: Then::Restart(_) | Then::Respawn { .. } | Then::Remove, .. } => false,

@@ -158,6 +158,8 @@ pub enum Verb {
     Restart,
     /// End it and forget it.
     Delete,
+    /// Put a new life in its place without a gap.
+    Reload,
     /// End everything, and the daemon.
     Kill,
 }
@@ -169,6 +171,7 @@ impl fmt::Display for Verb {
             Verb::Stop => "stop",
             Verb::Restart => "restart",
             Verb::Delete => "delete",
+            Verb::Reload => "reload",
             Verb::Kill => "kill",
         })
     }
@@ -215,6 +218,12 @@ pub enum Cause {
         /// What its entry tells people to do.
         hint: Option<String>,
     },
+    /// It said that it is ready.
+    Ready,
+    /// It did not say that it is ready within this time.
+    NotReady(Millis),
+    /// What was to replace it failed for this reason, so it stays.
+    ReloadFailed(Box<Cause>),
     /// It has waited for this long enough.
     DependencyLate(Dependency),
     /// It needs itself, along these names.
@@ -245,7 +254,10 @@ impl Cause {
             | Cause::Reboot
             | Cause::NotAutostarted
             | Cause::Spawned
-            | Cause::Stable => false,
+            | Cause::Stable
+            | Cause::Ready
+            | Cause::NotReady(_)
+            | Cause::ReloadFailed(_) => false,
         }
     }
 }
@@ -262,6 +274,9 @@ impl fmt::Display for Cause {
             Cause::NotAutostarted => f.write_str("listed with autostart off"),
             Cause::Spawned => f.write_str("the program runs"),
             Cause::Stable => f.write_str("up for min_uptime"),
+            Cause::Ready => f.write_str("it said that it is ready"),
+            Cause::NotReady(timeout) => write!(f, "was not ready within {} ms", timeout.0),
+            Cause::ReloadFailed(why) => write!(f, "the new version failed and the old one stays: {why}"),
             Cause::DependencyFailed(name, why) => write!(f, "needs {name}, which failed: {why}"),
             Cause::DependencyDown(name, why) => write!(f, "needs {name}, which is down: {why}"),
             Cause::DependencyEndless(name) => write!(f, "needs {name} to have exited, and that is not a oneshot"),

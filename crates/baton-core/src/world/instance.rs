@@ -1,6 +1,7 @@
 //! One slot of the process list.
 
 use super::Directories;
+use super::beside::Beside;
 use super::cause::{Cause, Exit, Signal};
 use super::state::{State, Wanted};
 use crate::spec::AppSpec;
@@ -99,6 +100,15 @@ pub struct Instance {
     pub transitions: VecDeque<Transition>,
     /// Its files.
     pub files: InstanceFiles,
+    /// Whether the current life has said itself that it is ready.
+    #[serde(default)]
+    pub told_ready: bool,
+    /// Lives beside the current one, during a reload.
+    #[serde(default)]
+    pub beside: Vec<Beside>,
+    /// The last candidate that did not make it, and why.
+    #[serde(default)]
+    pub refused: Option<(Incarnation, Cause)>,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -142,22 +152,31 @@ impl Instance {
             deaths: VecDeque::new(),
             transitions: VecDeque::new(),
             files,
+            told_ready: false,
+            beside: Vec::new(),
+            refused: None,
         }
     }
 
     /// The signal that asks this slot's app to end.
     pub fn stop_signal(&self) -> Signal {
-        self.spec.kill_signal.as_deref().and_then(Signal::parse).unwrap_or(Signal::INT)
+        self.spec.stop_signal()
     }
 
-    /// When this slot next wants to be looked at, if its state has a clock.
+    /// When this slot next wants to be looked at, if a clock runs in it.
     pub fn deadline(&self) -> Option<Instant> {
+        self.state_deadline().into_iter().chain(self.beside.iter().filter_map(Beside::deadline)).min()
+    }
+
+    /// When its state next wants to be looked at, if it has a clock.
+    pub fn state_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Backoff { until, .. } => Some(*until),
             State::Waiting { for_, since, .. } => {
                 for_.iter().filter_map(|dependency| dependency.timeout).min().map(|timeout| *since + timeout)
             }
             State::Stopping { after, .. } if !after.is_empty() => None,
+            State::Unready { until, .. } => Some(*until),
             State::Online { since, ready: false } => Some(*since + self.spec.min_uptime),
             State::Stopping { kill_at, killed: false, .. } => Some(*kill_at),
             State::Stopping { killed: true, .. }
@@ -193,7 +212,11 @@ impl Instance {
                 super::Then::Stop(why) | super::Then::GiveUp(why) => Some(why.clone()),
                 super::Then::Restart(_) | super::Then::Remove | super::Then::Respawn { .. } => None,
             },
-            State::Waiting { .. } | State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => None,
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Unready { .. }
+            | State::Online { .. }
+            | State::Backoff { .. } => None,
         };
         Record {
             id: self.id,

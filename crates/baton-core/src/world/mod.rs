@@ -2,27 +2,30 @@
 //!
 //! * `state` is the state of a slot and what follows from it.
 //! * `cause` says why something happened; every transition carries one.
-//! * `instance` is one slot.
+//! * `instance` is one slot, `beside` a second life in it during a reload.
 //! * `view` is how the outside sees a slot, `unit` how it sees several as one.
 //!
 //! The world is owned by one task and changed by [`crate::step::step`] alone.
 
+mod beside;
 mod cause;
 mod instance;
 mod state;
 mod unit;
 mod view;
 
+pub use beside::{Beside, Phase};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};
 pub use unit::{DEFAULT_UNIT, UnitView, units};
 pub use view::{InstanceView, Status};
 
-use crate::spec::External;
+use crate::spec::{AppSpec, External};
 use crate::step::Pending;
 use crate::units::{Incarnation, InstanceId, Instant, OpId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Everything the daemon supervises.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +92,33 @@ impl World {
     /// The slot in which `incarnation` lives now, if it is the current one.
     pub fn current(&self, id: InstanceId, incarnation: Incarnation) -> Option<&Instance> {
         self.instances.get(&id).filter(|instance| instance.incarnation == incarnation)
+    }
+
+    /// Whether `incarnation` lives in the slot, be it the current life or one beside it.
+    pub fn lives(&self, id: InstanceId, incarnation: Incarnation) -> bool {
+        let lives = |slot: &Instance| {
+            slot.incarnation == incarnation || slot.beside.iter().any(|beside| beside.incarnation == incarnation)
+        };
+        self.instances.get(&id).is_some_and(lives)
+    }
+
+    /// The definition that this life of the slot runs, or ran last.
+    pub fn spec_of(&self, id: InstanceId, incarnation: Incarnation) -> Option<&Arc<AppSpec>> {
+        let slot = self.instances.get(&id)?;
+        let beside = slot.beside.iter().find(|beside| beside.incarnation == incarnation);
+        match beside {
+            Some(beside) => Some(&beside.spec),
+            None => (slot.incarnation == incarnation).then_some(&slot.spec),
+        }
+    }
+
+    /// The slot as this life of it is defined: with the definition and the files of that life, be it the current one or
+    /// one beside it.
+    pub fn as_of(&self, id: InstanceId, incarnation: Incarnation) -> Option<Instance> {
+        let spec = self.spec_of(id, incarnation)?.clone();
+        let slot = self.instances.get(&id)?;
+        let files = InstanceFiles::of(&spec, id, &self.directories);
+        Some(Instance { spec, files, incarnation, ..slot.clone() })
     }
 
     /// The slots of one app, in the order of their numbers.

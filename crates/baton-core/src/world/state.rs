@@ -28,11 +28,18 @@ pub enum State {
         /// Since when.
         since: Instant,
     },
+    /// The program runs, and has still to say that it is ready.
+    Unready {
+        /// Since when.
+        since: Instant,
+        /// Until when it may take.
+        until: Instant,
+    },
     /// The program runs.
     Online {
         /// Since when.
         since: Instant,
-        /// Whether it counts as ready: up for `min_uptime`.
+        /// Whether it counts as ready: it has said so, or it is up for `min_uptime`.
         ready: bool,
     },
     /// The incarnation is ending: to be signalled once what depends on it has ended, signalled, or its leader has exited and the rest of its tree is being cleared.
@@ -109,7 +116,11 @@ impl State {
     pub fn wanted(&self) -> Wanted {
         match self {
             State::Stopped { .. } => Wanted::Down,
-            State::Waiting { .. } | State::Starting { .. } | State::Online { .. } | State::Backoff { .. } => Wanted::Up,
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Unready { .. }
+            | State::Online { .. }
+            | State::Backoff { .. } => Wanted::Up,
             State::Errored { .. } => Wanted::Failed,
             State::Stopping { then, .. } => match then {
                 Then::Stop(_) => Wanted::Down,
@@ -123,7 +134,7 @@ impl State {
     /// Whether an incarnation may be alive in this state.
     pub fn has_process(&self) -> bool {
         match self {
-            State::Starting { .. } | State::Online { .. } | State::Stopping { .. } => true,
+            State::Starting { .. } | State::Unready { .. } | State::Online { .. } | State::Stopping { .. } => true,
             State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => false,
         }
     }

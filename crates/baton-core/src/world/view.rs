@@ -49,7 +49,7 @@ impl From<&State> for Status {
     fn from(state: &State) -> Self {
         match state {
             State::Stopped { .. } => Status::Stopped,
-            State::Waiting { .. } | State::Starting { .. } => Status::Launching,
+            State::Waiting { .. } | State::Starting { .. } | State::Unready { .. } => Status::Launching,
             State::Online { .. } => Status::Online,
             State::Backoff { .. } => Status::WaitingRestart,
             State::Errored { .. } => Status::Errored,
@@ -125,6 +125,7 @@ impl Instance {
         let since = |instant: Instant| now.instant - instant;
         let (uptime, ready) = match &self.state {
             State::Online { since: at, ready } => (Some(since(*at)), *ready),
+            State::Unready { since: at, .. } => (Some(since(*at)), false),
             _ => (None, false),
         };
         InstanceView {

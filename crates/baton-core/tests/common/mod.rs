@@ -14,6 +14,7 @@ pub(crate) fn comes_back_alone(instance: &Instance) -> bool {
     matches!(
         instance.state,
         State::Backoff { .. }
+            | State::Unready { .. }
             | State::Online { .. }
             | State::Starting { .. }
             | State::Stopping { then: Then::Respawn { .. }, .. }
@@ -41,7 +42,7 @@ fn of_the_list(world: &World, dependency: &Dependency) -> bool {
     !slots.is_empty()
         && slots.iter().all(|slot| match (&slot.state, dependency.condition) {
             (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
-            (State::Online { .. }, Condition::Started) => true,
+            (State::Unready { .. } | State::Online { .. }, Condition::Started) => true,
             (State::Online { ready, .. }, Condition::Ready) => *ready,
             _ => false,
         })
@@ -89,7 +90,11 @@ pub(crate) fn stop_order(world: &World, command: &Command) -> Order {
     if needs.iter().any(|(a, b)| a == b) {
         return Order::new();
     }
-    let running = || slots().filter(|slot| chosen.contains(&slot.id) && matches!(slot.state, State::Online { .. }));
+    let running = || {
+        slots().filter(|slot| {
+            chosen.contains(&slot.id) && matches!(slot.state, State::Unready { .. } | State::Online { .. })
+        })
+    };
     running()
         .map(|slot| {
             let first = running().filter(|other| needs.contains(&(other.spec.name.as_str(), slot.spec.name.as_str())));

@@ -3,16 +3,17 @@
 use super::failure::Failure;
 use super::session::{Session, command, list};
 use crate::client::Client;
-use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Wait};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Roll, Wait};
 use baton_core::select::Selector;
 use baton_core::units::InstanceId;
 use baton_pm2::text::{self, ActionName};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// Says what is about to be done with which slots.
 pub(crate) fn announce(action: Action, word: &str, slots: &[InstanceId], session: &Session) {
     let name = match action {
-        Action::Start | Action::Restart => ActionName::Restart,
+        Action::Start | Action::Restart | Action::Roll(Roll { overlap: false, .. }) => ActionName::Restart,
+        Action::Roll(Roll { overlap: true, .. }) => ActionName::Reload,
         Action::Stop => ActionName::Stop,
         Action::Delete => ActionName::Delete,
         // Its lines are of its own form.
@@ -71,16 +72,28 @@ pub(crate) fn on_slots(
 /// Tells what became of each slot: present ones by number, new ones by app, and failures with their reason.
 pub(crate) fn tell(outcomes: &[Outcome], session: &Session) {
     let mut launched: IndexMap<&str, usize> = IndexMap::new();
+    let mut restarted: IndexSet<&str> = IndexSet::new();
     for outcome in outcomes {
         match &outcome.done {
             Done::Launched => *launched.entry(&outcome.name).or_default() += 1,
-            Done::Restarted | Done::Stopped | Done::Deleted => session.say(&text::acted(&outcome.name, outcome.id)),
+            Done::RestartedInstead => {
+                session.say(&text::acted(&outcome.name, outcome.id));
+                restarted.insert(&outcome.name);
+            }
+            Done::Reloaded | Done::Restarted | Done::Stopped | Done::Deleted => {
+                session.say(&text::acted(&outcome.name, outcome.id))
+            }
             Done::Reset => session.say(&text::resetting(outcome.id)),
             Done::Failed(_) => {}
         }
     }
     for (name, count) in launched {
         session.say(&text::launched(name, count));
+    }
+    for name in restarted {
+        session.warn(&format!(
+            "{name} was restarted, not reloaded: two of it can't run at a time; give it `listen` sockets or cluster mode"
+        ));
     }
     tell_failures(outcomes, session);
 }

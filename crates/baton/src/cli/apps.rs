@@ -13,7 +13,7 @@ use baton_config::{
     CliOverrides, ConfigError, Context, Dependencies, Limits, LoadOptions, Loader, Place, check, normalise,
 };
 use baton_core::deps::DependencyError;
-use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Refusal, Wish};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Refusal, Roll, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, External};
 use baton_core::units::InstanceId;
@@ -128,6 +128,14 @@ impl Started {
     /// Whether a word names an app or a slot that was touched.
     pub(crate) fn has(&self, word: &str) -> bool {
         self.outcomes.iter().any(|outcome| outcome.name == word || outcome.id.to_string() == word)
+    }
+
+    /// Whether all went well.
+    ///
+    /// # Errors
+    /// When anything failed (told already).
+    pub(crate) fn success(self) -> Result<(), Failure> {
+        if self.failed { Err(Failure::Told) } else { act::success(&self.outcomes) }
     }
 
     /// Shows the table, and follows the logs of what was started when that was asked for.
@@ -291,13 +299,14 @@ fn wish(spec: AppSpec) -> Wish {
     Wish { count: spec.instances.count(processors), spec, brought: false }
 }
 
-/// Makes the apps of a process file run as it says, and tells so in PM2's lines.
+/// Makes the apps of a process file run as it says, all at once or as `roll` says, and tells so in PM2's lines.
 ///
 /// # Errors
 /// When a variable of `required_env` has no value, and when the daemon refuses.
 pub(crate) fn define(
     loaded: Loaded,
     options: &StartOptions,
+    roll: Option<Roll>,
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
@@ -318,15 +327,18 @@ pub(crate) fn define(
     }
     for name in known {
         let ids: Vec<InstanceId> = present.iter().filter(|view| view.name == name).map(|view| view.id).collect();
-        act::announce(Action::Restart, name, &ids, session);
+        act::announce(roll.map_or(Action::Restart, Action::Roll), name, &ids, session);
     }
     if !fresh.is_empty() {
         session.caution(&text::not_running(&fresh));
     }
     let brought = |wish: Wish| Wish { brought: loaded.brought.contains(&wish.spec.name), ..wish };
     let apps = loaded.apps.into_iter().map(wish).map(brought).collect();
-    let outcomes = command(client, Command::Define { apps, order, wait })
-        .map_err(|failure| with_place(failure, &loaded.depends))?;
+    let define = match roll {
+        None => Command::Define { apps, order, wait },
+        Some(roll) => Command::Replace { apps, roll, order, wait },
+    };
+    let outcomes = command(client, define).map_err(|failure| with_place(failure, &loaded.depends))?;
     act::tell(&outcomes, session);
     Ok(outcomes)
 }

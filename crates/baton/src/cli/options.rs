@@ -213,6 +213,8 @@ fn value_name(kind: Option<Kind>) -> &'static str {
             | Kind::Environment
             | Kind::Switch
             | Kind::Dependencies
+            | Kind::Readiness
+            | Kind::Listen
             | Kind::Map
             | Kind::Any,
         )

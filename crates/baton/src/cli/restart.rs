@@ -8,7 +8,6 @@ use super::options::AppOptions;
 use super::session::Session;
 use super::start::{StartOptions, patch};
 use super::target;
-use baton_core::proto::Action;
 use baton_pm2::style::Style;
 use baton_pm2::text;
 use clap::Parser;
@@ -59,14 +58,14 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let wait = args.start.wait()?;
     let mut started = Started::default();
     for file in files {
-        started.add(apps::define(file, &args.start, &mut client, session)?);
+        started.add(apps::define(file, &args.start, args.start.rolled(), &mut client, session)?);
     }
     // A name that stands in one of the files was just restarted with it.
     words.retain(|word| !started.has(&word.text));
     if !words.is_empty() {
         let targets = Targets { words, ..Targets::default() };
         let how = How { patch, order: args.start.order(), wait };
-        started.add(act::on_slots(Action::Restart, targets, how, &mut client, session)?);
+        started.add(act::on_slots(args.start.restart(), targets, how, &mut client, session)?);
     }
     started.finish(args.start.attach, &mut client, session)
 }

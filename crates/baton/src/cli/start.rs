@@ -11,7 +11,7 @@ use super::target;
 use crate::client::Client;
 use baton_config::target::{Target, classify, find_default, is_pattern, resolve};
 use baton_config::{ConfigError, Dependencies};
-use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Wait};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Roll, Wait};
 use baton_core::select::Selector;
 use baton_core::spec::ExecMode;
 use baton_core::units::Millis;
@@ -64,6 +64,10 @@ pub(crate) struct StartOptions {
     /// `10s`, default 30 s).
     #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
     wait: Option<String>,
+    /// Start again so many instances at a time, each when the ones before are ready. Default: all at once, and one at a
+    /// time in a reload.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    parallel: Option<u32>,
     /// Follow the logs of the started apps.
     #[arg(long)]
     pub(crate) attach: bool,
@@ -138,6 +142,23 @@ impl StartOptions {
         duration(text)
             .map(|timeout| Wait::Ready { timeout })
             .ok_or_else(|| Failure::Usage(format!("--wait={text}: write a time such as 10s or 500ms")))
+    }
+}
+
+impl StartOptions {
+    /// How slots are run again one after another.
+    pub(crate) fn roll(&self, overlap: bool) -> Roll {
+        Roll { parallel: self.parallel.unwrap_or(1), overlap }
+    }
+
+    /// What a restart does: at once, or with `--parallel` slot by slot.
+    pub(crate) fn restart(&self) -> Action {
+        if self.parallel.is_some() { Action::Roll(self.roll(false)) } else { Action::Restart }
+    }
+
+    /// How the apps of a process file are started again: at once, or with `--parallel` slot by slot.
+    pub(crate) fn rolled(&self) -> Option<Roll> {
+        self.parallel.map(|_| self.roll(false))
     }
 }
 
@@ -267,7 +288,7 @@ fn carry_out(
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
     match job {
-        Job::Define(loaded) => apps::define(loaded, &args.start, client, session),
+        Job::Define(loaded) => apps::define(loaded, &args.start, args.start.rolled(), client, session),
         Job::Launch(text) => launch(&text, args, wait, client, session),
         // It stood in a process file of the same command line and was just started with it.
         Job::Word(word) if started.has(&word) => Ok(Vec::new()),

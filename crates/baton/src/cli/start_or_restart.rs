@@ -36,6 +36,6 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let loaded = apps::load(&source, &args.file, &args.app, args.start.dependencies(), session)?;
     let mut client = session.client()?;
     let mut started = Started::default();
-    started.add(apps::define(loaded, &args.start, &mut client, session)?);
+    started.add(apps::define(loaded, &args.start, args.start.rolled(), &mut client, session)?);
     started.finish(args.start.attach, &mut client, session)
 }

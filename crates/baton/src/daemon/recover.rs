@@ -13,8 +13,8 @@ use super::storage::{LifeRecord, Loaded, RunRecord, fifo_path};
 use super::watch;
 use crate::home::Home;
 use baton_core::step::{Effect, Event, Found};
-use baton_core::units::InstanceId;
-use baton_core::world::{Cause, Exit, Instance, Record, State, Wanted, World};
+use baton_core::units::{Incarnation, InstanceId};
+use baton_core::world::{Cause, Exit, Instance, Phase, Record, State, Wanted, World};
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::{LogThread, Stream};
 use baton_os::process::Process;
@@ -226,8 +226,31 @@ fn look(world: &World, rebooted: &BTreeSet<InstanceId>, lives: &mut Lives, inbox
             None => without_life(instance),
         };
         events.push(Event::Recovered { id, incarnation, found });
+        let beside = instance.beside.iter().map(|beside| beside.incarnation);
+        events.extend(beside.map(|incarnation| {
+            let found = match lives.get_mut((id, incarnation)) {
+                _ if rebooted.contains(&id) => Found::Rebooted,
+                Some(life) => find_beside(instance, incarnation, life, inbox),
+                None => Found::NeverRan,
+            };
+            Event::Recovered { id, incarnation, found }
+        }));
     }
     events
+}
+
+/// What is there of a life beside the current one.
+fn find_beside(instance: &Instance, incarnation: Incarnation, life: &mut Life, inbox: &Inbox) -> Found {
+    let phase = instance.beside.iter().find(|beside| beside.incarnation == incarnation).map(|beside| &beside.phase);
+    if let Some(Phase::Ending { exit: Some(exit), .. }) = phase {
+        life.ended = true;
+        return Found::Ended(*exit);
+    }
+    let found = find_leader(life, matches!(phase, Some(Phase::Starting { .. })));
+    if matches!(found, Found::Alive(_)) {
+        watch::leader((instance.id, incarnation), life, inbox);
+    }
+    found
 }
 
 fn find_process(life: &mut Life) {
@@ -245,7 +268,11 @@ fn find(instance: &Instance, life: &mut Life) -> Found {
         life.ended = true;
         return Found::Ended(*exit);
     }
-    let starting = matches!(instance.state, State::Starting { .. });
+    find_leader(life, matches!(instance.state, State::Starting { .. }))
+}
+
+/// What is there of the leader of a life whose end is not on record.
+fn find_leader(life: &mut Life, starting: bool) -> Found {
     if !life.told_to_run {
         life.ended = true;
         return Found::NeverRan;
@@ -276,7 +303,7 @@ fn find(instance: &Instance, life: &mut Life) -> Found {
 fn without_life(instance: &Instance) -> Found {
     match &instance.state {
         State::Stopping { exit: Some(exit), .. } => Found::Ended(*exit),
-        State::Online { .. } => Found::Ended(Exit::Unknown),
+        State::Unready { .. } | State::Online { .. } => Found::Ended(Exit::Unknown),
         _ if instance.process.is_some() => Found::Ended(Exit::Unknown),
         _ => Found::NeverRan,
     }
@@ -297,7 +324,7 @@ impl Driver {
     pub(super) fn recover(&mut self, rebooted: &BTreeSet<InstanceId>, gone: Vec<InstanceId>) {
         let current = |key: &Key| {
             let slot = self.world.current(key.0, key.1);
-            slot.is_some_and(|instance| instance.state.has_process())
+            slot.map_or_else(|| self.world.lives(key.0, key.1), |instance| instance.state.has_process())
         };
         let over: Vec<Key> = self.lives.keys().filter(|key| !current(key)).collect();
         for event in look(&self.world, rebooted, &mut self.lives, &self.inbox) {

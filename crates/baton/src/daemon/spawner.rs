@@ -49,6 +49,8 @@ enum Order {
     Make(Box<Job>),
     /// A pid file outside the home is no longer true.
     RemovePid(PathBuf, u32),
+    /// A pid file that names the first process is to name the second.
+    ReplacePid(PathBuf, u32, u32),
 }
 
 /// What processes inherit from the machine.
@@ -86,6 +88,11 @@ impl Spawner {
         let _ = self.orders.send(Order::Make(Box::new(job)));
     }
 
+    /// Has a pid file that names a process which ended name the one that has its slot.
+    pub(super) fn replace_pid(&self, path: &str, ended: u32, current: u32) {
+        let _ = self.orders.send(Order::ReplacePid(path.into(), ended, current));
+    }
+
     /// Removes the pid file of a process that ended. A file elsewhere may be on a disk that does not answer.
     pub(super) fn remove_pid(&self, path: &str, pid: u32) {
         let path = PathBuf::from(path);
@@ -97,9 +104,13 @@ impl Spawner {
     }
 }
 
+fn names(path: &Path, pid: u32) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.trim() == pid.to_string())
+}
+
 /// Only a file that still names this process.
 fn remove_pid(path: &Path, pid: u32) {
-    if fs::read_to_string(path).is_ok_and(|text| text.trim() == pid.to_string()) {
+    if names(path, pid) {
         // Nobody could do anything about it, and nobody relies on its absence.
         let _ = remove_file(path);
     }
@@ -128,6 +139,7 @@ impl Worker {
                 match order {
                     Order::Make(job) => jobs.push(*job),
                     Order::RemovePid(path, pid) => remove_pid(&path, pid),
+                    Order::ReplacePid(path, old, new) => self.replace_pid(&path, old, new),
                 }
             }
             let keys: Vec<Key> = jobs.iter().map(|job| job.key).collect();
@@ -204,12 +216,23 @@ impl Worker {
         if held.is_empty() { Ok(None) } else { guard.begin_hold(held).map(Some) }
     }
 
+    /// One elsewhere is there for others to read.
+    fn pid_mode(&self, path: &Path) -> u32 {
+        if path.starts_with(self.home.pids()) { 0o600 } else { 0o644 }
+    }
+
+    fn replace_pid(&self, path: &Path, ended: u32, current: u32) {
+        if names(path, ended) {
+            // Nobody could do anything about it; the next start writes it again.
+            let _ = write_pid(path, current, self.pid_mode(path));
+        }
+    }
+
     /// A process that waits to be told to run, with what belongs to it.
     fn made(&self, job: &Job, readers: [OwnedFd; 2], prepared: Prepared, warnings: &mut Vec<String>) -> Made {
         let pid = prepared.process.identity().pid;
         let pid_file = Path::new(&job.view.files.pid);
-        // One elsewhere is there for others to read.
-        let mode = if pid_file.starts_with(self.home.pids()) { 0o600 } else { 0o644 };
+        let mode = self.pid_mode(pid_file);
         if let Err(error) = write_pid(pid_file, pid, mode) {
             warnings.push(format!(
                 "App [{}:{}]: could not write {}: {error}",

@@ -57,7 +57,12 @@ impl Driver {
         let pid = life.identity.as_ref().map(|identity| identity.pid);
         let failure = life.failure.take();
         if let (Some(pid), Some(instance)) = (pid, self.world.instances.get(&key.0)) {
-            self.spawner.remove_pid(&instance.files.pid, pid);
+            let current = instance.process.as_ref().filter(|_| instance.incarnation != key.1);
+            match current {
+                // A candidate that ends before it has the slot leaves the file to the life that has it.
+                Some(current) => self.spawner.replace_pid(&instance.files.pid, pid, current.pid),
+                None => self.spawner.remove_pid(&instance.files.pid, pid),
+            }
         }
         match failure {
             Some(error) => self.start_failed(key, error),

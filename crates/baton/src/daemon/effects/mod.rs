@@ -2,6 +2,7 @@
 
 mod exits;
 mod processes;
+mod readiness;
 mod release;
 
 use super::driver::{Driver, Ending};
@@ -16,6 +17,9 @@ impl Driver {
             Effect::Go { id, incarnation } => self.go((id, incarnation)),
             Effect::Abort { id, incarnation } => self.call_off((id, incarnation)),
             Effect::Signal { id, incarnation, signal, scope } => self.signal((id, incarnation), signal, scope),
+            Effect::Farewell { id, incarnation, signal, scope } => self.farewell((id, incarnation), signal, scope),
+            Effect::AwaitReady { id, incarnation } => self.await_ready((id, incarnation)),
+            Effect::Drain { id, incarnation } => self.drain((id, incarnation)),
             Effect::AwaitTree { id, incarnation } => self.await_tree((id, incarnation)),
             Effect::Kill { id, incarnation, scope } => self.kill((id, incarnation), scope),
             Effect::Probe { external, id } => {

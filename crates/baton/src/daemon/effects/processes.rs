@@ -18,9 +18,9 @@ impl Driver {
     pub(in crate::daemon) fn foresee(&mut self, effect: &Effect) {
         match effect {
             Effect::Spawn { id, incarnation } => {
-                if let Some(instance) = self.world.instances.get(id) {
+                if let Some(slot) = self.world.as_of(*id, *incarnation) {
                     let mark = format!("{}-{incarnation}", self.nonce);
-                    self.lives.insert((*id, *incarnation), Life::new(mark, Routes::of(instance)));
+                    self.lives.insert((*id, *incarnation), Life::new(mark, Routes::of(&slot)));
                 }
             }
             Effect::Go { id, incarnation } => {
@@ -33,9 +33,9 @@ impl Driver {
     }
 
     pub(super) fn spawn(&mut self, key: Key) {
-        let (Some(instance), Some(life)) = (self.world.current(key.0, key.1), self.lives.get(key)) else { return };
-        journal::log(format_args!("{} starting in -fork mode-", journal::app(instance)));
-        let view = instance.view(clock::now(), true);
+        let (Some(slot), Some(life)) = (self.world.as_of(key.0, key.1), self.lives.get(key)) else { return };
+        journal::log(format_args!("{} starting in -fork mode-", journal::app(&slot)));
+        let view = slot.view(clock::now(), true);
         self.spawner.make(Job { key, view, mark: life.mark.clone(), routes: life.routes.clone() });
     }
 

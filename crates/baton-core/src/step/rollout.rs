@@ -1,0 +1,95 @@
+//! Reloads, slot by slot: a new life beside the old where that can be, else a restart in its turn. A slot's turn comes
+//! when fewer than `parallel` are under way; an app whose reload has failed in one slot keeps the old version in the rest.
+
+use super::Effects;
+use super::lifecycle;
+use super::overlap;
+use super::pending::{Goal, Pending};
+use crate::proto::{Done, Outcome, Roll};
+use crate::spec::AppSpec;
+use crate::units::{InstanceId, Millis, Now};
+use crate::world::{Cause, InstanceFiles, State, Then, Verb, Wanted, World};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What is left of a reload.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    /// The slots whose turn has not come, each with what it is to become.
+    pub queue: VecDeque<(InstanceId, Arc<AppSpec>)>,
+    /// How.
+    pub roll: Roll,
+    /// Apps of which a slot has failed.
+    pub failed: BTreeSet<String>,
+}
+
+/// Begins as many slots of a request as may be under way. Slots that can't be reloaded get their outcome at once.
+pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effects: &mut Effects) {
+    let Some(mut rollout) = pending.rollout.take() else { return };
+    let failures = pending.outcomes.iter().filter(|outcome| matches!(outcome.done, Done::Failed(_)));
+    rollout.failed.extend(failures.map(|outcome| outcome.name.clone()));
+    while pending.goals.len() < rollout.roll.parallel.max(1) as usize {
+        let Some((id, spec)) = rollout.queue.pop_front() else { break };
+        let Some(instance) = world.instances.get(&id) else { continue };
+        let name = instance.spec.name.clone();
+        let refusal = if rollout.failed.contains(&name) {
+            Some("was left as it is, because another instance could not be reloaded")
+        } else if world.ending || instance.state.wanted() == Wanted::Gone {
+            Some("was deleted meanwhile")
+        } else if overlap::is_under_way(instance) {
+            Some("is being reloaded already; try again when that is done")
+        } else {
+            None
+        };
+        if let Some(why) = refusal {
+            rollout.failed.insert(name.clone());
+            pending.outcomes.push(Outcome { id, name, done: Done::Failed(why.into()) });
+            continue;
+        }
+        let (goal, done) = begin(world, now, id, spec, rollout.roll, effects);
+        pending.goals.insert(id, (name, goal, done));
+    }
+    pending.rollout = Some(rollout);
+}
+
+/// Takes a slot out of every reload in which its turn has not come: someone has asked for something else since.
+pub(super) fn leave_out(world: &mut World, id: InstanceId) {
+    let Some(name) = world.instances.get(&id).map(|instance| instance.spec.name.clone()) else { return };
+    for pending in world.pending.values_mut() {
+        let Some(rollout) = &mut pending.rollout else { continue };
+        let before = rollout.queue.len();
+        rollout.queue.retain(|(queued, _)| *queued != id);
+        if rollout.queue.len() < before {
+            let done = Done::Failed("was stopped or started again meanwhile".into());
+            pending.outcomes.push(Outcome { id, name: name.clone(), done });
+        }
+    }
+}
+
+fn begin(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    spec: Arc<AppSpec>,
+    roll: Roll,
+    effects: &mut Effects,
+) -> (Goal, Done) {
+    let before = world.instances.get(&id).map(|instance| instance.incarnation).unwrap_or_default();
+    let beside = roll.overlap && world.instances.get(&id).is_some_and(|instance| overlap::is_possible(instance, &spec));
+    if beside && let Some(candidate) = overlap::begin(world, now, id, spec.clone(), effects) {
+        return (Goal::Replaced(candidate), Done::Reloaded);
+    }
+    let directories = world.directories.clone();
+    let Some(instance) = world.instances.get_mut(&id) else { return (Goal::Gone, Done::Restarted) };
+    let verb = if roll.overlap { Verb::Reload } else { Verb::Restart };
+    let runs = roll.overlap && !matches!(instance.state, State::Stopped { .. } | State::Errored { .. });
+    instance.files = InstanceFiles::of(&spec, id, &directories);
+    instance.spec = spec;
+    instance.unstable = 0;
+    instance.last_delay = Millis(0);
+    instance.created_at = now.wall;
+    world.touched.insert(id);
+    lifecycle::end(world, now, id, Then::Restart(Cause::Operator(verb)), effects);
+    effects.push(super::Effect::Persist);
+    (Goal::Ready(before), if runs { Done::RestartedInstead } else { Done::Restarted })
+}

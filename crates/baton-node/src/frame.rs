@@ -1,0 +1,122 @@
+//! The channel's frames: one JSON value and a newline each.
+
+use serde_json::Value;
+
+/// Longest frame that is accepted, in bytes. Node has no limit; a program that sends more than this is broken or hostile.
+pub const MAX_FRAME: usize = 64 * 1024 * 1024;
+
+/// Bun marks the frames that are its own runtime's with this byte, and expects it on ours.
+const MARK: u8 = 2;
+
+/// Cuts a stream of bytes into frames.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    bytes: Vec<u8>,
+    /// Up to here there is no newline.
+    searched: usize,
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// What it says; `None` for a line that is no JSON, which is dropped.
+    pub value: Option<Value>,
+    /// Whether it came with Bun's mark.
+    pub marked: bool,
+    /// How many bytes of the stream it took, its newline included.
+    pub length: usize,
+}
+
+/// A frame that is longer than [`MAX_FRAME`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl Decoder {
+    /// Takes bytes in.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame, if there is one.
+    ///
+    /// # Errors
+    /// When what has come so far is longer than any frame may be.
+    pub fn take(&mut self) -> Result<Option<Frame>, TooLong> {
+        let Some(at) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.bytes.len();
+            return if self.bytes.len() > MAX_FRAME { Err(TooLong) } else { Ok(None) };
+        };
+        let end = self.searched + at;
+        self.searched = 0;
+        let line: Vec<u8> = self.bytes.drain(..=end).collect();
+        let text = &line[..end];
+        let (marked, text) = match text.strip_prefix(&[MARK]) {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        Ok(Some(Frame { value: serde_json::from_slice(text).ok(), marked, length: line.len() }))
+    }
+
+    /// Bytes of a frame that is not whole yet.
+    pub fn pending(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// A message as it goes over the channel.
+pub fn encode(message: &Value, marked: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if marked {
+        bytes.push(MARK);
+    }
+    bytes.extend_from_slice(message.to_string().as_bytes());
+    bytes.push(b'\n');
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn all(decoder: &mut Decoder) -> Vec<Frame> {
+        std::iter::from_fn(|| decoder.take().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_no_json_is_dropped_and_the_rest_goes_on() {
+        let mut decoder = Decoder::default();
+        decoder.push(b"\"ready\"\nnonsense\n\x02{\"cmd\":\"NODE_CLUSTER\"}\n{\"half\":");
+        let frames = all(&mut decoder);
+        assert_eq!(frames[0], Frame { value: Some(json!("ready")), marked: false, length: 8 });
+        assert_eq!(frames[1].value, None);
+        assert!(frames[2].marked);
+        assert_eq!((frames.len(), decoder.pending()), (3, 8));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused() {
+        let mut decoder = Decoder::default();
+        decoder.push(&vec![b'x'; MAX_FRAME + 1]);
+        assert_eq!(decoder.take(), Err(TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_gives_the_same_frames(texts in prop::collection::vec(".*", 0..20), cuts in prop::collection::vec(1usize..50, 0..200)) {
+            let stream: Vec<u8> = texts.iter().flat_map(|text| encode(&json!(text), false)).collect();
+            let mut decoder = Decoder::default();
+            let mut seen = Vec::new();
+            let (mut rest, mut cuts) = (stream.as_slice(), cuts.into_iter().chain(std::iter::repeat(7)));
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+                decoder.push(now);
+                seen.extend(all(&mut decoder));
+                rest = later;
+            }
+            prop_assert_eq!(seen.iter().map(|frame| frame.length).sum::<usize>(), stream.len());
+            prop_assert_eq!(seen.into_iter().map(|frame| frame.value).collect::<Vec<_>>(), texts.iter().map(|text| Some(json!(text))).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What Node speaks to its parent: the IPC channel that it finds in `NODE_CHANNEL_FD`, and over it the messages between a
+//! cluster's primary and its workers.
+//!
+//! * `frame` cuts the channel's bytes into messages.
+//! * `message` tells messages of programs from those of Node itself.
+//! * `cluster` is the primary: which worker gets which socket or connection.
+//!
+//! Everything here is free of I/O: bytes and events go in, frames and wishes come out. Descriptors are named, not held.
+
+#![forbid(unsafe_code)]
+
+pub mod cluster;
+pub mod frame;
+pub mod message;
