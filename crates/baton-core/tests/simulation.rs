@@ -657,7 +657,7 @@ fn command(word: u32) -> Command {
         order: heed(word),
         wait,
     };
-        match word / 64 % 15 {
+    match word / 64 % 15 {
         12 => act(Action::Roll(roll(word / 1024))),
         13 => Command::Replace {
             apps: vec![Wish { spec: app(word / 3), count: 1 + word / 1024 % 2, brought: word.is_multiple_of(5) }],

@@ -7,9 +7,7 @@ use super::pending::{Goal, Pending};
 use super::rollout::Rollout;
 use super::waiting::{dependents, end_in_order, is_down, needed, staying};
 use crate::deps::Graph;
-use crate::proto::{
-    Action, Command, Done, Order, Outcome, Patch, Refusal, Reply, Roll, Saved, Scale, Wait, Wish,
-};
+use crate::proto::{Action, Command, Done, Order, Outcome, Patch, Refusal, Reply, Roll, Saved, Scale, Wait, Wish};
 use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Field};
 use crate::units::{Incarnation, InstanceId, Millis, Now, OpId};
@@ -177,14 +175,7 @@ fn define(
 }
 
 /// Gives apps their new definitions slot by slot; those that are not in the list are started, surplus instances go.
-fn replace(
-    world: &mut World,
-    now: Now,
-    apps: Vec<Wish>,
-    roll: Roll,
-    asked: Asked,
-    effects: &mut Effects,
-) -> Pending {
+fn replace(world: &mut World, now: Now, apps: Vec<Wish>, roll: Roll, asked: Asked, effects: &mut Effects) -> Pending {
     let mut pending = waiting(asked.wait, now);
     let (mut queue, mut starts) = (VecDeque::new(), Vec::new());
     for wish in apps {

@@ -83,6 +83,7 @@ fn waiting(world: &World) -> impl Iterator<Item = (&Instance, &Cause)> {
         State::Waiting { why, .. } => Some((instance, why)),
         State::Stopped { .. }
         | State::Starting { .. }
+        | State::Unready { .. }
         | State::Online { .. }
         | State::Stopping { .. }
         | State::Backoff { .. }
