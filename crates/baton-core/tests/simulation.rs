@@ -586,7 +586,7 @@ fn app(word: u32) -> AppSpec {
         autostart: !word.is_multiple_of(11),
         treekill: !word.is_multiple_of(5),
         exec_mode: if word.is_multiple_of(2) { ExecMode::Cluster } else { ExecMode::Fork },
-        listen: if word.is_multiple_of(9) { vec![listen()] } else { Vec::new() },
+        listen: if word.is_multiple_of(3) { vec![listen()] } else { Vec::new() },
         wait_ready: word.is_multiple_of(4),
         listen_timeout: Millis(u64::from(word % 3) * 900),
         ready: if word.is_multiple_of(10) { Some(probe()) } else { None },

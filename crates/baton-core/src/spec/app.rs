@@ -69,15 +69,18 @@ impl fmt::Display for SpecHash {
 }
 
 macro_rules! app_spec {
-    ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr, $class:ident $(, also $($alias:literal)+)?; )+) => {
+    ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr, $class:ident $(, also $($alias:literal)+)?; )+ hidden { $( $(#[doc = $hidden_doc:literal])+ $hidden:ident: $hidden_type:ty = $hidden_default:expr; )+ }) => {
         /// What one app should be: normalised, with absolute paths and every default filled in. Immutable once made.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default)]
-        pub struct AppSpec { $( $(#[doc = $doc])+ pub $name: $type, )+ }
+        pub struct AppSpec {
+            $( $(#[doc = $doc])+ pub $name: $type, )+
+            $( $(#[doc = $hidden_doc])+ pub $hidden: $hidden_type, )+
+        }
 
         impl Default for AppSpec {
             fn default() -> Self {
-                AppSpec { $( $name: $default, )+ }
+                AppSpec { $( $name: $default, )+ $( $hidden: $hidden_default, )+ }
             }
         }
 
@@ -183,18 +186,6 @@ app_spec! {
     /// of names to `started`, `ready` (the default) or `exited`, or to `{ condition, timeout }`. What is down is started with
     /// the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
-    /// Count as started only after `process.send('ready')`.
-    wait_ready: bool = false, Kind::Bool, Live;
-    /// How long to wait for the message `ready`, or for a cluster worker to listen (ms).
-    listen_timeout: Millis = Millis(3000), Kind::Duration, Live;
-    /// How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http`, `exec` and `log`, and with
-    /// `timeout` and `interval`. An app that is not ready in time has failed.
-    ready: Option<Readiness> = None, Kind::Readiness, Live;
-    /// Sockets that baton opens and gives to each life of the app (LISTEN_FDS): ports, `host:port`, paths, or a map of names to
-    /// them. An app that has them is reloaded without a refused connection, and its instances share them.
-    listen: Vec<Listen> = Vec::new(), Kind::Listen, Restart;
-    /// Ask the app to end by the IPC message `shutdown` instead of a signal.
-    shutdown_with_message: bool = false, Kind::Bool, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -221,6 +212,20 @@ app_spec! {
     declared: BTreeMap<String, Value> = BTreeMap::new(), Kind::Map, Live;
     /// Where the definition was read.
     source: Source = Source::default(), Kind::Any, Context;
+
+    // The core decides by these; no key sets them yet (see the rows of the same names below).
+    hidden {
+        /// Count as started only after the message `ready`.
+        wait_ready: bool = false;
+        /// How long to wait for the message `ready`, or for a cluster worker to listen (ms).
+        listen_timeout: Millis = Millis(3000);
+        /// How to tell that the app is ready.
+        ready: Option<Readiness> = None;
+        /// Sockets that are opened and given to each life of the app.
+        listen: Vec<Listen> = Vec::new();
+        /// Ask the app to end by the message `shutdown` instead of a signal.
+        shutdown_with_message: bool = false;
+    }
 }
 
 macro_rules! later {
@@ -239,6 +244,11 @@ later! {
     "watch_options", Kind::Map, Live, "Options of the watcher: followSymlinks, usePolling.";
     "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
     "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
+    "wait_ready", Kind::Bool, Live, "Count as started only after `process.send('ready')`.";
+    "listen_timeout", Kind::Duration, Live, "How long to wait for ready (ms).";
+    "shutdown_with_message", Kind::Bool, Live, "Ask the app to end by the IPC message `shutdown` instead of a signal.";
+    "ready", Kind::Readiness, Live, "How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http`, `exec` and `log`, and with `timeout` and `interval`.";
+    "listen", Kind::Listen, Restart, "Sockets that baton opens for the app: ports, `host:port`, paths, or a map of names to them.";
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
     "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";

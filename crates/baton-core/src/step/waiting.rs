@@ -251,7 +251,10 @@ pub(super) fn end_in_order(world: &mut World, now: Now, ids: &[InstanceId], then
 /// For each of these slots, the lives among them that depend on it.
 pub(super) fn dependents(world: &World, ids: &[InstanceId]) -> BTreeMap<InstanceId, Vec<(InstanceId, Incarnation)>> {
     let chosen = || ids.iter().filter_map(|id| world.instances.get(id));
-    let needy = || chosen().filter(|slot| !slot.spec.depends_on.is_empty() && slot.state.has_process());
+    // Slots of one app may be of different definitions, and then the app needs what any of them needs.
+    let needs = |slot: &&Instance| !slot.spec.depends_on.is_empty();
+    let apps: BTreeSet<&str> = world.instances.values().filter(needs).map(|slot| slot.spec.name.as_str()).collect();
+    let needy = || chosen().filter(|slot| apps.contains(slot.spec.name.as_str()) && slot.state.has_process());
     if needy().next().is_none() {
         return BTreeMap::new();
     }
