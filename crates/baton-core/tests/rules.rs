@@ -201,7 +201,9 @@ fn every_key_has_one_row() {
         assert!(!field.doc.trim().is_empty(), "{} has no documentation", field.name);
     }
     let serde_json::Value::Object(map) = serde_json::to_value(AppSpec::default()).expect("json") else { panic!() };
-    let stored: Vec<&String> = map.keys().collect();
+    // What the core can decide by, and no key sets yet, stands behind the rows.
+    let waits = |key: &&String| LATER.iter().any(|field| field.name == key.as_str());
+    let stored: Vec<&String> = map.keys().filter(|key| !waits(key)).collect();
     let rows: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
     assert_eq!(stored, rows, "a row is stored under its own name");
 }
