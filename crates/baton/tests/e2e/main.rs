@@ -16,6 +16,7 @@ mod files;
 mod logs;
 mod programs;
 mod projects;
+mod reload;
 mod rotation;
 mod sources;
 mod starting;
