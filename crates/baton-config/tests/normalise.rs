@@ -197,13 +197,18 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
         "script": "app.js", "name": "n", "namespace": "ns", "args": "a", "cwd": "sub/..", "interpreter": "bun", "node_args": "-x",
         "exec_mode": "fork", "instances": 2, "env": {"A": "1"}, "env_file": "x.env", "filter_env": "X", "instance_var": "I",
         "increment_var": "P", "out_file": "o", "error_file": "e", "log_file": "l", "pid_file": "p", "merge_logs": true,
-        "disable_logs": true, "log_type": "json", "log_date_format": "YYYY", "time": true, "log_sync": "copy", "log_overflow": "drop", "log_blocking": true,
+        "disable_logs": true, "log_type": "json", "log_date_format": "YYYY", "time": true, "log_sync": "copy",
         "autostart": false, "autorestart": false, "stop_exit_codes": [1], "max_restarts": 1, "min_uptime": "2s",
         "restart_delay": 3, "exp_backoff_restart_delay": 4, "kill_timeout": 5, "kill_signal": "SIGTERM", "treekill": false,
         "uid": "u", "gid": 7, "port": 80, "append_env_to_name": true,
         "oneshot": true, "depends_on": {"db": "started"},
     });
-    keys["env_priority"] = json!("shell");
+    // The macro can't take more at once.
+    for (key, value) in
+        [("env_priority", json!("shell")), ("log_overflow", json!("drop")), ("log_blocking", json!(true))]
+    {
+        keys[key] = value;
+    }
     let spec = serde_json::to_value(app(keys.clone(), &options)).expect("json");
     let default = serde_json::to_value(AppSpec::default()).expect("json");
     for field in baton_core::spec::FIELDS {

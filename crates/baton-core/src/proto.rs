@@ -4,18 +4,21 @@
 //! A frame is a 4-byte big-endian length and that many bytes of JSON. A client sends requests with a number of its
 //! own; replies carry the number and may come in any order.
 
+pub(crate) mod shared;
+
 use crate::deps::DependencyError;
 use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Environment, External};
-use crate::units::{InstanceId, Millis, WallTime};
-use crate::world::{InstanceView, Signal};
+use crate::units::{Bytes, InstanceId, Millis, WallTime};
+use crate::world::{Detail, InstanceView, Signal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Version of this protocol. A daemon refuses another major version by name.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Longest frame either side accepts, in bytes.
 pub const MAX_FRAME: u32 = 256 * 1024 * 1024;
 
@@ -56,6 +59,8 @@ pub enum Request {
     },
     /// The process list.
     List(List),
+    /// What everything that runs uses, measured now. It takes longer than the list, and is best asked for before that.
+    Usage,
     /// A change of the world; answered when it is done and on disk.
     Command(Command),
     /// Send a signal to the first process of the chosen slots.
@@ -101,10 +106,8 @@ pub enum Request {
 pub struct List {
     /// Only these slots; all when empty. An unknown one is an error.
     pub targets: Vec<Selector>,
-    /// With definitions, environments and history.
-    pub whole: bool,
-    /// With memory and processor figures, measured now.
-    pub metrics: bool,
+    /// How much of each.
+    pub detail: Detail,
 }
 
 /// A change of the world.
@@ -115,6 +118,7 @@ pub enum Command {
     /// again; surplus instances go, missing ones come.
     Define {
         /// The apps.
+        #[serde(with = "shared")]
         apps: Vec<Wish>,
         /// Whether what they depend on matters.
         #[serde(default)]
@@ -126,6 +130,7 @@ pub enum Command {
     /// that is up is refused.
     Launch {
         /// The app.
+        #[serde(with = "shared::single")]
         app: Box<Wish>,
         /// Start a second copy beside one that is up.
         force: bool,
@@ -169,6 +174,7 @@ pub enum Command {
     /// Slots from a dump: those whose name is not in the list yet are made.
     Restore {
         /// The slots.
+        #[serde(with = "shared")]
         slots: Vec<Saved>,
     },
     /// End every app, forget the list, and end the daemon and the guard.
@@ -191,6 +197,7 @@ pub enum Scale {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wish {
     /// Its definition.
+    #[serde(serialize_with = "shared::definition")]
     pub spec: AppSpec,
     /// How many instances that means on this machine.
     pub count: u32,
@@ -214,6 +221,7 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     /// Its definition.
+    #[serde(serialize_with = "shared::definition")]
     pub spec: AppSpec,
     /// Its number among the instances of its app.
     pub number: u32,
@@ -258,7 +266,7 @@ pub struct Patch {
     /// Normalised keys and values; `null` sets the key back to its default.
     pub fields: BTreeMap<String, Value>,
     /// Replaces the shell environment (`--update-env`); a variable that is gone goes away.
-    pub base_env: Option<Environment>,
+    pub base_env: Option<Arc<Environment>>,
 }
 
 /// Until when a command waits.
@@ -316,6 +324,8 @@ pub enum Reply {
     Hello(Greeting),
     /// To `List`.
     List(Box<Listing>),
+    /// To `Usage`: of each slot that runs.
+    Usage(Vec<Usage>),
     /// To a command.
     Outcomes(Vec<Outcome>),
     /// To a request that has nothing to say but that it is done.
@@ -357,11 +367,34 @@ pub struct Listing {
     /// Revision of the world.
     pub revision: u64,
     /// The slots in ascending order.
+    #[serde(with = "shared")]
     pub instances: Vec<InstanceView>,
     /// Things an operator should know, such as a full disk.
     pub notices: Vec<String>,
     /// What others run and apps of the list depend on, each once.
     pub externals: Vec<External>,
+}
+
+impl Listing {
+    /// Puts in what its slots use.
+    pub fn fill_in(&mut self, usages: Vec<Usage>) {
+        let usages: BTreeMap<InstanceId, Usage> = usages.into_iter().map(|usage| (usage.id, usage)).collect();
+        for view in &mut self.instances {
+            let usage = usages.get(&view.id);
+            (view.memory, view.cpu) = (usage.map(|usage| usage.memory), usage.map(|usage| usage.cpu));
+        }
+    }
+}
+
+/// What the process tree of one slot uses.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Which slot.
+    pub id: InstanceId,
+    /// Resident memory.
+    pub memory: Bytes,
+    /// Percent of one processor since the last time that somebody asked, with one decimal.
+    pub cpu: f64,
 }
 
 /// What to do about a daemon of another time. Only a program that it understands can have it replaced.

@@ -7,8 +7,8 @@ use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
 use baton_core::step::{Effect, Event, Found, Scope, step};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
-    Cause, Directories, Exit, Identity, Instance, InstanceFiles, InstanceView, Signal, State, Status, Then, Transition,
-    Verb, World, units,
+    Cause, Detail, Directories, Exit, Identity, Instance, InstanceFiles, InstanceView, Signal, State, Status, Then,
+    Transition, Verb, World, units,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -186,7 +186,8 @@ fn a_change_is_named_with_what_it_needs() {
         ]
     );
     assert_ne!(now.hash(), then.hash());
-    let elsewhere = AppSpec { username: "x".into(), base_env: [("A".into(), "1".into())].into(), ..now.clone() };
+    let elsewhere =
+        AppSpec { username: "x".into(), base_env: Arc::new([("A".into(), "1".into())].into()), ..now.clone() };
     assert_eq!(now.hash(), elsewhere.hash(), "where it was started is no part of the definition");
 }
 
@@ -310,7 +311,7 @@ fn slot(id: u32, name: &str, unit: &str, state: State, why: Cause) -> InstanceVi
     let mut instance = Instance::new(InstanceId(id), 0, Arc::new(spec), WallTime(0), &directories());
     instance.state = state;
     instance.restarts = id;
-    let mut view = instance.view(Now { instant: NOW, wall: WallTime(0) }, false);
+    let mut view = instance.view(Now { instant: NOW, wall: WallTime(0) }, Detail::Row);
     view.last = Some(Transition { at: WallTime(0), to: view.status.as_str().into(), cause: why });
     view
 }

@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 #[cfg(target_os = "linux")]
 pub mod probe;

@@ -1,9 +1,9 @@
 //! Memory and processor time of whole process trees.
 
-use crate::procfs::{self, Stat};
+use crate::procfs::{self, Stat, Watched};
 use baton_core::units::{Bytes, InstanceId, Instant};
 use baton_core::world::Identity;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the tree of one instance uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,20 +14,61 @@ pub struct Usage {
     pub cpu_ticks: u64,
 }
 
-/// The usage of each instance whose leader lives: the leader, its session and all descendants, from one pass over
-/// `/proc`. Instances whose leader is gone are left out, and all are when `/proc` can't be read.
-pub fn sample(leaders: &[(InstanceId, Identity)]) -> Vec<(InstanceId, Usage)> {
-    let Ok(table) = procfs::table() else {
-        return Vec::new();
-    };
-    let page = system(libc::_SC_PAGESIZE).unwrap_or(4096);
-    let mut usages = vec![None; leaders.len()];
-    for (stat, index) in attribute(&table, leaders) {
-        let usage: &mut Usage = usages[index].get_or_insert_default();
-        usage.cpu_ticks += stat.ticks;
-        usage.memory.0 += stat.resident * page;
+/// Who leads what at one moment.
+#[derive(Clone, Debug)]
+pub struct Leaders {
+    of: Vec<(InstanceId, Identity)>,
+    /// When that was so, in clock ticks since boot.
+    at: u64,
+}
+
+impl Leaders {
+    /// These lead now, and nobody else does.
+    pub fn now(of: Vec<(InstanceId, Identity)>) -> Leaders {
+        Leaders { of, at: procfs::ticks_since_boot(system(libc::_SC_CLK_TCK).unwrap_or(100)) }
     }
-    leaders.iter().zip(usages).filter_map(|((id, _), usage)| Some((*id, usage?))).collect()
+}
+
+/// Looks at what instances use, and remembers whom it need not look at again.
+#[derive(Debug, Default)]
+pub struct Sampler {
+    /// Processes that belong to no instance, by pid, with the inode of their entry in `/proc`: another process that
+    /// gets the pid has another one. Whoever belongs to none never will, for a parent changes only to a reaper, and a
+    /// session only to one of one's own. On most machines these are nearly all.
+    strangers: HashMap<u32, u64>,
+    /// Those of the instances.
+    members: Watched,
+}
+
+impl Sampler {
+    /// The usage of each instance whose leader lives: the leader, its session and all descendants, from one pass over
+    /// `/proc`. Instances whose leader is gone are left out, and all are when `/proc` can't be read.
+    pub fn sample(&mut self, leaders: &Leaders) -> Vec<(InstanceId, Usage)> {
+        let Ok(entries) = procfs::entries() else {
+            return Vec::new();
+        };
+        let pids: HashSet<u32> = leaders.of.iter().map(|(_, leader)| leader.pid).collect();
+        let known = |pid, inode| self.strangers.get(&pid) == Some(&inode) && !pids.contains(&pid);
+        let (known, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|&(pid, inode)| known(pid, inode));
+        let Ok(table) = self.members.lines(others.iter().map(|(pid, _)| *pid)) else {
+            return Vec::new();
+        };
+        let page = system(libc::_SC_PAGESIZE).unwrap_or(4096);
+        let mut usages = vec![None; leaders.of.len()];
+        let mut ours = HashSet::with_capacity(usages.len());
+        for (stat, index) in attribute(&table, &leaders.of) {
+            let usage: &mut Usage = usages[index].get_or_insert_default();
+            usage.cpu_ticks += stat.ticks;
+            usage.memory.0 += stat.resident * page;
+            ours.insert(stat.pid);
+        }
+        self.members.watch(&ours);
+        // Of someone younger than the list of leaders, the leader may not be in it yet.
+        let is_settled = |pid| table.get(&pid).is_some_and(|stat: &Stat| stat.start_time < leaders.at);
+        self.strangers = known.into_iter().collect();
+        self.strangers.extend(others.into_iter().filter(|&(pid, _)| !ours.contains(&pid) && is_settled(pid)));
+        leaders.of.iter().zip(usages).filter_map(|((id, _), usage)| Some((*id, usage?))).collect()
+    }
 }
 
 /// The members of each tree, with the position of its leader.
@@ -55,7 +96,7 @@ fn attribute<'a>(
 }
 
 /// A number of the system that doesn't change while it runs.
-fn system(name: libc::c_int) -> Option<u64> {
+pub(crate) fn system(name: libc::c_int) -> Option<u64> {
     // SAFETY: takes and returns numbers.
     u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|value| *value > 0)
 }
@@ -118,10 +159,36 @@ mod tests {
     fn a_real_process_uses_memory_and_a_gone_one_is_left_out() {
         let me = Process::identify(std::process::id()).unwrap().unwrap().identity().clone();
         let gone = Identity { start_time: me.start_time + 1, ..me.clone() };
-        let usages = sample(&[(InstanceId(3), gone), (InstanceId(7), me)]);
+        let usages = Sampler::default().sample(&Leaders::now(vec![(InstanceId(3), gone), (InstanceId(7), me)]));
         assert_eq!(usages.len(), 1);
         assert_eq!(usages[0].0, InstanceId(7));
         assert!(usages[0].1.memory > Bytes(500_000), "{usages:?}");
+    }
+
+    #[test]
+    fn a_stranger_is_remembered_until_it_leads_and_a_late_one_is_not() {
+        let me = Process::identify(std::process::id()).unwrap().unwrap().identity().clone();
+        let mut sampler = Sampler::default();
+        assert_eq!(sampler.sample(&Leaders { of: Vec::new(), at: me.start_time }), []);
+        assert!(!sampler.strangers.contains_key(&me.pid), "it may have a leader that is not in the list");
+        assert_eq!(sampler.sample(&Leaders { of: Vec::new(), at: me.start_time + 1 }), []);
+        assert!(sampler.strangers.contains_key(&me.pid));
+        let leads = Leaders { of: vec![(InstanceId(7), me.clone())], at: me.start_time + 1 };
+        let usages = sampler.sample(&leads);
+        assert!(usages[0].1.memory > Bytes(500_000), "{usages:?}");
+        assert!(!sampler.strangers.contains_key(&me.pid));
+        sampler.strangers.insert(me.pid, 0);
+        assert_eq!(sampler.sample(&leads).len(), 1);
+        sampler.sample(&Leaders { of: Vec::new(), at: u64::MAX });
+        assert_ne!(sampler.strangers[&me.pid], 0, "another process of the same pid is looked at again");
+    }
+
+    #[test]
+    fn the_list_of_leaders_is_younger_than_whoever_made_it() {
+        let me = Process::identify(std::process::id()).unwrap().unwrap().identity().clone();
+        let second = system(libc::_SC_CLK_TCK).unwrap();
+        let at = Leaders::now(Vec::new()).at;
+        assert!(at >= me.start_time && at < me.start_time + 3600 * second, "{at} {me:?}");
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Reading `/proc`, as bytes: names of programs may be anything.
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use std::collections::BTreeMap;
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirEntryExt;
 
 /// Longer than any `stat`.
 const LINE: usize = 4096;
+
+/// Files of [`Watched`] that are open at most: they must not be what a daemon of many apps runs out of.
+const MOST_FILES: usize = 256;
 
 /// What we need of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +58,7 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 }
 
 /// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing. So are those
-/// of other users where `/proc` is mounted with `hidepid`.
-pub(crate) fn table() -> io::Result<Table> {
-    table_after(&Table::new(), |_| false)
-}
-
-/// [`table`] a moment after another look: the lines of that one which are `settled` are not read again while the pid is
+/// of other users where `/proc` is mounted with `hidepid`. A moment after another look, the lines of that one which are `settled` are not read again while the pid is
 /// there. Pids are given out in rising order, so that within a moment none comes round to another process.
 pub(crate) fn table_after(before: &Table, settled: impl Fn(&Stat) -> bool) -> io::Result<Table> {
     let proc = openat(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
@@ -79,6 +79,81 @@ pub(crate) fn table_after(before: &Table, settled: impl Fn(&Stat) -> bool) -> io
     Ok(table)
 }
 
+/// The pids in `/proc`, each with the inode of its entry.
+pub(crate) fn entries() -> io::Result<Vec<(u32, u64)>> {
+    let mut entries = Vec::with_capacity(512);
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let pid = entry.file_name().to_str().and_then(|text| text.parse().ok());
+        entries.extend(pid.map(|pid| (pid, entry.ino())));
+    }
+    Ok(entries)
+}
+
+/// Processes whose lines are read again and again. Their files stay open, for to open one takes twice as long as to
+/// read it; what is read from one is of the process that it was opened for, or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    files: HashMap<u32, Option<OwnedFd>>,
+}
+
+impl Watched {
+    /// The lines of these processes, of those of them that are there and may be seen.
+    pub(crate) fn lines(&mut self, pids: impl Iterator<Item = u32>) -> io::Result<Table> {
+        let proc = openat(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut buffer = Vec::with_capacity(LINE);
+        let mut table = Table::new();
+        for pid in pids {
+            match self.line(&proc, pid, &mut buffer) {
+                Ok(stat) => drop(table.insert(pid, stat)),
+                Err(error) if is_gone(&error) || is_hidden(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(table)
+    }
+
+    fn line(&mut self, proc: &OwnedFd, pid: u32, buffer: &mut Vec<u8>) -> io::Result<Stat> {
+        let path = || format!("{pid}/stat");
+        let open = || openat(proc, path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let present = self.files.get_mut(&pid);
+        match present {
+            None => read_at_once(&open()?, buffer)?,
+            Some(file) => {
+                // Another process may have the pid now.
+                let again = file.as_ref().is_some_and(|file| read_at_once(file, buffer).is_ok());
+                if !again {
+                    let opened = open()?;
+                    read_at_once(&opened, buffer)?;
+                    *file = Some(opened);
+                }
+            }
+        }
+        parse_stat(buffer).ok_or_else(|| unreadable(&path()))
+    }
+
+    /// From now on these are watched, as many of them as are not too many to keep a file open for.
+    pub(crate) fn watch(&mut self, pids: &HashSet<u32>) {
+        self.files.retain(|pid, _| pids.contains(pid));
+        for pid in pids {
+            if self.files.len() < MOST_FILES {
+                self.files.entry(*pid).or_default();
+            }
+        }
+    }
+}
+
+/// The time on the clock that [`Stat::start_time`] is of.
+pub(crate) fn ticks_since_boot(ticks_a_second: u64) -> u64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let time = clock_gettime(CLOCK);
+    let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    seconds * ticks_a_second + nanos * ticks_a_second / 1_000_000_000
+}
+
 /// `/proc/<pid>/stat`, or `None` when there is no such process. `buffer` is reused between calls.
 pub(crate) fn stat(pid: u32, buffer: &mut Vec<u8>) -> io::Result<Option<Stat>> {
     stat_in(CWD, &format!("/proc/{pid}/stat"), buffer)
@@ -90,13 +165,14 @@ fn stat_in(folder: impl AsFd, path: &str, buffer: &mut Vec<u8>) -> io::Result<Op
         read_at_once(&file, buffer)
     };
     match read() {
-        Ok(()) => {
-            let unreadable = || io::Error::new(io::ErrorKind::InvalidData, format!("unreadable {path}"));
-            parse_stat(buffer).map(Some).ok_or_else(unreadable)
-        }
+        Ok(()) => parse_stat(buffer).map(Some).ok_or_else(|| unreadable(path)),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn unreadable(path: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("unreadable {path}"))
 }
 
 /// Reads what the kernel gives as one piece of less than [`LINE`] bytes. Neither the size nor the end is asked for: the
@@ -105,7 +181,7 @@ fn read_at_once(file: &OwnedFd, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.clear();
     buffer.reserve(LINE);
     loop {
-        match rustix::io::read(file, rustix::buffer::spare_capacity(buffer)) {
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), 0) {
             Ok(_) => return Ok(()),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -189,6 +265,31 @@ mod tests {
         assert_eq!(stat.ppid, std::os::unix::process::parent_id());
         assert!(stat.start_time > 0);
         assert!(stat.resident > 0);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any other process will do")]
+    fn a_file_that_stays_open_tells_of_its_own_process_and_of_no_other() {
+        let child = || std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let (mut first, mut second) = (child(), child());
+        let mut watched = Watched::default();
+        watched.watch(&HashSet::from([first.id()]));
+        let read = |watched: &mut Watched, pid| watched.lines([pid].into_iter()).unwrap().get(&pid).copied();
+        let was = read(&mut watched, first.id()).unwrap();
+        assert_eq!(was.pid, first.id());
+        assert!(watched.files[&first.id()].is_some());
+        assert_eq!(read(&mut watched, first.id()).unwrap().start_time, was.start_time);
+        assert_eq!(read(&mut watched, second.id()).unwrap().pid, second.id());
+        assert_eq!(watched.files.len(), 1, "the other is not watched");
+        let file = watched.files.remove(&first.id()).unwrap();
+        first.kill().and_then(|()| first.wait()).unwrap();
+        // As if the second one had got the pid of the first.
+        watched.files.insert(second.id(), file);
+        assert_eq!(read(&mut watched, second.id()).unwrap().pid, second.id());
+        assert_eq!(read(&mut watched, first.id()), None);
+        watched.watch(&HashSet::new());
+        assert!(watched.files.is_empty());
+        second.kill().and_then(|()| second.wait()).unwrap();
     }
 
     #[test]

@@ -188,14 +188,13 @@ pub fn layers(spec: &AppSpec, facts: &ChildFacts<'_>, files: &[(String, Environm
         }
     };
     let shell = shell.into_iter().filter(|(key, _)| !first.contains_key(key)).collect();
-    let mut definition = record::definition(spec, facts);
-    record::counters(&mut definition, "launching", facts);
     let mut record = Environment::from([("PWD".into(), spec.cwd.clone())]);
-    record.extend(texts(&definition));
+    record.extend(texts(record::definition(spec, facts)));
+    record.extend(texts(record::counters("launching", facts)));
     if is_python(&spec.interpreter) {
         record.insert("PYTHONUNBUFFERED".into(), "1".into());
     }
-    let mut ours = texts(&computed(spec, facts));
+    let mut ours = texts(computed(spec, facts));
     ours.insert("pm_id".into(), facts.id.to_string());
     ours.insert(spec.instance_var.clone(), facts.number.to_string());
 
@@ -234,8 +233,8 @@ fn owned((key, value): (&String, &String)) -> (String, String) {
     (key.clone(), value.clone())
 }
 
-fn texts(members: &Map<String, Value>) -> Environment {
-    members.iter().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))).collect()
+fn texts(members: impl IntoIterator<Item = (impl Into<String>, Value)>) -> Environment {
+    members.into_iter().filter_map(|(key, value)| Some((key.into(), scalar(&value)?))).collect()
 }
 
 /// Variables that follow from the definition and the slot, above the app's own.

@@ -13,6 +13,7 @@ use baton_core::units::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a record is no process.
@@ -299,7 +300,7 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
 /// Fills in what our own member says.
 fn restore(spec: &mut AppSpec, remainder: &Remainder, record: &Map<String, Value>) {
     let shown = texts(record.get("env"));
-    spec.base_env = remainder.hidden.clone();
+    let mut base_env = remainder.hidden.clone();
     for (key, value) in shown {
         if remainder.computed.contains(&key) {
             continue;
@@ -308,9 +309,10 @@ fn restore(spec: &mut AppSpec, remainder: &Remainder, record: &Map<String, Value
             // Whoever edits a dump by hand edits here.
             spec.env.insert(key, value);
         } else {
-            spec.base_env.insert(key, value);
+            base_env.insert(key, value);
         }
     }
+    spec.base_env = base_env.into();
     for (key, value) in &remainder.env {
         if remainder.computed.contains(key) {
             spec.env.insert(key.clone(), value.clone());
@@ -344,7 +346,7 @@ fn guess(spec: &mut AppSpec, record: &Map<String, Value>) {
             continue;
         }
         let session = SESSION.contains(&key.as_str()) || SESSION_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
-        let part = if session { &mut spec.base_env } else { &mut spec.env };
+        let part = if session { Arc::make_mut(&mut spec.base_env) } else { &mut spec.env };
         part.insert(key, value);
     }
     if !spec.merge_logs {

@@ -8,7 +8,9 @@ use crate::environment::{self, ChildFacts};
 use baton_core::spec::{AppSpec, ExecMode, LogType};
 use baton_core::units::Bytes;
 use baton_core::world::InstanceView;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// What a record says that only a look at the file system can tell.
 #[derive(Clone, Copy)]
@@ -21,42 +23,51 @@ pub struct Host<'a> {
 
 /// The list of processes as `jlist` prints it: one line, in ascending order of numbers. The views must be whole.
 pub fn jlist(views: &[InstanceView], host: Host<'_>) -> String {
-    // One at a time: the records of a hundred apps would fill megabytes for a moment.
-    let records = sorted(views).map(|view| serde_json::to_string(&process(view, host)));
-    let mut text = String::from("[");
-    for (index, record) in records.enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        text.push_str(&record.expect("a value is JSON"));
-    }
-    text.push(']');
-    text
+    serde_json::to_string(&Processes(views, host)).expect("maps with text keys are JSON")
 }
 
 /// The same list as a value.
 pub fn list(views: &[InstanceView], host: Host<'_>) -> Value {
-    sorted(views).map(|view| process(view, host)).collect()
+    json!(Processes(views, host))
 }
 
-fn sorted(views: &[InstanceView]) -> impl Iterator<Item = &InstanceView> {
-    let mut sorted: Vec<_> = views.iter().collect();
-    sorted.sort_by_key(|view| view.id);
-    sorted.into_iter()
+/// That list. It is made one process at a time: the records of a hundred would fill a megabyte for a moment.
+struct Processes<'a>(&'a [InstanceView], Host<'a>);
+
+impl Serialize for Processes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_by_key(|view| view.id);
+        serializer.collect_seq(sorted.into_iter().map(|view| Process::of(view, self.1)))
+    }
 }
 
 /// One member of that list.
-pub fn process(view: &InstanceView, host: Host<'_>) -> Value {
-    let monit = json!({ "memory": view.memory.unwrap_or(Bytes(0)).0, "cpu": cpu(view.cpu.unwrap_or(0.0)) });
-    // `json!` would copy the record, which is most of it.
-    let members: [(&str, Value); 5] = [
-        ("pid", view.pid.unwrap_or(0).into()),
-        ("name", view.name.clone().into()),
-        ("pm2_env", pm2_env(view, host).into()),
-        ("pm_id", view.id.0.into()),
-        ("monit", monit),
-    ];
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>().into()
+#[derive(serde::Serialize)]
+struct Process<'a> {
+    pid: u32,
+    name: &'a str,
+    pm2_env: Record<'a>,
+    pm_id: u32,
+    monit: Monit,
+}
+
+#[derive(serde::Serialize)]
+struct Monit {
+    memory: u64,
+    cpu: Value,
+}
+
+impl<'a> Process<'a> {
+    fn of(view: &'a InstanceView, host: Host<'a>) -> Self {
+        Process {
+            pid: view.pid.unwrap_or(0),
+            name: &view.name,
+            pm2_env: Record::of(view, host),
+            pm_id: view.id.0,
+            monit: Monit { memory: view.memory.unwrap_or(Bytes(0)).0, cpu: cpu(view.cpu.unwrap_or(0.0)) },
+        }
+    }
 }
 
 /// A processor share with one digit, and as a whole number where it is one, as JavaScript writes it.
@@ -67,89 +78,194 @@ fn cpu(share: f64) -> Value {
 
 /// The record of one process. A view that is not whole has no definition, and its record only counters.
 pub fn pm2_env(view: &InstanceView, host: Host<'_>) -> Map<String, Value> {
-    let facts = ChildFacts::of(view, host.home);
-    let mut record = Map::new();
-    if let Some(spec) = view.spec.as_deref() {
-        record = definition(spec, &facts);
-        let env = env(spec, &facts);
-        for (key, value) in &env {
-            // A variable never replaces a member of the definition that happens to have its name.
-            record.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-        if let Some(nested) = record.get_mut("env") {
-            *nested = Value::Object(env);
-        }
+    match json!(Record::of(view, host)) {
+        Value::Object(record) => record,
+        _ => Map::new(),
     }
-    counters(&mut record, view.status.as_str(), &facts);
-    record.insert("version".into(), (host.version)(&view.script).unwrap_or_else(|| "N/A".into()).into());
-    if let Some(exit) = view.last_exit {
-        record.insert("exit_code".into(), exit.code().into());
+}
+
+/// That record in its parts. Most of it are the variables, which are shown twice and copied for neither.
+struct Record<'a> {
+    /// `env` in it is empty: the variables stand there.
+    definition: Members,
+    variables: Vec<(Cow<'a, str>, Variable<'a>)>,
+    /// Each takes the place of a member before it that has its name.
+    counters: Vec<(&'static str, Value)>,
+}
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Variable<'a> {
+    Text(&'a str),
+    Value(Value),
+}
+
+impl<'a> Record<'a> {
+    fn of(view: &'a InstanceView, host: Host<'a>) -> Self {
+        let facts = ChildFacts::of(view, host.home);
+        let mut counters = counters(view.status.as_str(), &facts);
+        counters.push(("version", (host.version)(&view.script).unwrap_or_else(|| "N/A".into()).into()));
+        counters.extend(view.last_exit.map(|exit| ("exit_code", exit.code().into())));
+        let (definition, variables) = match view.spec.as_deref() {
+            Some(spec) => (definition(spec, &facts), variables(spec, &facts)),
+            None => (Vec::new(), Vec::new()),
+        };
+        Record { definition, variables, counters }
     }
-    record
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = Names::of(self.counters.iter().map(|(key, _)| *key));
+        let counter = |key: &str| {
+            let find = || self.counters.iter().find(|(name, _)| *name == key).map(|(_, value)| value);
+            if names.may_have(key) { find() } else { None }
+        };
+        let mut members = serializer.serialize_map(None)?;
+        for (key, value) in &self.definition {
+            match counter(key) {
+                Some(value) => members.serialize_entry(key, value)?,
+                None if key == "env" => members.serialize_entry(key, &Variables(&self.variables))?,
+                None => members.serialize_entry(key, value)?,
+            }
+        }
+        // A variable never replaces a member of the definition that happens to have its name.
+        let names = Names::of(self.definition.iter().map(|(key, _)| key.as_ref()));
+        let new = |key: &str| !names.may_have(key) || self.definition.iter().all(|(name, _)| name != key);
+        for (key, value) in self.variables.iter().filter(|(key, _)| new(key)) {
+            match counter(key) {
+                Some(value) => members.serialize_entry(key, value)?,
+                None => members.serialize_entry(key, value)?,
+            }
+        }
+        let names = Names::of(self.variables.iter().map(|(key, _)| key.as_ref()));
+        let is_variable = |key: &str| names.may_have(key) && self.variables.iter().any(|(name, _)| name == key);
+        let new = |key: &str| new(key) && !is_variable(key);
+        for (key, value) in self.counters.iter().filter(|(key, _)| new(key)) {
+            members.serialize_entry(key, value)?;
+        }
+        members.end()
+    }
+}
+
+/// The environment that a record shows, as a map.
+struct Variables<'a>(&'a [(Cow<'a, str>, Variable<'a>)]);
+
+impl Serialize for Variables<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
 }
 
 /// The environment that a record shows: what the app was defined with, without its files of variables, which are read
 /// at each start.
-fn env(spec: &AppSpec, facts: &ChildFacts<'_>) -> Map<String, Value> {
-    let mut env: Map<String, Value> =
-        environment::filtered(spec).map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    let own = |key: &String| environment::value(spec, key).cloned().unwrap_or_default();
-    env.extend(spec.env.keys().map(|key| (key.clone(), own(key).into())));
-    env.extend(environment::computed(spec, facts));
-    env
+fn variables<'a>(spec: &'a AppSpec, facts: &ChildFacts<'_>) -> Vec<(Cow<'a, str>, Variable<'a>)> {
+    let text = |(key, value): (&'a String, &'a String)| (Cow::Borrowed(key.as_str()), Variable::Text(value));
+    let mut variables: Vec<_> = environment::filtered(spec).map(text).collect();
+    let above = spec.env.keys().filter_map(|key| Some(text((key, environment::value(spec, key)?))));
+    let computed = environment::computed(spec, facts).into_iter();
+    for (key, value) in above.chain(computed.map(|(key, value)| (Cow::Owned(key), Variable::Value(value)))) {
+        match variables.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, present)) => *present = value,
+            None => variables.push((key, value)),
+        }
+    }
+    variables
+}
+
+/// Members of a record, each name once.
+pub(crate) type Members = Vec<(Cow<'static, str>, Value)>;
+
+/// Tells quickly of most names that they are not among some. Records are made by the hundred, of names that are nearly
+/// all different and too few for a hash to pay.
+#[derive(Default)]
+struct Names([u64; 4]);
+
+impl Names {
+    fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Names {
+        let mut all = Names::default();
+        names.into_iter().for_each(|name| all.add(name));
+        all
+    }
+
+    fn add(&mut self, name: &str) {
+        let (word, bit) = Self::place(name);
+        self.0[word] |= bit;
+    }
+
+    /// False only when the name is not there.
+    fn may_have(&self, name: &str) -> bool {
+        let (word, bit) = Self::place(name);
+        self.0[word] & bit != 0
+    }
+
+    fn place(name: &str) -> (usize, u64) {
+        let bytes = name.as_bytes();
+        let at = |index: usize| bytes.get(index).map_or(0, |byte| usize::from(*byte));
+        let sum = bytes.len() * 37 + at(0) * 11 + at(bytes.len() / 2) * 3 + at(bytes.len().wrapping_sub(1)) * 5;
+        (sum / 64 % 4, 1 << (sum % 64))
+    }
 }
 
 /// The members that come from the definition, in PM2's order. `env` is there, and empty.
-pub(crate) fn definition(spec: &AppSpec, facts: &ChildFacts<'_>) -> Map<String, Value> {
-    let mut record = Map::new();
-    let mut put = |key: &str, value: Value| {
-        record.insert(key.into(), value);
+pub(crate) fn definition(spec: &AppSpec, facts: &ChildFacts<'_>) -> Members {
+    let mut record = Members::with_capacity(48);
+    let mut names = Names::default();
+    let mut put = |key: Cow<'static, str>, value: Value| {
+        let present = if names.may_have(&key) { record.iter_mut().find(|(name, _)| *name == key) } else { None };
+        match present {
+            Some((_, present)) => *present = value,
+            None => {
+                names.add(&key);
+                record.push((key, value));
+            }
+        }
     };
     let declared = |key: &str, otherwise: Value| spec.declared.get(key).cloned().unwrap_or(otherwise);
 
-    put("name", spec.name.clone().into());
-    put("filter_env", json!(spec.filter_env));
-    put("namespace", spec.namespace.clone().into());
+    put("name".into(), spec.name.clone().into());
+    put("filter_env".into(), json!(spec.filter_env));
+    put("namespace".into(), spec.namespace.clone().into());
     if !spec.args.is_empty() {
-        put("args", json!(spec.args));
+        put("args".into(), json!(spec.args));
     }
-    put("env", Value::Object(Map::new()));
-    put("merge_logs", spec.merge_logs.into());
-    put("vizion", declared("vizion", true.into()));
-    put("autostart", spec.autostart.into());
-    put("autorestart", spec.autorestart.into());
-    put("watch", declared("watch", false.into()));
-    put("instance_var", spec.instance_var.clone().into());
-    put("pmx", declared("pmx", true.into()));
-    put("automation", declared("automation", true.into()));
-    put("treekill", spec.treekill.into());
-    put("username", spec.username.clone().into());
-    put("windowsHide", declared("windowsHide", true.into()));
-    put("kill_retry_time", declared("kill_retry_time", 100.into()));
+    put("env".into(), Value::Object(Map::new()));
+    put("merge_logs".into(), spec.merge_logs.into());
+    put("vizion".into(), declared("vizion", true.into()));
+    put("autostart".into(), spec.autostart.into());
+    put("autorestart".into(), spec.autorestart.into());
+    put("watch".into(), declared("watch", false.into()));
+    put("instance_var".into(), spec.instance_var.clone().into());
+    put("pmx".into(), declared("pmx", true.into()));
+    put("automation".into(), declared("automation", true.into()));
+    put("treekill".into(), spec.treekill.into());
+    put("username".into(), spec.username.clone().into());
+    put("windowsHide".into(), declared("windowsHide", true.into()));
+    put("kill_retry_time".into(), declared("kill_retry_time", 100.into()));
     for (key, value) in optional(spec) {
-        put(key, value);
+        put(key.into(), value);
     }
     for (name, profile) in &spec.env_profiles {
-        put(&format!("env_{name}"), json!(profile));
+        put(format!("env_{name}").into(), json!(profile));
     }
     for (key, value) in &spec.declared {
-        put(key, value.clone());
+        put(key.clone().into(), value.clone());
     }
-    put("node_args", json!(spec.node_args));
-    put("pm_exec_path", spec.script.clone().into());
-    put("pm_cwd", spec.cwd.clone().into());
-    put("exec_interpreter", spec.interpreter.clone().into());
-    put("exec_mode", exec_mode(spec.exec_mode).into());
-    put("instances", spec.instances.0.into());
+    put("node_args".into(), json!(spec.node_args));
+    put("pm_exec_path".into(), spec.script.clone().into());
+    put("pm_cwd".into(), spec.cwd.clone().into());
+    put("exec_interpreter".into(), spec.interpreter.clone().into());
+    put("exec_mode".into(), exec_mode(spec.exec_mode).into());
+    put("instances".into(), spec.instances.0.into());
     if let Some(path) = &facts.files.combined {
-        put("pm_log_path", path.clone().into());
+        put("pm_log_path".into(), path.clone().into());
     }
-    put("pm_out_log_path", or_null_device(facts.files.out.as_ref()));
-    put("pm_err_log_path", or_null_device(facts.files.error.as_ref()));
-    put("pm_pid_path", facts.files.pid.clone().into());
-    put("km_link", false.into());
-    put("vizion_running", false.into());
-    put(&spec.instance_var, facts.number.into());
+    put("pm_out_log_path".into(), or_null_device(facts.files.out.as_ref()));
+    put("pm_err_log_path".into(), or_null_device(facts.files.error.as_ref()));
+    put("pm_pid_path".into(), facts.files.pid.clone().into());
+    put("km_link".into(), false.into());
+    put("vizion_running".into(), false.into());
+    put(spec.instance_var.clone().into(), facts.number.into());
     record
 }
 
@@ -191,20 +307,19 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
 }
 
 /// The members that change from life to life.
-pub(crate) fn counters(record: &mut Map<String, Value>, status: &str, facts: &ChildFacts<'_>) {
-    let mut put = |key: &str, value: Value| {
-        record.insert(key.into(), value);
-    };
-    put("status", status.into());
-    put("pm_uptime", facts.uptime_at.0.into());
-    put("axm_actions", json!([]));
-    put("axm_monitor", json!({}));
-    put("axm_options", json!({}));
-    put("axm_dynamic", json!({}));
-    put("created_at", facts.created_at.0.into());
-    put("pm_id", facts.id.0.into());
-    put("restart_time", facts.restarts.into());
-    put("unstable_restarts", facts.unstable.into());
+pub(crate) fn counters(status: &str, facts: &ChildFacts<'_>) -> Vec<(&'static str, Value)> {
+    vec![
+        ("status", status.into()),
+        ("pm_uptime", facts.uptime_at.0.into()),
+        ("axm_actions", json!([])),
+        ("axm_monitor", json!({})),
+        ("axm_options", json!({})),
+        ("axm_dynamic", json!({})),
+        ("created_at", facts.created_at.0.into()),
+        ("pm_id", facts.id.0.into()),
+        ("restart_time", facts.restarts.into()),
+        ("unstable_restarts", facts.unstable.into()),
+    ]
 }
 
 /// PM2's word for a mode.

@@ -75,12 +75,20 @@ impl Colour {
 
 /// Columns that `text` takes on a terminal.
 pub fn width(text: &str) -> usize {
-    text.width()
+    if is_plain(text) { text.len() } else { text.width() }
+}
+
+/// Whether every byte is a character of one column, as in nearly all texts.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// `text` in at most `columns` columns; what is longer ends with `…`. Control characters, which would break the line,
 /// become `?`.
 pub fn fit(text: &str, columns: usize) -> String {
+    if is_plain(text) && text.len() <= columns {
+        return text.to_owned();
+    }
     let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if width(&clean) <= columns {
         return clean;

@@ -389,8 +389,11 @@ impl<'a> Grid<'a> {
         for ((text, style), columns) in cells.zip(self.widths) {
             let text = fit(&text, columns.saturating_sub(2));
             let blanks = " ".repeat(columns.saturating_sub(width(&text) + 1));
-            let painted = style.map_or_else(|| text.clone(), |style| self.colour.paint(style, &text));
-            line.push_str(&format!(" {painted}{blanks}{bar}"));
+            let painted = match style {
+                Some(style) => self.colour.paint(style, &text),
+                None => text,
+            };
+            line.extend([" ", &painted, &blanks, &bar]);
         }
         self.lines.push(line);
     }

@@ -6,7 +6,7 @@ use baton_core::proto::{ClientMessage, Greeting, PROTOCOL, Refusal, Reply, Reque
 use baton_os::guard::launch_guard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock, inotify};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader};
 use std::mem::MaybeUninit;
@@ -55,6 +55,8 @@ pub(crate) struct Client {
     stream: BufReader<UnixStream>,
     last: u64,
     greeting: Greeting,
+    /// Answers that came while another one was awaited.
+    answered: BTreeMap<u64, Reply>,
     /// Updates that came while a reply was awaited.
     early: VecDeque<Update>,
 }
@@ -120,7 +122,8 @@ impl Client {
             notices: Vec::new(),
         };
         let stream = BufReader::new(stream);
-        let mut client = Client { stream, last: 0, greeting: nobody, early: VecDeque::new() };
+        let mut client =
+            Client { stream, last: 0, greeting: nobody, answered: BTreeMap::new(), early: VecDeque::new() };
         match client.call(Request::Hello { protocol: PROTOCOL })? {
             Reply::Hello(greeting) => client.greeting = greeting,
             Reply::Refused(refusal @ Refusal::Protocol { .. }) => {
@@ -141,14 +144,33 @@ impl Client {
     /// # Errors
     /// [`ClientError::Lost`] when the daemon ended before it answered.
     pub(crate) fn call(&mut self, request: Request) -> Result<Reply, ClientError> {
+        let asked = self.ask(request)?;
+        self.answer(asked)
+    }
+
+    /// Asks. The answer is there for [`Client::answer`], by the number that this returns.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub(crate) fn ask(&mut self, request: Request) -> Result<u64, ClientError> {
         self.last += 1;
         let id = self.last;
         frame::write(self.stream.get_mut(), &ClientMessage { id, request })?;
+        Ok(id)
+    }
+
+    /// Waits for the answer to what was asked.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(crate) fn answer(&mut self, asked: u64) -> Result<Reply, ClientError> {
+        if let Some(reply) = self.answered.remove(&asked) {
+            return Ok(reply);
+        }
         loop {
             match frame::read(&mut self.stream)?.ok_or(ClientError::Lost)? {
-                ServerMessage::Reply { id: answered, reply } if answered == id => return Ok(reply),
-                // To a request whose asker gave up.
-                ServerMessage::Reply { .. } => {}
+                ServerMessage::Reply { id, reply } if id == asked => return Ok(reply),
+                ServerMessage::Reply { id, reply } => drop(self.answered.insert(id, reply)),
                 ServerMessage::Update(update) => self.early.push_back(update),
                 // This client never asks for them.
                 ServerMessage::Lines(_) => {}

@@ -10,6 +10,9 @@ use std::io::{self, Read, Write};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+/// Room that is made for a body before any of it is there, in bytes.
+const AHEAD: usize = 1024 * 1024;
+
 /// Why a frame could not be read or written.
 #[derive(Debug, Error)]
 pub(crate) enum FrameError {
@@ -66,7 +69,7 @@ pub(crate) fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<Option
         }
     }
     let length = checked(head)?;
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(usize::try_from(length).map_or(AHEAD, |length| length.min(AHEAD)));
     stream.take(length).read_to_end(&mut body)?;
     decode(&body, length).map(Some)
 }

@@ -97,8 +97,12 @@ fn act(action: Action) -> Request {
 }
 
 fn only(client: &mut Client) -> InstanceView {
-    match client.call(Request::List(List { metrics: true, ..List::default() })).unwrap() {
-        Reply::List(mut listing) if listing.instances.len() == 1 => listing.instances.remove(0),
+    let Reply::Usage(usages) = client.call(Request::Usage).unwrap() else { panic!("no usage") };
+    match client.call(Request::List(List::default())).unwrap() {
+        Reply::List(mut listing) if listing.instances.len() == 1 => {
+            listing.fill_in(usages);
+            listing.instances.remove(0)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -59,7 +59,7 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     spec.declared = values.declared;
     // Where all of them are the app's own there is nothing to tell.
     spec.env_layers = if layers.iter().all(|layer| layer.origin == Origin::App) { Vec::new() } else { layers };
-    spec.base_env = base_env;
+    spec.base_env = base_env.into();
     spec.username = crate::user::name(&options.caller_env);
     spec.source = Source { file: context.file.map(paths::text).unwrap_or_default(), index: context.index };
     Ok((spec, values.warnings))

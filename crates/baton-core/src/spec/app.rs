@@ -3,11 +3,13 @@
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer, Listen, Readiness};
 use crate::units::Millis;
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 /// Environment variables, sorted by name.
 pub type Environment = BTreeMap<String, String>;
@@ -84,6 +86,21 @@ macro_rules! app_spec {
             }
         }
 
+        impl Serialize for Lean<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                static DEFAULT: LazyLock<AppSpec> = LazyLock::new(AppSpec::default);
+                let (spec, default) = (self.0, &*DEFAULT);
+                let mut members = serializer.serialize_map(None)?;
+                $( if stringify!($name) != "base_env" && spec.$name != default.$name {
+                    members.serialize_entry(stringify!($name), &spec.$name)?;
+                } )+
+                $( if spec.$hidden != default.$hidden {
+                    members.serialize_entry(stringify!($hidden), &spec.$hidden)?;
+                } )+
+                members.end()
+            }
+        }
+
         /// Every key that this version acts on, in the order of the reference page.
         pub const FIELDS: &[Field] = &[ $( Field {
             name: stringify!($name),
@@ -94,6 +111,10 @@ macro_rules! app_spec {
         } ),+ ];
     };
 }
+
+/// A definition as it is sent: without what has its default, which reading fills in again, and without the environment
+/// of the shell, which stands apart.
+pub(crate) struct Lean<'a>(pub(crate) &'a AppSpec);
 
 const ANY: Kind = Kind::Integer(0, i64::MAX);
 
@@ -207,7 +228,7 @@ app_spec! {
     /// What `env` was made of, lowest first. Empty: all of it is the app's own.
     env_layers: Vec<Layer> = Vec::new(), Kind::Any, Context;
     /// The environment of the shell that started the app.
-    base_env: Environment = Environment::new(), Kind::Environment, Context;
+    base_env: Arc<Environment> = Arc::default(), Kind::Environment, Context;
     /// Keys that are read, checked and kept, but not acted on by this version.
     declared: BTreeMap<String, Value> = BTreeMap::new(), Kind::Map, Live;
     /// Where the definition was read.

@@ -16,6 +16,7 @@ mod instances;
 mod layer;
 mod readiness;
 
+pub(crate) use app::Lean;
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogCompression, LogType, Source, SpecHash};
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};

@@ -500,8 +500,6 @@ fn apply(spec: &AppSpec, patch: &Patch) -> Result<AppSpec, Refusal> {
         whole.insert(key.clone(), value);
     }
     let mut patched: AppSpec = serde_json::from_value(Value::Object(whole)).map_err(bad)?;
-    if let Some(base_env) = &patch.base_env {
-        patched.base_env = BTreeMap::clone(base_env);
-    }
+    patched.base_env = patch.base_env.as_ref().unwrap_or(&spec.base_env).clone();
     Ok(patched)
 }

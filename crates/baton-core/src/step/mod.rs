@@ -27,7 +27,7 @@ pub use rollout::Rollout;
 
 use crate::proto::{Change, Update};
 use crate::units::{Incarnation, InstanceId, Now};
-use crate::world::World;
+use crate::world::{Detail, World};
 
 /// Effects in the order in which they must be carried out.
 pub type Effects = Vec<Effect>;
@@ -112,7 +112,7 @@ fn publish(world: &mut World, now: Now, effects: &mut Effects) {
     world.revision += 1;
     for id in &world.touched {
         let change = match world.instances.get(id) {
-            Some(instance) => Change::Slot(Box::new(instance.view(now, false))),
+            Some(instance) => Change::Slot(Box::new(instance.view(now, Detail::Row))),
             None => Change::Gone(*id),
         };
         effects.push(Effect::Publish(Update { revision: world.revision, change }));

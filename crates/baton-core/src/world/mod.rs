@@ -19,9 +19,9 @@ pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};
 pub use unit::{DEFAULT_UNIT, UnitView, units};
-pub use view::{InstanceView, Status};
+pub use view::{Detail, InstanceView, Status};
 
-use crate::spec::{AppSpec, External};
+use crate::spec::{AppSpec, Environment, External};
 use crate::step::Pending;
 use crate::units::{Incarnation, InstanceId, Instant, OpId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +72,18 @@ impl World {
     /// An empty world whose default files go to `directories`.
     pub fn new(directories: Directories) -> Self {
         World { next_incarnation: 1, directories, ..World::default() }
+    }
+
+    /// Has equal environments of definitions that were read one by one be one.
+    pub fn share_environments(&mut self) {
+        let mut known: BTreeSet<Arc<Environment>> = BTreeSet::new();
+        for instance in self.instances.values_mut() {
+            let spec = Arc::make_mut(&mut instance.spec);
+            if let Some(same) = known.get(&spec.base_env) {
+                spec.base_env = same.clone();
+            }
+            known.insert(spec.base_env.clone());
+        }
     }
 
     /// The earliest moment at which a timer is due. Timers are not armed and disarmed: they follow from the states.

@@ -3,6 +3,7 @@
 use super::cause::Exit;
 use super::instance::{Death, Instance, InstanceFiles, Transition};
 use super::state::{State, Then};
+use crate::proto::shared;
 use crate::spec::{AppSpec, Dependency};
 use crate::units::{Bytes, InstanceId, Instant, Millis, Now, WallTime};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,19 @@ impl From<&State> for Status {
     }
 }
 
+/// How much of a slot is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// What a table has room for.
+    #[default]
+    Row,
+    /// Also its definition and environment.
+    Definition,
+    /// Also its last transitions and deaths.
+    History,
+}
+
 /// One slot at one moment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceView {
@@ -75,10 +89,13 @@ pub struct InstanceView {
     /// Whether it counts as ready.
     pub ready: bool,
     /// The leader's process id while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// How long the current life has lasted (ms).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime: Option<Millis>,
     /// When the current or last life began.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<WallTime>,
     /// When the slot was made.
     pub created_at: WallTime,
@@ -87,27 +104,36 @@ pub struct InstanceView {
     /// Unstable exits in a row.
     pub unstable: u32,
     /// How the last life ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<Exit>,
     /// When the pause ends, for a slot that waits: milliseconds from now.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub starts_in: Option<Millis>,
     /// What must come first, for a slot that waits for dependencies.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<Dependency>,
     /// Memory of the whole tree, when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
     /// Processor share of the whole tree in percent of one processor since the last look, when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<f64>,
     /// The last change of state.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Transition>,
     /// Its files.
     pub files: InstanceFiles,
     /// The whole definition, environment included, when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "shared::optional_definition")]
     pub spec: Option<Arc<AppSpec>>,
     /// Value of the app's `increment_var`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub increment: Option<i64>,
-    /// The last transitions, when the whole was asked for.
+    /// The last transitions, when they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitions: Vec<Transition>,
-    /// The last deaths, when the whole was asked for.
+    /// The last deaths, when they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deaths: Vec<Death>,
     /// Mode, processor user and watching, for the table.
     pub mode: crate::spec::ExecMode,
@@ -120,8 +146,9 @@ pub struct InstanceView {
 }
 
 impl Instance {
-    /// This slot as the outside sees it; `whole` adds the definition and the history.
-    pub fn view(&self, now: Now, whole: bool) -> InstanceView {
+    /// This slot as the outside sees it.
+    pub fn view(&self, now: Now, detail: Detail) -> InstanceView {
+        let history = detail >= Detail::History;
         let since = |instant: Instant| now.instant - instant;
         let (uptime, ready) = match &self.state {
             State::Online { since: at, ready } => (Some(since(*at)), *ready),
@@ -154,10 +181,10 @@ impl Instance {
             cpu: None,
             last: self.transitions.back().cloned(),
             files: self.files.clone(),
-            spec: whole.then(|| self.spec.clone()),
+            spec: (detail >= Detail::Definition).then(|| self.spec.clone()),
             increment: self.increment,
-            transitions: if whole { self.transitions.iter().cloned().collect() } else { Vec::new() },
-            deaths: if whole { self.deaths.iter().cloned().collect() } else { Vec::new() },
+            transitions: if history { self.transitions.iter().cloned().collect() } else { Vec::new() },
+            deaths: if history { self.deaths.iter().cloned().collect() } else { Vec::new() },
             mode: self.spec.exec_mode,
             user: self.spec.uid.clone().unwrap_or_else(|| self.spec.username.clone()),
             // What is only kept is not done, and a status must be true.

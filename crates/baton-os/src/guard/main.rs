@@ -3,6 +3,7 @@
 use super::table::{CAPACITY, Facts, Table};
 use super::wire::{self, BATCH, Frame, Header, Kind, Name, Received, answer};
 use super::{READY_FD, children, image, raw};
+use crate::memory;
 use baton_core::world::Exit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -377,6 +378,8 @@ impl Guard {
                 // The update has proved itself.
                 self.facts.previous = None;
                 self.pass_on_end();
+                // From here on little of us is in use, for as long as all goes well.
+                memory::give_back_program();
             }
             Kind::StandDown => {
                 daemon.standing_down = true;

@@ -2,7 +2,7 @@
 
 use baton_core::spec::{AppSpec, Environment};
 use baton_core::units::{Bytes, InstanceId, Instant, Millis, Now, WallTime};
-use baton_core::world::{Cause, Directories, Identity, Instance, InstanceView, State, Verb};
+use baton_core::world::{Cause, Detail, Directories, Identity, Instance, InstanceView, State, Verb};
 use baton_pm2::record::Host;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) fn demo() -> AppSpec {
         args: vec!["--flag".into()],
         interpreter: "node".into(),
         username: "root".into(),
-        base_env: variables(&[("HOME", "/home/u"), ("PATH", "/usr/bin:/bin")]),
+        base_env: variables(&[("HOME", "/home/u"), ("PATH", "/usr/bin:/bin")]).into(),
         ..AppSpec::default()
     }
 }
@@ -62,7 +62,7 @@ pub(crate) fn online(id: u32, pid: u32, spec: AppSpec) -> Instance {
 /// How the slot is seen after it has been up for `uptime`.
 pub(crate) fn seen(instance: &Instance, uptime: Millis, memory: Bytes) -> InstanceView {
     let now = Now { instant: Instant(uptime.0), wall: WallTime(MADE.0 + uptime.0) };
-    let mut view = instance.view(now, true);
+    let mut view = instance.view(now, Detail::History);
     view.memory = Some(memory);
     view.cpu = Some(0.0);
     view

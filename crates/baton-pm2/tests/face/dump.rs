@@ -36,7 +36,8 @@ fn a_dump_brings_back_what_was_saved() {
     let mut rich = demo();
     rich.name = "rich".into();
     rich.env = variables(&[("A", "app"), ("PORT", "1"), ("PM2_HOME", "mine"), ("EMPTY", "")]);
-    rich.base_env = variables(&[("A", "shell"), ("AWS_KEY", "filtered"), ("name", "x"), ("PORT", "2"), ("pm_id", "9")]);
+    rich.base_env =
+        variables(&[("A", "shell"), ("AWS_KEY", "filtered"), ("name", "x"), ("PORT", "2"), ("pm_id", "9")]).into();
     rich.filter_env = vec!["AWS".into()];
     rich.env_priority = EnvPriority::Shell;
     let shared = variables(&[("A", "unit"), ("PORT", "1"), ("PM2_HOME", "mine"), ("EMPTY", "")]);
@@ -109,7 +110,7 @@ fn a_dump_of_pm2_is_understood() {
     let demo = &slots[0].spec;
     assert_eq!((demo.script.as_str(), demo.cwd.as_str()), ("/home/u/app/echo.js", "/home/u/app"));
     assert_eq!((demo.interpreter.as_str(), demo.args.as_slice()), ("node", ["--flag".to_owned()].as_slice()));
-    assert_eq!(demo.base_env, variables(&[("HOME", "/home/u"), ("PATH", "/usr/local/bin:/usr/bin:/bin")]));
+    assert_eq!(*demo.base_env, variables(&[("HOME", "/home/u"), ("PATH", "/usr/local/bin:/usr/bin:/bin")]));
     assert_eq!((demo.env.clone(), demo.declared.len(), demo.merge_logs), (Environment::new(), 0, true));
 
     let cfg = &slots[1].spec;
@@ -152,7 +153,7 @@ proptest! {
     #[test]
     fn no_environment_is_lost(env in environment(), base_env in environment(), shell in any::<bool>(), port in prop::option::of(1_u32..9), number in 0_i64..9) {
         let env_priority = if shell { EnvPriority::Shell } else { EnvPriority::File };
-        let spec = AppSpec { env, base_env, env_priority, port, increment_var: Some("PORT".into()), filter_env: vec!["A".into()], ..demo() };
+        let spec = AppSpec { env, base_env: base_env.into(), env_priority, port, increment_var: Some("PORT".into()), filter_env: vec!["A".into()], ..demo() };
         let mut instance = online(0, 1, spec.clone());
         instance.increment = Some(number);
         let slots = dump::read(&dumped(&[instance])).expect("our own dump");

@@ -1,7 +1,7 @@
 //! What `jlist`, `env` and `describe` say, against captures of PM2 7.0.4.
 
 use crate::common::{MADE, demo, host, online, seen, stopped, variables};
-use baton_core::spec::{AppSpec, EnvPriority, Environment};
+use baton_core::spec::{AppSpec, EnvPriority};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Millis, WallTime};
 use baton_core::world::{Cause, Death, Exit, Signal};
 use baton_pm2::describe::{DescribeOptions, iso, render};
@@ -11,6 +11,7 @@ use baton_pm2::style::Colour;
 use baton_pm2::text;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The capture without what only a module inside the app can tell, and without the variable for module settings.
 const CAPTURED: &str = r#"[{"pid":9366,"name":"demo","pm2_env":{"name":"demo","filter_env":[],"namespace":"default","args":["--flag"],
@@ -91,7 +92,7 @@ fn a_file_s_keys_have_the_types_of_pm2() {
 #[test]
 fn a_shell_variable_never_replaces_a_member() {
     let base_env = variables(&[("name", "other"), ("args", "x"), ("status", "dead"), ("instances", "9")]);
-    let spec = AppSpec { base_env, ..demo() };
+    let spec = AppSpec { base_env: base_env.into(), ..demo() };
     let view = seen(&online(0, 1, spec), Millis(0), Bytes(0));
     let record = pm2_env(&view, host());
     assert_eq!(
@@ -121,7 +122,7 @@ fn a_child_finds_what_pm2_s_children_find() {
 #[test]
 fn each_layer_of_the_environment_has_its_place() {
     let spec = AppSpec {
-        base_env: variables(&[("A", "shell"), ("B", "shell"), ("C", "shell"), ("AWS_KEY", "shell")]),
+        base_env: variables(&[("A", "shell"), ("B", "shell"), ("C", "shell"), ("AWS_KEY", "shell")]).into(),
         env: variables(&[
             ("B", "app"),
             ("C", "app"),
@@ -159,9 +160,8 @@ fn each_layer_of_the_environment_has_its_place() {
     }
     assert!(!env.contains_key("AWS_KEY"));
     // The shell first: what it has stands above file and app, and above nothing else.
-    let base_env = [("I", "shell"), ("PWD", "/shell"), ("status", "shell")].into_iter();
-    let base_env: Environment = base_env.map(|(k, v)| (k.into(), v.into())).chain(spec.base_env.clone()).collect();
-    let first = AppSpec { env_priority: EnvPriority::Shell, base_env, ..spec.clone() };
+    let mut first = AppSpec { env_priority: EnvPriority::Shell, ..spec.clone() };
+    Arc::make_mut(&mut first.base_env).extend(variables(&[("I", "shell"), ("PWD", "/shell"), ("status", "shell")]));
     let env = child(&first, &facts, &[("/w/.env".into(), variables(&[("A", "file"), ("D", "file")]))]);
     for (key, value) in [("A", "shell"), ("B", "shell"), ("C", "shell"), ("D", "file"), ("PORT", "3002"), ("I", "2")] {
         assert_eq!(env[key], value, "{key}");

@@ -3,10 +3,10 @@
 use super::common::Common;
 use super::failure::Failure;
 use super::logs::tail::last_lines;
-use super::session::{CalledAs, Session, list};
+use super::session::{CalledAs, Session, measured};
 use super::target;
 use baton_core::proto::{List, Refusal};
-use baton_core::world::{InstanceView, UnitView, units};
+use baton_core::world::{Detail, InstanceView, UnitView, units};
 use baton_pm2::describe::{self, DescribeOptions};
 use baton_pm2::text;
 use clap::Parser;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.client()?;
     let targets = vec![target::selector(&args.target, &session.directory()?)];
-    let listing = match list(&mut client, List { targets, whole: true, metrics: true }) {
+    let listing = match measured(&mut client, List { targets, detail: Detail::History }) {
         Ok(listing) => listing,
         Err(Failure::Refused(Refusal::Unknown(_))) => {
             session.warn(&text::does_not_exist(&args.target));

@@ -8,7 +8,7 @@ use super::target;
 use crate::client::Client;
 use baton_core::proto::{List, Refusal};
 use baton_core::units::InstanceId;
-use baton_core::world::InstanceView;
+use baton_core::world::{Detail, InstanceView};
 use baton_pm2::record;
 use baton_pm2::text;
 use clap::Parser;
@@ -57,12 +57,12 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 fn slots(word: &str, session: &Session, client: &mut Client) -> Result<Vec<InstanceView>, Failure> {
     let none = || Failure::Usage(text::no_module_with_id(word));
     if let Ok(number) = word.parse() {
-        let listing = list(client, List { whole: true, ..List::default() })?;
+        let listing = list(client, List { detail: Detail::Definition, ..List::default() })?;
         let view = listing.instances.into_iter().find(|view| view.id == InstanceId(number));
         return view.map(|view| vec![view]).ok_or_else(none);
     }
     let targets = vec![target::selector(word, &session.directory()?)];
-    match list(client, List { targets, whole: true, ..List::default() }) {
+    match list(client, List { targets, detail: Detail::Definition }) {
         Err(Failure::Refused(Refusal::Unknown(_))) => Err(none()),
         found => Ok(found?.instances),
     }

@@ -2,8 +2,9 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, list};
+use super::session::{Session, measured};
 use baton_core::proto::List;
+use baton_core::world::Detail;
 use baton_pm2::record;
 use clap::Parser;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
 /// When the daemon does not answer: nothing is written then, so that it can't be taken for an empty list.
 pub(crate) fn json(session: &Session) -> Result<String, Failure> {
     let mut client = session.quiet_client()?;
-    let listing = list(&mut client, List { whole: true, metrics: true, ..List::default() })?;
+    let listing = measured(&mut client, List { detail: Detail::Definition, ..List::default() })?;
     let home = session.home.root().to_string_lossy();
     Ok(record::jlist(&listing.instances, session.host(&home)))
 }

@@ -4,7 +4,7 @@ use super::common::Common;
 use super::externals;
 use super::failure::Failure;
 use super::jlist;
-use super::session::{CalledAs, Session, list};
+use super::session::{CalledAs, Session, measured};
 use crate::client::Client;
 use baton_core::proto::{Change, List, Listing};
 use baton_core::world::{UnitView, units};
@@ -74,7 +74,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 }
 
 fn show(args: &Args, client: &mut Client, session: &Session) -> Result<(), Failure> {
-    let listing = list(client, List { metrics: true, ..List::default() })?;
+    let listing = measured(client, List::default())?;
     if args.units {
         let chosen = chosen(&args.names, &listing)?;
         session.line(table::unit_list(&chosen, session.colour).trim_end());
@@ -100,7 +100,7 @@ fn show(args: &Args, client: &mut Client, session: &Session) -> Result<(), Failu
 /// Shows the units, and tells by success whether all of them are well.
 fn health(args: &Args, session: &Session) -> Result<(), Failure> {
     let mut client = if args.json { session.quiet_client()? } else { session.client()? };
-    let listing = list(&mut client, List { metrics: true, ..List::default() })?;
+    let listing = measured(&mut client, List::default())?;
     let chosen = chosen(&args.names, &listing)?;
     if args.json {
         let json = serde_json::to_string(&chosen).map_err(|error| Failure::system("the units")(error.into()))?;

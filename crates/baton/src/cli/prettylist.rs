@@ -2,8 +2,9 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, list};
+use super::session::{Session, measured};
 use baton_core::proto::List;
+use baton_core::world::Detail;
 use baton_pm2::inspect;
 use baton_pm2::record;
 use clap::Parser;
@@ -18,7 +19,7 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.quiet_client()?;
-    let listing = list(&mut client, List { whole: true, metrics: true, ..List::default() })?;
+    let listing = measured(&mut client, List { detail: Detail::Definition, ..List::default() })?;
     let home = session.home.root().to_string_lossy();
     let value = record::list(&listing.instances, session.host(&home));
     session.data(format!("{}\n", inspect::render(&value)).as_bytes());

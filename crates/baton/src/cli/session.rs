@@ -12,7 +12,9 @@ use baton_pm2::table::{self, Grouping, Sort, TableOptions, UNKNOWN_WIDTH};
 use baton_pm2::{environment, text, version};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// How the program was called: PM2's name changes the home and a few habits.
@@ -214,7 +216,7 @@ impl Session {
         if self.silent {
             return Ok(());
         }
-        let listing = list(client, List { metrics: true, ..List::default() })?;
+        let listing = measured(client, List::default())?;
         self.line(table::list(&listing.instances, &self.table_options(Sort::default())).trim_end());
         for notice in &listing.notices {
             self.warn(notice);
@@ -256,6 +258,20 @@ pub(crate) fn list(client: &mut Client, what: List) -> Result<Listing, Failure> 
         Reply::List(listing) => Ok(*listing),
         other => Err(unexpected(other)),
     }
+}
+
+/// Asks for the list with memory and processor figures. The daemon looks at the processes while the list comes.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) fn measured(client: &mut Client, what: List) -> Result<Listing, Failure> {
+    let usage = client.ask(Request::Usage)?;
+    let mut listing = list(client, what)?;
+    match client.answer(usage)? {
+        Reply::Usage(usages) => listing.fill_in(usages),
+        other => return Err(unexpected(other)),
+    }
+    Ok(listing)
 }
 
 /// Has a command carried out.
@@ -300,6 +316,8 @@ fn wants_colour() -> Colour {
 /// Writes to standard output. A reader that went away (`start … | grep -q '\[PM2\]'`) must not end a verb in the midst
 /// of its work, so the error is dropped: there is nobody left to tell.
 fn write_out(bytes: &[u8]) {
+    // What others of this program write there comes before. Line by line, a large text would be searched for newlines.
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    let flushed = out.flush();
+    let _ = flushed.and_then(|()| out.as_fd().try_clone_to_owned()).and_then(|out| File::from(out).write_all(bytes));
 }

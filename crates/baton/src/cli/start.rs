@@ -368,7 +368,7 @@ pub(crate) fn patch(
     if !app_args.is_empty() {
         raw.insert("args".into(), app_args.iter().map(|word| Value::from(word.as_str())).collect());
     }
-    Ok(Patch { fields: apps::patch_fields(&raw, session)?, base_env: update_env.then(|| session.environment()) })
+    Ok(Patch { fields: apps::patch_fields(&raw, session)?, base_env: update_env.then(|| session.environment().into()) })
 }
 
 #[cfg(test)]

@@ -21,10 +21,11 @@ use crate::home::Home;
 use baton_core::proto::{Change, Command, Reply, Update};
 use baton_core::step::{Effect, Event, step};
 use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
-use baton_core::world::{Exit, World};
+use baton_core::world::{Detail, Exit, World};
 use baton_os::clock;
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::LogThread;
+use baton_os::memory;
 use baton_os::tree::Sweeper;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -37,6 +38,9 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 /// How long the end waits for the last output of apps.
 const LAST_WORDS: Millis = Millis(5_000);
+
+/// How long after the last work what that took is given back, once all has settled.
+const TIDY: Millis = Millis(500);
 
 /// Notices that are kept for clients; the journal has all.
 const NOTICES: usize = 50;
@@ -93,6 +97,8 @@ pub(super) struct Driver {
     /// Set when the daemon is to end, with when it stops waiting.
     pub(super) ending: Option<(Ending, Instant)>,
     pub(super) abort: AbortPoint,
+    /// Something was done; when what that took is to be given back, if all has settled by then.
+    pub(super) tidy_at: Option<Instant>,
 }
 
 /// What reaches the loop from outside.
@@ -141,17 +147,34 @@ impl Driver {
                 return ending;
             }
             let deadline = self.next_deadline();
+            let tidy_at = self.tidy_at.filter(|_| self.rests());
             tokio::select! {
                 Some(message) = messages.recv() => self.receive(message),
                 Some(call) = calls.recv() => self.answer(call),
                 accepted = listener.accept() => self.welcome(accepted.map(|(stream, _)| stream)),
                 () = until(deadline), if deadline.is_some() => self.queue.push_back(Event::Timer),
+                () = until(tidy_at), if tidy_at.is_some() => self.tidy(),
                 _ = signals.terminate.recv() => self.stop_all("SIGTERM"),
                 _ = signals.interrupt.recv() => self.stop_all("SIGINT"),
                 _ = signals.quit.recv() => self.stop_all("SIGQUIT"),
                 _ = signals.reload.recv() => self.reload_logs(),
             }
         }
+    }
+
+    /// Whether all has settled: nobody is there, nothing is under way, and nothing is due.
+    fn rests(&self) -> bool {
+        self.connections.is_empty() && self.writer.is_idle() && self.next_deadline().is_none()
+    }
+
+    /// Something is done now. Soon after it the same may come again, and would have to fetch what had been given back.
+    pub(super) fn works(&mut self) {
+        self.tidy_at = Some(clock::now().instant + TIDY);
+    }
+
+    fn tidy(&mut self) {
+        self.tidy_at = None;
+        memory::give_back();
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -161,6 +184,7 @@ impl Driver {
 
     /// Takes one event into the world and carries out what follows.
     pub(super) fn handle(&mut self, event: Event) {
+        self.works();
         let effects = step(&mut self.world, clock::now(), event);
         // A life must be on record before there is a process of it, and that it may run before it is told to.
         for effect in &effects {
@@ -231,7 +255,8 @@ impl Driver {
         }
         journal::log(format_args!("pm2 has been killed by signal ({name}), dumping process list before exit..."));
         let now = clock::now();
-        let views: Vec<_> = self.world.instances.values().map(|instance| instance.view(now, true)).collect();
+        let views: Vec<_> =
+            self.world.instances.values().map(|instance| instance.view(now, Detail::Definition)).collect();
         if !views.is_empty() {
             self.writer.dump(views, None);
         }

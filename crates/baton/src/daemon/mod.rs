@@ -46,7 +46,7 @@ use baton_os::guard::link::GuardLink;
 use baton_os::guard::{self, readiness_pipe};
 use baton_os::logs::{LogOptions, LogThread};
 use baton_os::tree::Sweeper;
-use baton_os::{boot, clock, limits};
+use baton_os::{boot, clock, limits, memory};
 use driver::{Driver, Ending, Signals, Sources};
 use inbox::{Inbox, Message};
 use rustix::fs::{FlockOperation, flock};
@@ -72,6 +72,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    memory::share_one_heap();
     let mut readiness = readiness_pipe();
     match run(&home, &mut readiness) {
         Ok(()) => ExitCode::SUCCESS,
@@ -182,6 +183,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         forgotten: BTreeMap::new(),
         ending: None,
         abort: abort::AbortPoint::from_env(),
+        tidy_at: Some(clock::now().instant),
     };
     for notice in notices {
         driver.notice(notice);

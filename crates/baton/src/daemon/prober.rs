@@ -6,6 +6,7 @@ use baton_core::spec::{Environment, External};
 use baton_os::probe::look;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl Prober {
     }
 
     /// Looks until it is there; command lines run with these variables.
-    pub(super) fn begin(&mut self, external: External, env: Environment) {
+    pub(super) fn begin(&mut self, external: External, env: Arc<Environment>) {
         let (held, end) = channel();
         let (inbox, what) = (self.inbox.clone(), external.clone());
         let thread = std::thread::Builder::new().name("prober".into());

@@ -82,6 +82,7 @@ pub(super) fn world(loaded: Loaded, home: &Home, boot_id: &str) -> Left {
             }
         }
     }
+    world.share_environments();
     gone.retain(|id| !world.instances.contains_key(id));
     let after_last = world.instances.values().map(|instance| instance.incarnation.0 + 1).max().unwrap_or(1);
     world.next_incarnation = world.next_incarnation.max(after_last);

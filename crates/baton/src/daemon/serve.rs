@@ -13,8 +13,9 @@ use baton_core::select::Selector;
 use baton_core::spec::External;
 use baton_core::step::Event;
 use baton_core::units::InstanceId;
-use baton_core::world::Signal;
+use baton_core::world::{Detail, Signal};
 use baton_os::clock;
+use baton_os::metrics::Leaders;
 use rustix::fs::{Access, Mode, OFlags, access, open};
 use std::collections::BTreeSet;
 use std::io;
@@ -26,6 +27,7 @@ impl Driver {
     pub(super) fn welcome(&mut self, accepted: io::Result<UnixStream>) {
         match accepted {
             Ok(stream) => {
+                self.works();
                 if let Err(reason) = self.connections.accept(stream) {
                     journal::warn(reason);
                 }
@@ -55,18 +57,15 @@ impl Driver {
         let reply = match request {
             Request::Hello { protocol } => self.greet(protocol),
             Request::List(list) => match self.list(&list) {
-                Ok(listing) => {
-                    let leaders = if list.metrics { self.leaders(&listing) } else { Vec::new() };
-                    if !leaders.is_empty() {
-                        if let Some(answer) = self.connections.responder(client, id) {
-                            self.measurer.order(Order { leaders, listing, answer });
-                        }
-                        return;
-                    }
-                    Reply::List(Box::new(listing))
-                }
+                Ok(listing) => Reply::List(Box::new(listing)),
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::Usage => {
+                if let Some(answer) = self.connections.responder(client, id) {
+                    self.measurer.order(Order { leaders: self.leaders(), answer });
+                }
+                return;
+            }
             Request::Command(command) => {
                 let op = self.new_op();
                 self.asked.insert(op, (client, id));
@@ -98,7 +97,7 @@ impl Driver {
             }
             Request::Subscribe => {
                 self.connections.reply(client, id, &Reply::Done);
-                let listing = self.listing(self.world.instances.keys().copied(), false);
+                let listing = self.listing(self.world.instances.keys().copied(), Detail::Row);
                 let first = Update { revision: self.world.revision, change: Change::Snapshot(listing) };
                 self.connections.follow(client, &first);
                 return;
@@ -130,7 +129,7 @@ impl Driver {
             Some(LineStream::Err) => Streams::Error,
         };
         let Some(sink) = self.connections.line_sink(client, id) else { return Ok(()) };
-        let slots = self.listing(self.world.instances.keys().copied(), false).instances;
+        let slots = self.listing(self.world.instances.keys().copied(), Detail::Row).instances;
         self.bus.listen(client, (filter, streams), sink, slots).map_err(|error| format!("can't follow logs: {error}"))
     }
 
@@ -149,15 +148,15 @@ impl Driver {
     }
 
     fn list(&self, list: &List) -> Result<Listing, Refusal> {
-        Ok(self.listing(self.chosen(&list.targets)?, list.whole))
+        Ok(self.listing(self.chosen(&list.targets)?, list.detail))
     }
 
-    fn listing(&self, ids: impl IntoIterator<Item = InstanceId>, whole: bool) -> Listing {
+    fn listing(&self, ids: impl IntoIterator<Item = InstanceId>, detail: Detail) -> Listing {
         let now = clock::now();
         let instances = ids.into_iter().filter_map(|id| self.world.instances.get(&id));
         Listing {
             revision: self.world.revision,
-            instances: instances.map(|instance| instance.view(now, whole)).collect(),
+            instances: instances.map(|instance| instance.view(now, detail)).collect(),
             notices: self.all_notices(),
             externals: self.externals(),
         }
@@ -182,10 +181,10 @@ impl Driver {
         Ok(ids)
     }
 
-    /// The leaders of what runs in a list.
-    fn leaders(&self, listing: &Listing) -> Vec<(InstanceId, baton_core::world::Identity)> {
-        let running = listing.instances.iter().filter(|view| view.pid.is_some());
-        running.filter_map(|view| Some((view.id, self.world.instances.get(&view.id)?.process.clone()?))).collect()
+    /// The leaders of what runs.
+    fn leaders(&self) -> Leaders {
+        let running = self.world.instances.values().filter(|instance| instance.state.has_process());
+        Leaders::now(running.filter_map(|instance| Some((instance.id, instance.process.clone()?))).collect())
     }
 
     fn signal_leaders(&self, targets: &[Selector], signal: Signal) -> Reply {
@@ -232,7 +231,8 @@ impl Driver {
     /// Has the dump written; an answer that is known at once is returned.
     fn save(&mut self, force: bool, answer: Option<Responder>) -> Option<Reply> {
         let now = clock::now();
-        let views: Vec<_> = self.world.instances.values().map(|instance| instance.view(now, true)).collect();
+        let views: Vec<_> =
+            self.world.instances.values().map(|instance| instance.view(now, Detail::Definition)).collect();
         let dump = self.home.dump();
         if views.is_empty() && !force && dump.exists() {
             return Some(Reply::Saved { path: dump.display().to_string(), slots: None });

@@ -154,6 +154,11 @@ impl Connections {
         Ok(())
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Someone to answer to; `None` when the client is gone.
     pub(super) fn responder(&self, client: ClientId, request: u64) -> Option<Responder> {
         self.open.get(&client).map(|connection| Responder { queue: connection.queue.clone(), request })

@@ -125,13 +125,13 @@ mod tests {
     use super::*;
     use baton_core::spec::AppSpec;
     use baton_core::units::{Instant, Now, WallTime};
-    use baton_core::world::{Directories, Instance};
+    use baton_core::world::{Detail, Directories, Instance};
     use std::sync::Arc;
 
     fn view(id: u32, spec: AppSpec) -> InstanceView {
         let directories = Directories { logs: "/h/logs".into(), pids: "/h/pids".into() };
         let now = Now { instant: Instant(0), wall: WallTime(0) };
-        Instance::new(InstanceId(id), 0, Arc::new(spec), WallTime(0), &directories).view(now, false)
+        Instance::new(InstanceId(id), 0, Arc::new(spec), WallTime(0), &directories).view(now, Detail::Row)
     }
 
     fn named(id: u32, name: &str, unit: &str) -> InstanceView {

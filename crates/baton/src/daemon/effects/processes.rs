@@ -8,7 +8,7 @@ use crate::daemon::spawner::Job;
 use crate::daemon::storage::Routes;
 use crate::daemon::watch;
 use baton_core::step::{Effect, Event, Scope};
-use baton_core::world::{Cause, Signal, SpawnError, SpawnStage, State};
+use baton_core::world::{Cause, Detail, Signal, SpawnError, SpawnStage, State};
 use baton_os::clock;
 use baton_os::tree::TreeReport;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Driver {
     pub(super) fn spawn(&mut self, key: Key) {
         let (Some(slot), Some(life)) = (self.world.as_of(key.0, key.1), self.lives.get(key)) else { return };
         journal::log(format_args!("{} starting in -fork mode-", journal::app(&slot)));
-        let view = slot.view(clock::now(), true);
+        let view = slot.view(clock::now(), Detail::Definition);
         self.spawner.make(Job { key, view, mark: life.mark.clone(), routes: life.routes.clone() });
     }
 
