@@ -11,9 +11,11 @@
 //! A failure is told as (stage, errno) on a pipe that closes by itself when the exec works. End of file in place of
 //! the byte ends the stub without a word: whoever would have known the app is gone.
 
+use crate::memory;
 use crate::spawn::plan::Plan;
 use crate::spawn::server::{ANSWER, ORDER_MAX};
 use baton_core::world::SpawnStage;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use std::ffi::{CStr, c_char, c_int};
 use std::io::{self, IoSliceMut, Read, Seek};
@@ -27,6 +29,9 @@ const FAILED: c_int = 127;
 /// this that the app never ran, so it is none that programs use.
 pub const CALLED_OFF: c_int = 118;
 
+/// How long nobody orders anything before the fork server gives back what it does not use then.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+
 /// A step that failed, with the error number.
 type Failure = (SpawnStage, i32);
 
@@ -37,6 +42,7 @@ pub fn main() -> ! {
     // SAFETY: the parent made this descriptor for us and named it; nothing else in this process uses it.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
     loop {
+        rest(&socket);
         let Some((number, order)) = receive(&socket) else { exit(0) };
         let made = fork_sibling();
         if made == Ok(0) {
@@ -51,6 +57,14 @@ pub fn main() -> ! {
         if send(&socket, &bytes, SendFlags::NOSIGNAL).is_err() {
             exit(0);
         }
+    }
+}
+
+/// Waits for an order, or until none has come for a while: then what the last ones took of the program is given back.
+fn rest(socket: &OwnedFd) {
+    // An error leaves it to the next read.
+    if poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&REST)) == Ok(0) {
+        memory::give_back_program();
     }
 }
 
