@@ -4,7 +4,8 @@
 //!
 //! * `out:TEXT`, `err:TEXT`: a line on standard output or error; `part:TEXT` the same without a newline
 //! * `bytes:HEX`: raw bytes on standard output
-//! * `spam:LINES[:LENGTH]`: numbered lines, each with a checksum of its own
+//! * `spam:LINES[:LENGTH]`: numbered lines, each with a checksum of its own; `spam_until:FILE:LINES` the same, and on
+//!   until the file is there
 //! * `exit:CODE`, `abort`: ends
 //! * `wait`: lives until a signal ends it
 //! * `ignore:INT,TERM,…`: everything after this ignores these signals
@@ -36,6 +37,7 @@ fn run(actions: &[String]) -> ExitCode {
             "part" => say(rest.as_bytes()),
             "bytes" => say(&hex(rest)),
             "spam" => spam(rest),
+            "spam_until" => spam_until(rest),
             "exit" => return ExitCode::from(rest.parse::<u8>().expect("exit:CODE")),
             "abort" => std::process::abort(),
             "wait" => wait(),
@@ -100,9 +102,21 @@ fn hex(text: &str) -> Vec<u8> {
 fn spam(rest: &str) {
     let (lines, length) = rest.split_once(':').unwrap_or((rest, "60"));
     let (lines, length): (u64, usize) = (lines.parse().expect("LINES"), length.parse().expect("LENGTH"));
+    write_lines(length, |number| number < lines);
+}
+
+/// At least so many lines, and on until there is a file.
+fn spam_until(rest: &str) {
+    let (file, lines) = rest.rsplit_once(':').expect("spam_until:FILE:LINES");
+    let (file, lines) = (std::path::Path::new(file), lines.parse::<u64>().expect("LINES"));
+    write_lines(60, |number| number < lines || number % 64 != 0 || !file.exists());
+}
+
+/// Lines while `more` says so of their number.
+fn write_lines(length: usize, more: impl Fn(u64) -> bool) {
     let out = std::io::stdout().lock();
     let mut out = std::io::BufWriter::with_capacity(4096, out);
-    for number in 0..lines {
+    for number in (0..).take_while(|number| more(*number)) {
         let filler = "x".repeat(length);
         let body = format!("{number:012} {filler}");
         let sum = body.bytes().fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));

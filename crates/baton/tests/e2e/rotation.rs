@@ -24,68 +24,114 @@ fn whole(log: &Path) -> impl BufRead {
 /// Waits until the newest file of a log holds a text.
 fn wait_for_end(log: &Path, text: &str) {
     let watch = Watch::on(log.parent().expect("folder"));
+    let holds = |mut file: Box<dyn Read>| {
+        let mut bytes = Vec::new();
+        // A part may be replaced by its compressed form while it is read.
+        file.read_to_end(&mut bytes).is_ok() && String::from_utf8_lossy(&bytes).contains(text)
+    };
     loop {
-        let newest = [Some(log.to_owned()), parts(log).ok().and_then(|list| Some(list.last()?.path.clone()))];
-        let holds = |path: &Path| std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
-        if newest.iter().flatten().any(|path| holds(path)) {
+        let newest = || parts(log).ok()?.pop()?.open().ok();
+        if std::fs::File::open(log).is_ok_and(|file| holds(Box::new(file)))
+            || newest().is_some_and(|file| holds(Box::new(file)))
+        {
             return;
         }
         watch.wait(text);
     }
 }
 
+fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("pid");
+    rustix::process::kill_process(pid, signal).expect("a signal");
+}
+
+/// Waits until a pipe takes no more: its writer has to wait. There is no event for that, only for the opposite.
+fn wait_until_full(fifo: &Path) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let end = std::fs::File::options().read(true).write(true).open(fifo).expect("opens");
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    for _ in 0..50_000_000_u64 {
+        if poll(&mut [PollFd::new(&end, PollFlags::OUT)], Some(&now)).expect("poll") == 0 {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("{} is never full", fifo.display());
+}
+
+/// The app's number, filler and checksum are as it wrote them.
+fn check_line(line: &str, expected: u64) {
+    let (body, sum) = line.rsplit_once(' ').unwrap_or_else(|| panic!("torn line {line:?}"));
+    let computed = body.bytes().fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
+    assert_eq!(format!("{computed:08x}"), sum, "torn line {line:?}");
+    assert_eq!(&body[..12], format!("{expected:012}"), "lost or repeated");
+}
+
+/// An app writes without a pause while its daemon is killed, or stopped until the app waits, and each megabyte is
+/// rotated; then every line is there once. `message` takes the app's line from one of the log.
+fn is_whole_over_kills_and_stops(extra: &Value, message: impl Fn(String) -> String) {
+    let (lines, kills, at_least) = if is_long() { (13_000_000_u64, 200, 1000) } else { (250_000, 6, 15) };
+    let baton = Baton::new();
+    let enough = baton.dir().join("enough");
+    let mut app = json!({
+        "name": "s", "script": testapp(), "args": [format!("spam_until:{}:{lines}", enough.display()), "out:the end", "wait"],
+        "max_size": "1M", "retain": 1_000_000, "max_total_size": "1000G",
+    });
+    app.as_object_mut().expect("map").extend(extra.as_object().expect("map").clone());
+    baton.file("ecosystem.config.json", json!([app]).to_string());
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    let log = baton.home().join("logs/s-out.log");
+    let pid = baton.pid("s");
+    for round in 0..kills {
+        let daemon = baton.daemon();
+        let watch = Watch::on(log.parent().expect("folder"));
+        if round % 3 == 2 {
+            // A daemon that is stopped holds its apps up and loses nothing.
+            signal(daemon, rustix::process::Signal::STOP);
+            wait_until_full(Path::new(&format!("/proc/{pid}/fd/1")));
+            let watch = Watch::on(log.parent().expect("folder"));
+            signal(daemon, rustix::process::Signal::CONT);
+            watch.wait("the app to go on");
+        } else {
+            watch.wait("more to be written");
+        }
+        kill(daemon);
+        baton.connect_to_successor(daemon);
+    }
+    assert_eq!(baton.pid("s"), pid, "the app never ended");
+    std::fs::write(enough, "").expect("written");
+    wait_for_end(&log, "the end");
+    // Nothing is compressed or retired any more while it is read.
+    baton.run(["kill"]).ok();
+    let mut expected = 0_u64;
+    let mut all = whole(&log).lines().map(|line| message(line.expect("text")));
+    for line in all.by_ref().take_while(|line| line != "the end") {
+        check_line(&line, expected);
+        expected += 1;
+    }
+    assert_eq!(all.next(), None);
+    assert!(expected >= lines, "{expected}");
+    let count = parts(&log).expect("lists").len();
+    assert!(count >= at_least, "{count} parts");
+    eprintln!("{kills} kills, {expected} lines, {count} parts");
+}
+
 #[test]
 fn a_rotated_log_is_whole_over_kills_and_stops_of_the_daemon() {
-    for (form, extra) in [
-        ("raw", json!({})),
-        ("stamped", json!({"log_date_format": "YYYY"})),
-        ("json", json!({"log_type": "json", "compress": "zstd"})),
-    ] {
-        let (lines, kills, at_least) = if is_long() { (13_000_000_u64, 200, 1000) } else { (250_000, 6, 15) };
-        let baton = Baton::new();
-        let mut app = json!({
-            "name": "s", "script": testapp(), "args": [format!("spam:{lines}"), "wait"],
-            "max_size": "1M", "retain": 1_000_000, "max_total_size": "1000G",
-        });
-        app.as_object_mut().expect("map").extend(extra.as_object().expect("map").clone());
-        baton.file("ecosystem.config.json", json!([app]).to_string());
-        baton.run(["start", "ecosystem.config.json"]).ok();
-        for round in 0..kills {
-            let daemon = baton.daemon();
-            if round % 3 == 2 {
-                // A daemon that is stopped holds its apps up and loses nothing.
-                let pid = rustix::process::Pid::from_raw(i32::try_from(daemon).expect("pid")).expect("pid");
-                rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("stops");
-                rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("goes on");
-            }
-            kill(daemon);
-            baton.connect_to_successor(daemon);
-        }
-        let log = baton.home().join("logs/s-out.log");
-        wait_for_end(&log, &format!("{:012} ", lines - 1));
-        // Nothing is compressed or retired any more while it is read.
-        baton.run(["kill"]).ok();
-        let mut expected = 0_u64;
-        for line in whole(&log).lines() {
-            let line = line.expect("text");
-            let line = match form {
-                "stamped" => line[6..].to_owned(),
-                "json" => {
-                    let record: Value = serde_json::from_str(&line).expect("a record");
-                    record["message"].as_str().expect("text").to_owned()
-                }
-                _ => line,
-            };
-            let (body, sum) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{form}: torn line {line:?}"));
-            let computed = body.bytes().fold(0_u32, |sum, byte| sum.rotate_left(5) ^ u32::from(byte));
-            assert_eq!(format!("{computed:08x}"), sum, "{form}: torn line {line:?}");
-            assert_eq!(&body[..12], format!("{expected:012}"), "{form}: lost or repeated");
-            expected += 1;
-        }
-        assert_eq!(expected, lines, "{form}");
-        let count = parts(&log).expect("lists").len();
-        assert!(count >= at_least, "{form}: {count} parts");
-    }
+    is_whole_over_kills_and_stops(&json!({}), |line| line);
+}
+
+#[test]
+fn a_rotated_log_is_whole_with_stamps_too() {
+    is_whole_over_kills_and_stops(&json!({"log_date_format": "YYYY"}), |line| line[6..].to_owned());
+}
+
+#[test]
+fn a_rotated_log_is_whole_as_json_too() {
+    is_whole_over_kills_and_stops(&json!({"log_type": "json", "compress": "zstd"}), |line| {
+        let record: Value = serde_json::from_str(&line).expect("a record");
+        record["message"].as_str().expect("text").to_owned()
+    });
 }
 
 #[test]
@@ -160,7 +206,7 @@ fn settings_are_shown_and_kept_as_in_pm2() {
     }
     let (theirs, ours) = pair.json("module_conf.json");
     assert_eq!(theirs, ours);
-    documented("`install pm2-logrotate`");
+    documented("`install pm2-logrotate`, `uninstall pm2-logrotate`");
     pair.same(&["unset", "all"]);
     pair.same(&["conf"]);
 }
