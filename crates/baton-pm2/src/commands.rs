@@ -34,6 +34,7 @@ pub struct Verb {
 }
 
 const CLOUD: &str = "it belongs to PM2's cloud service, and baton calls nobody";
+const LOGROTATE: &str = "rotation is built in and on; for a logrotate of your own see `docs/logs.md`";
 const GIT: &str = "baton does not touch repositories; use git, then reload";
 const PROFILE: &str = "it profiles PM2's own Node process, and baton has none";
 const NPM: &str = "baton installs nothing by itself; use your package manager";
@@ -93,7 +94,7 @@ pub const VERBS: &[Verb] = &[
     command("uninstall", &["module:uninstall"], Availability::Now),
     command("module:update", &[], Availability::Later),
     command("report", &[], Availability::Later),
-    command("logrotate", &[], Availability::Later),
+    command("logrotate", &[], Availability::Never(LOGROTATE)),
     command("completion", &[], Availability::Later),
     command("examples", &[], Availability::Later),
     command("create", &[], Availability::Later),

@@ -13,6 +13,7 @@ mod dependencies;
 mod environment;
 mod externals;
 mod files;
+mod log_files;
 mod logs;
 mod programs;
 mod projects;

@@ -134,37 +134,94 @@ fn a_rotated_log_is_whole_as_json_too() {
     });
 }
 
+/// Waits until the parts of a log are as wished.
+fn wait_for_parts(log: &Path, wished: impl Fn(usize) -> bool) {
+    let watch = Watch::on(log.parent().expect("folder"));
+    // A part may be replaced while they are listed.
+    while !parts(log).is_ok_and(|list| wished(list.len())) {
+        watch.wait("the parts of the log");
+    }
+}
+
 #[test]
 fn settings_hold_at_once_and_an_apps_own_come_first() {
     let baton = Baton::new();
-    let spam = |name: &str, extra: Value| {
-        let mut app = json!({"name": name, "script": testapp(), "args": ["spam:20000", "wait"]});
-        app.as_object_mut().expect("map").extend(extra.as_object().expect("map").clone());
-        app
+    let app = |name: &str, size: Value| {
+        let args = json!([format!("spam_until:{}:20000", baton.dir().join(name).display()), "wait"]);
+        json!({"name": name, "script": testapp(), "args": args, "max_size": size})
     };
-    baton.file(
-        "ecosystem.config.json",
-        json!([spam("all", json!({})), spam("own", json!({"max_size": 0}))]).to_string(),
-    );
+    let write = |size: Value| {
+        let all = json!({"name": "all", "script": testapp(), "args": app("all", json!(0))["args"].clone()});
+        baton.file("ecosystem.config.json", json!([all, app("own", size)]).to_string())
+    };
+    write(json!(0));
+    baton.file("own", "");
     baton.run(["start", "ecosystem.config.json"]).ok();
     let (all, own) = (baton.home().join("logs/all-out.log"), baton.home().join("logs/own-out.log"));
+    let last = format!("{:012} ", 19_999);
     for log in [&all, &own] {
-        wait_for_end(log, &format!("{:012} ", 19_999));
+        wait_for_end(log, &last);
         assert!(parts(log).expect("lists").is_empty(), "the default is generous");
     }
+    // For a running app: it goes on without knowing of it.
+    let pid = baton.pid("all");
     baton.run(["set", "pm2-logrotate:compress", "false"]).ok();
     baton.run(["set", "pm2-logrotate:max_size", "100K"]).ok().stdout_has("$ pm2 set pm2-logrotate:max_size 100K");
-    baton.run(["restart", "all"]).ok();
-    let watch = Watch::on(&baton.home().join("logs"));
-    // The first line that comes rotates what was there; then one file for each 100 KB.
-    while parts(&all).expect("lists").len() < 10 {
-        watch.wait("rotated files");
-    }
-    assert!(parts(&own).expect("lists").is_empty());
+    wait_for_parts(&all, |count| count >= 10);
     baton.run(["set", "pm2-logrotate:retain", "2"]).ok();
-    while parts(&all).expect("lists").len() > 2 {
-        watch.wait("old parts to go");
+    baton.file("all", "");
+    wait_for_parts(&all, |count| count == 2);
+    assert_eq!(baton.pid("all"), pid);
+    assert!(parts(&own).expect("lists").is_empty());
+
+    // An app's own keys hold from the new definition on.
+    write(json!("50K"));
+    baton.run(["restart", "ecosystem.config.json", "--only", "own"]).ok();
+    wait_for_parts(&own, |count| count == 2);
+    assert_eq!(baton.pid("all"), pid);
+}
+
+#[test]
+fn a_follower_sees_every_line_once_while_the_log_is_rotated_and_compressed() {
+    let baton = Baton::new();
+    let enough = baton.dir().join("enough");
+    let app = json!({
+        "name": "s", "script": testapp(), "args": [format!("spam_until:{}:20000", enough.display()), "out:the end", "wait"],
+        "max_size": "50K", "retain": 1_000_000, "compress": "gzip",
+    });
+    baton.file("ecosystem.config.json", json!([app]).to_string());
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    let log = baton.home().join("logs/s-out.log");
+    wait_for_parts(&log, |count| count > 2);
+    let mut follower = baton
+        .command(["logs", "s", "--out", "--raw", "-F", "--lines", "1000000000"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let shown = BufReader::new(follower.stdout.take().expect("stdout"));
+    let mut expected = 0;
+    let mut before = 0;
+    for line in shown.lines() {
+        let line = line.expect("text");
+        if line == "the end" {
+            break;
+        }
+        check_line(&line, expected);
+        expected += 1;
+        if expected == 1000 {
+            before = parts(&log).map_or(0, |list| list.len());
+        }
+        if expected == 20_000 {
+            std::fs::write(&enough, "").expect("written");
+        }
     }
+    follower.kill().expect("killed");
+    follower.wait().expect("ended");
+    assert!(expected >= 20_000, "the follower ended after {expected} lines");
+    baton.run(["kill"]).ok();
+    let list = parts(&log).expect("lists");
+    assert!(list.len() > before, "it was not rotated while it was followed");
+    assert!(list.iter().any(|part| part.path.extension().is_some_and(|extension| extension == "gz")));
 }
 
 #[test]
