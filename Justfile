@@ -11,7 +11,8 @@ ci:
 test:
     cargo test --workspace
 
-# Rotation over a gigabyte and 200 kills of the daemon for each form of log.
+# Rotation over a gigabyte and 200 kills of the daemon for each form of log: half an hour, because the guard waits up to
+# five seconds before it starts a daemon whose predecessor died at once.
 test-long:
     cargo build --release --package baton --example testapp --bin baton
     BATON_TEST_LONG=1 cargo test --release --package baton --test e2e a_rotated_log_is_whole
