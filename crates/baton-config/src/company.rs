@@ -4,7 +4,7 @@
 use crate::duplicates::{self, file_of};
 use crate::error::{ConfigError, Place};
 use crate::load::{Loaded, Target, target};
-use crate::options::{CliOverrides, Dependencies, LoadOptions};
+use crate::options::{CliOverrides, Dependencies, LoadOptions, ProfileIn};
 use baton_core::deps::{DependencyError, Graph};
 use baton_core::spec::{AppSpec, Condition, Dependency, External};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,13 +91,13 @@ impl Company<'_> {
 
     /// Reads one more file: its apps are spare, and these are their names.
     fn read(&mut self, path: &Path) -> Result<Vec<String>, ConfigError> {
-        // What the command line says is about the target.
+        // What the command line says is about the target; a profile is how the whole is to run.
         let options = LoadOptions {
             only: Vec::new(),
             set: Vec::new(),
             unset: Vec::new(),
             entry: None,
-            profile: None,
+            profile_in: ProfileIn::Any,
             overrides: CliOverrides::default(),
             ..self.options.clone()
         };

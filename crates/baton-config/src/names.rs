@@ -5,7 +5,7 @@ use crate::agents;
 use crate::company::is_path;
 use crate::declare::Item;
 use crate::js::Exported;
-use crate::load::Normalised;
+use crate::part::Normalised;
 use crate::target;
 use baton_core::spec::{AppSpec, External};
 use std::collections::{BTreeMap, BTreeSet};

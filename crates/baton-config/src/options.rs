@@ -26,6 +26,16 @@ pub enum Dependencies {
     Bring,
 }
 
+/// Whether a file without the chosen profile is a mistake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProfileIn {
+    /// One of the files has it: a name that none has is refused.
+    #[default]
+    Some,
+    /// It is applied where a file has it: in what comes along with a target.
+    Any,
+}
+
 /// What the caller tells the loader.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
@@ -41,6 +51,8 @@ pub struct LoadOptions {
     pub env_name: Option<String>,
     /// The chosen one of the file's `profiles` (`--profile`).
     pub profile: Option<String>,
+    /// Whether it must be there.
+    pub profile_in: ProfileIn,
     /// The entry of a library in Clojure (`--entry`).
     pub entry: Option<String>,
     /// Settings over the file, each `KEY=VALUE` (`--set`).

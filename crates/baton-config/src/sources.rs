@@ -218,6 +218,7 @@ fn clojure_options(options: &LoadOptions) -> CljOptions {
         cwd: options.caller_cwd.clone(),
         entry: options.entry.clone(),
         mode: options.profile.clone(),
+        mode_in: options.profile_in,
         texts: options.texts.clone(),
         limits: clj::Limits { time: options.limits.time, ..clj::Limits::default() },
         ..CljOptions::default()

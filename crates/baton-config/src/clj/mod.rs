@@ -26,6 +26,7 @@ mod value;
 mod tests;
 
 use crate::js::Texts;
+use crate::options::ProfileIn;
 use baton_core::spec::Environment;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -64,6 +65,8 @@ pub struct CljOptions {
     pub entry: Option<String>,
     /// The profile to apply (`--mode`).
     pub mode: Option<String>,
+    /// Whether a file must have it.
+    pub mode_in: ProfileIn,
     /// Settings over the result, each `KEY=VALUE` (`--set`).
     pub set: Vec<String>,
     /// Keys taken out of the result (`--unset`).
@@ -183,7 +186,8 @@ fn gather(interp: &mut eval::Interp, paths: &[PathBuf]) -> error::Eval<Gathered>
         }
     }
     let options = &interp.options;
-    if let Some(unmet) = settle::unmet(options.entry.as_deref(), options.mode.as_deref(), &met) {
+    let mode = options.mode.as_deref().filter(|_| options.mode_in == ProfileIn::Some);
+    if let Some(unmet) = settle::unmet(options.entry.as_deref(), mode, &met) {
         return Err(unmet.into());
     }
     let mut roots: Vec<&mut Value> = values.iter_mut().collect();

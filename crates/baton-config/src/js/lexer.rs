@@ -17,16 +17,18 @@ fn regex(pattern: &str) -> Regex {
 /// compile as CommonJS.
 pub(super) fn mentions_module_syntax(source: &str) -> bool {
     source.contains("import.meta")
-        || source.lines().any(|line| {
-            let line = line.trim_start();
-            starts_statement(line, "import") || starts_statement(line, "export") || line.contains("await ")
-        })
-        || source.contains(";import") // one-line, minified
-        || source.contains(";export")
+        || source.contains("await ")
+        || ["import", "export"].iter().any(|keyword| starts_statement(source, keyword))
 }
 
-fn starts_statement(line: &str, keyword: &str) -> bool {
-    line.strip_prefix(keyword).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '{', '*', '"', '\'']))
+/// Whether the word stands where a statement may begin: on a line of its own, or behind the end of another statement.
+fn starts_statement(source: &str, keyword: &str) -> bool {
+    source.match_indices(keyword).any(|(at, _)| {
+        let before = source[..at].trim_end_matches([' ', '\t']);
+        let after = &source[at + keyword.len()..];
+        (before.is_empty() || before.ends_with(['\n', '\r', ';', '}', '/']))
+            && (after.is_empty() || after.starts_with([' ', '\t', '\r', '\n', '{', '*', '"', '\'']))
+    })
 }
 
 /// What a CommonJS file shows to `import { … }`.
@@ -135,6 +137,11 @@ mod tests {
         assert!(mentions_module_syntax("import path from 'path'"));
         assert!(mentions_module_syntax("const x = 1\nexport default { x }"));
         assert!(mentions_module_syntax("const u = import.meta.url"));
+        for line in ["const a = 1; export default a", "if (a) {} export { a }", "/* a */ import'b'", "a;export*from'b'"]
+        {
+            assert!(mentions_module_syntax(line), "{line}");
+        }
+        assert!(!mentions_module_syntax("// what we export here\nmodule.exports = reexport;"));
         assert!(!mentions_module_syntax("exports.a = 1; const importer = 2; // important"));
     }
 }

@@ -159,6 +159,20 @@ impl Started {
     }
 }
 
+impl Loaded {
+    /// The same, when it can be made to run. Asked before there is a daemon, which a refusal needs none of.
+    ///
+    /// # Errors
+    /// When a variable of `required_env` has no value, and when there are no apps, which PM2 has nothing against.
+    pub(crate) fn startable(self, session: &Session) -> Result<Loaded, Failure> {
+        check::refuse_missing_variables(&self.apps)?;
+        if self.apps.is_empty() && self.is_whole && session.called == CalledAs::Baton {
+            return Err(Failure::Usage(format!("{} defines no apps: there is nothing to start", self.shown)));
+        }
+        Ok(self)
+    }
+}
+
 /// Reads the apps of a process file or of standard input. Nothing is asked of the daemon.
 ///
 /// # Errors
@@ -302,7 +316,7 @@ fn wish(spec: AppSpec) -> Wish {
 /// Makes the apps of a process file run as it says, all at once or as `roll` says, and tells so in PM2's lines.
 ///
 /// # Errors
-/// When a variable of `required_env` has no value, and when the daemon refuses.
+/// When what others run could not be started, and when the daemon refuses.
 pub(crate) fn define(
     loaded: Loaded,
     options: &StartOptions,
@@ -310,10 +324,6 @@ pub(crate) fn define(
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
-    check::refuse_missing_variables(&loaded.apps)?;
-    if loaded.apps.is_empty() && loaded.is_whole && session.called == CalledAs::Baton {
-        return Err(Failure::Usage(format!("{} defines no apps: there is nothing to start", loaded.shown)));
-    }
     let (wait, order) = (options.wait()?, options.order());
     if order == Order::Dependencies {
         externals::prepare(&loaded.apps, options.start_externals, session)?;

@@ -151,12 +151,7 @@ impl StartOptions {
         Roll { parallel: self.parallel.unwrap_or(1), overlap }
     }
 
-    /// What a restart does: at once, or with `--parallel` slot by slot.
-    pub(crate) fn restart(&self) -> Action {
-        if self.parallel.is_some() { Action::Roll(self.roll(false)) } else { Action::Restart }
-    }
-
-    /// How the apps of a process file are started again: at once, or with `--parallel` slot by slot.
+    /// How apps are started again: at once, or with `--parallel` slot by slot.
     pub(crate) fn rolled(&self) -> Option<Roll> {
         self.parallel.map(|_| self.roll(false))
     }
@@ -184,6 +179,16 @@ enum Job {
     Launch(String),
     /// A bare word: a present app, or else a program.
     Word(String),
+}
+
+impl Job {
+    /// The same, when it can be done as far as is known without the daemon.
+    fn startable(self, session: &Session) -> Result<Job, Failure> {
+        match self {
+            Job::Define(loaded) => Ok(Job::Define(loaded.startable(session)?)),
+            Job::Launch(_) | Job::Word(_) => Ok(self),
+        }
+    }
 }
 
 /// Runs the verb.
@@ -215,6 +220,7 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
             }
         }
     }
+    let jobs = jobs.into_iter().map(|job| job.startable(session)).collect::<Result<Vec<Job>, Failure>>()?;
     if !args.app_args.is_empty() && jobs.iter().any(|job| matches!(job, Job::Define(_))) {
         session.warn("arguments after -- have no effect on the apps of a process file: write `args` there");
     }

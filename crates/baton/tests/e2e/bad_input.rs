@@ -205,6 +205,12 @@ fn a_file_without_apps_is_nothing_to_start() {
     refused(&[("ecosystem.config.js", "module.exports = { apps: [] };")], &["ecosystem.config.js"])
         .stderr_has("ecosystem.config.js defines no apps: there is nothing to start");
     refused(&[("apps.json", "[]")], &["apps.json"]).stderr_has("apps.json defines no apps");
+    for verb in ["start", "restart", "reload", "startOrRestart", "startOrReload"] {
+        let baton = Baton::new();
+        baton.file("apps.json", "[]");
+        baton.run([verb, "apps.json"]).code(1).stderr_has("apps.json defines no apps");
+        assert!(baton.connect().is_none(), "{verb} needs no daemon to refuse that");
+    }
     // PM2 has nothing against it.
     let pm2 = Baton::called("pm2");
     pm2.file("ecosystem.config.js", "module.exports = { apps: [] };");

@@ -301,3 +301,39 @@ fn apps_of_a_directory_need_apps_of_other_files() {
     baton.run(["start", "./ecosystems"]).ok();
     assert_eq!(names(&baton), ["gateway", "mongo", "other", "planner"]);
 }
+
+#[test]
+fn a_profile_holds_where_files_that_come_along_have_it() {
+    let app = testapp();
+    let app = app.display();
+    let one = |name: &str, more: &str| {
+        format!("apps:\n  - {{ name: {name}, script: {app}, args: [wait], min_uptime: 0{more} }}\n")
+    };
+    let profile = |name: &str| format!("profiles:\n  lab: {{ apps: [{{ name: {name}, env: {{ PLACE: lab }} }}] }}\n");
+    let clojure = |more: &str| {
+        format!(
+            "(ns queue (:require [clobber.macro :refer [defapp defprofile]]))\n(defapp \"queue\" {{:script \"{app}\" :args [\"wait\"] :min-uptime 0}})\n{more}"
+        )
+    };
+    let lab = "(defprofile :lab {:apps [{:name \"queue\" :env {:PLACE \"lab\"}}]})";
+    let place = |baton: &Baton, name: &str| baton.entry(name)["pm2_env"]["env"]["PLACE"].as_str().map(str::to_owned);
+
+    let baton = Baton::new();
+    let needs = ", depends_on: [db, ./queue.cljs, ./cache.yaml]";
+    baton.file("ecosystem.config.yaml", one("api", needs) + &profile("api"));
+    baton.file("ecosystem.dependencies.yaml", one("db", "") + &profile("db"));
+    baton.file("queue.cljs", clojure(lab));
+    baton.file("cache.yaml", one("cache", ""));
+    baton.run(["start", "ecosystem.config.yaml", "--profile", "lab"]).ok();
+    assert_eq!(names(&baton), ["api", "cache", "db", "queue"]);
+    let places = ["api", "db", "queue", "cache"].map(|name| place(&baton, name));
+    assert_eq!(places.each_ref().map(Option::as_deref), [Some("lab"), Some("lab"), Some("lab"), None]);
+
+    // A Clojure file without it comes along as it is; a target must have it.
+    let other = Baton::new();
+    other.file("ecosystem.config.yaml", one("api", ", depends_on: ./queue.cljs") + &profile("api"));
+    other.file("queue.cljs", clojure(""));
+    other.run(["start", "ecosystem.config.yaml", "--profile", "lab"]).ok();
+    assert_eq!(names(&other), ["api", "queue"]);
+    other.run(["start", "queue.cljs", "--profile", "lab"]).code(1).stderr_has("there is no profile `lab`");
+}

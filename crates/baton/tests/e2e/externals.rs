@@ -139,3 +139,51 @@ fn an_entry_that_makes_no_sense_is_told_with_its_place() {
         .stderr_has("ecosystem.config.yaml:2:3: app `a` waits for `db`");
     assert!(baton.connect().is_none(), "nothing was started");
 }
+
+#[test]
+fn a_first_process_file_waits_for_what_docker_compose_runs() {
+    let baton = Baton::new();
+    let listeners = ["mongodb", "redis"].map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("port"));
+    let [mongodb, redis] = listeners.each_ref().map(|listener| listener.local_addr().expect("address").port());
+    baton.file(
+        "docker-compose.yml",
+        format!("services:\n  mongodb:\n    image: mongo:7\n    ports: [\"{mongodb}:27017\"]\n  redis:\n    image: redis:7\n    ports: [\"127.0.0.1:{redis}:6379\"]\n"),
+    );
+    let script = format!("{} wait", testapp().display());
+    baton.file("package.json", json!({"name": "shop", "scripts": {"start": script}}).to_string());
+    let run = baton.run(["init", "--format", "yaml"]).ok().stdout_has("ecosystem.config.yaml written: 1 apps: shop");
+    run.stdout_has(&format!("docker-compose.yml: mongodb on port {mongodb}"));
+    let run = baton.run(["check", "--external"]).ok();
+    run.stdout_has(&format!("✓ external mongodb: tcp 127.0.0.1:{mongodb} is reachable"))
+        .stdout_has(&format!("✓ external redis: tcp 127.0.0.1:{redis} is reachable"));
+    baton.run(["start"]).ok();
+    assert_eq!(status(&baton, "shop"), "online");
+    drop(listeners);
+    let run = baton.run(["check", "--external"]).code(1);
+    run.stderr_has("docker compose up -d mongodb").stderr_has("docker compose up -d redis");
+}
+
+#[test]
+fn a_file_of_dependencies_that_init_writes_is_waited_for() {
+    let baton = Baton::new();
+    let app = json!({"name": "svc", "script": testapp(), "args": ["wait"], "min_uptime": 0, "depends_on": "redis"});
+    baton.file("ecosystem.config.json", json!({"apps": [app]}).to_string());
+    for name in ["mongodb", "chromadb", "postgres"] {
+        let other = Baton::new();
+        other.run(["init", "--dependency", name]).ok().stdout_has("ecosystem.dependencies.js written");
+        other.run(["render", "--raw", "ecosystem.dependencies.js"]).ok().stdout_has(&format!("\"{name}\""));
+    }
+    baton.run(["init", "--dependency", "redis"]).ok();
+    // The usual port may be taken on this machine.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let address = listener.local_addr().expect("address").to_string();
+    let path = baton.dir().join("ecosystem.dependencies.js");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    assert!(text.contains("tcp: \"127.0.0.1:6379\""), "{text}");
+    std::fs::write(&path, text.replace("127.0.0.1:6379\"", &format!("{address}\""))).expect("written");
+    baton.run(["check"]).ok().stdout_has(&format!("✓ external redis: tcp {address} is reachable"));
+    baton.run(["start", "ecosystem.config.json"]).ok();
+    assert_eq!(status(&baton, "svc"), "online");
+    baton.run(["ls"]).ok().stdout_has("external redis  tcp");
+    baton.run(["init", "--dependency", "redis"]).code(1).stderr_has("is here already and is left as it is");
+}
