@@ -1,28 +1,15 @@
 //! The helpers of `require("baton")` in process files.
 
+mod project;
+
 use baton_config::js::{self, Evaluated, JsError, JsOptions, Limits, Loader, Source};
 use baton_config::{LoadOptions, load};
+use project::Project;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-struct Project(tempfile::TempDir);
-
 impl Project {
-    fn new(files: &[(&str, &str)]) -> Project {
-        let project = Project(tempfile::tempdir().expect("a directory"));
-        for (name, text) in files {
-            let path = project.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            std::fs::write(path, text).expect("written");
-        }
-        project
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().canonicalize().expect("a directory")
-    }
-
     fn evaluate(&self, file: &str) -> Result<Evaluated, JsError> {
         let options = JsOptions {
             env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("OUTER".to_owned(), "1".to_owned())].into(),
@@ -309,7 +296,7 @@ export const apps = [...defineAgent('owl', [defineApp('a', 'a.js')]).apps, ...lo
         assert_eq!(node.value.to_string(), ours.value.to_string(), "{file}");
         assert_eq!(node.traces, ours.traces, "{file}");
         assert_eq!(node.undefined, ours.undefined, "{file}");
-        let sorted = |list: &[PathBuf]| list.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        let sorted = |list: &[std::path::PathBuf]| list.iter().cloned().collect::<std::collections::BTreeSet<_>>();
         assert_eq!(sorted(&node.directories), sorted(&ours.directories), "{file}");
         let missing: Vec<_> = ours.inputs.iter().filter(|file| !node.inputs.contains(file)).collect();
         // Of an ES module Node does not tell what it reads.

@@ -1,4 +1,6 @@
 //! One app: from a command line, from keys, and as a patch.
+// `json!` of every key there is.
+#![recursion_limit = "256"]
 
 use baton_config::{ConfigError, Context, LoadOptions, normalise};
 use baton_core::spec::{AppSpec, ExecMode};

@@ -1,25 +1,12 @@
 //! Units that a process file means without naming them: whole projects of several modules.
 
-use baton_config::{CliOverrides, LoadOptions, Loader, load, render};
-use std::path::{Path, PathBuf};
+mod project;
 
-struct Project(tempfile::TempDir);
+use baton_config::{CliOverrides, LoadOptions, Loader, load, render};
+use project::Project;
+use std::path::Path;
 
 impl Project {
-    fn new(files: &[(&str, &str)]) -> Project {
-        let project = Project(tempfile::tempdir().expect("a directory"));
-        for (name, text) in files {
-            let path = project.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            std::fs::write(path, text).expect("written");
-        }
-        project
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().canonicalize().expect("a directory")
-    }
-
     fn options(&self) -> LoadOptions {
         let path = std::env::var("PATH").expect("PATH");
         let caller_env = [("PATH".to_owned(), path), ("HOME".to_owned(), "/home/me".to_owned())].into();

@@ -52,6 +52,7 @@ enum Notation {
     /// TOML.
     Toml,
     /// A plain `ecosystem.config.cjs`.
+    #[value(alias = "js")]
     Cjs,
 }
 
