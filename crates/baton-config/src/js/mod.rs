@@ -55,7 +55,7 @@ pub enum Source {
 /// How far an evaluation may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall-clock time until the evaluation is stopped.
+    /// Wall-clock time until the evaluation is stopped; with Node its start is not counted.
     pub time: Duration,
     /// Bytes that the JavaScript heap may hold.
     pub memory: u64,
