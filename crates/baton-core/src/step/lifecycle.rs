@@ -2,7 +2,6 @@
 
 use super::Effects;
 use super::effect::{Effect, Scope};
-use super::event::Found;
 use super::overlap;
 use super::rollout;
 use super::waiting;
@@ -25,7 +24,7 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
 }
 
 /// Begins a new incarnation once what the app depends on has come so far.
-fn ask_to_begin(world: &mut World, now: Now, id: InstanceId, why: Cause, effects: &mut Effects) {
+pub(super) fn ask_to_begin(world: &mut World, now: Now, id: InstanceId, why: Cause, effects: &mut Effects) {
     let Some(instance) = touch(world, id) else { return };
     if instance.spec.depends_on.is_empty() || instance.alone {
         return begin(world, now, id, why, effects);
@@ -144,7 +143,7 @@ pub(super) fn spawned(world: &mut World, now: Now, id: InstanceId, incarnation: 
 }
 
 /// The state of a program that has just begun to run.
-fn running(spec: &AppSpec, now: Now) -> State {
+pub(super) fn running(spec: &AppSpec, now: Now) -> State {
     let since = now.instant;
     match spec.awaits_ready() {
         Some((timeout, _)) => State::Unready { since, until: since + timeout },
@@ -342,114 +341,6 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
     }
 }
 
-pub(super) fn recovered(
-    world: &mut World,
-    now: Now,
-    id: InstanceId,
-    incarnation: Incarnation,
-    found: Found,
-    effects: &mut Effects,
-) {
-    if world.current(id, incarnation).is_none() {
-        return;
-    }
-    let Some(instance) = touch(world, id) else { return };
-    match found {
-        Found::Alive(identity) => {
-            instance.process = Some(identity);
-            resume(instance, now, effects);
-        }
-        Found::Ended(exit) => {
-            if let State::Stopping { tree_gone: false, .. } = &instance.state {
-                // The watch on the tree died with the old daemon, and what was sent to it may not have been.
-                resume(instance, now, effects);
-            }
-            exited(world, now, id, incarnation, exit, effects);
-        }
-        Found::NeverRan => match &instance.state {
-            State::Starting { .. } => {
-                let why = Cause::Operator(crate::world::Verb::Start);
-                effects.push(Effect::Release { id, incarnation });
-                // Without any life on record only the wish is known, and it may have been waiting.
-                if incarnation == Incarnation(0) {
-                    ask_to_begin(world, now, id, why, effects);
-                } else {
-                    begin(world, now, id, why, effects);
-                }
-            }
-            State::Stopping { .. } => {
-                instance.process = None;
-                effects.push(Effect::Release { id, incarnation });
-                leave_stopping(world, now, id, false, effects);
-            }
-            State::Unready { .. } | State::Online { .. } => exited(world, now, id, incarnation, Exit::Unknown, effects),
-            State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
-        },
-        Found::Rebooted => match &instance.state {
-            State::Waiting { .. }
-            | State::Starting { .. }
-            | State::Unready { .. }
-            | State::Online { .. }
-            | State::Backoff { .. } => {
-                instance.process = None;
-                effects.push(Effect::Release { id, incarnation });
-                settle_down(world, now, id, Then::Stop(Cause::Reboot), false, effects);
-            }
-            State::Stopping { then, .. } => {
-                let next = match then {
-                    Then::Remove => Then::Remove,
-                    Then::GiveUp(why) => Then::GiveUp(why.clone()),
-                    Then::Stop(why) => Then::Stop(why.clone()),
-                    Then::Restart(_) | Then::Respawn { .. } => Then::Stop(Cause::Reboot),
-                };
-                instance.process = None;
-                effects.push(Effect::Release { id, incarnation });
-                settle_down(world, now, id, next, false, effects);
-            }
-            State::Stopped { .. } | State::Errored { .. } => {}
-        },
-    }
-}
-
-/// After a restart of the machine nothing that waited is to start, whatever its dependencies have come to.
-pub(super) fn wait_no_more(world: &mut World, now: Now, effects: &mut Effects) {
-    let waits = |instance: &&Instance| matches!(instance.state, State::Waiting { .. });
-    let waiting: Vec<InstanceId> = world.instances.values().filter(waits).map(|instance| instance.id).collect();
-    for id in waiting {
-        settle_down(world, now, id, Then::Stop(Cause::Reboot), false, effects);
-    }
-}
-
-/// Goes on with a living incarnation that another daemon left.
-fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
-    let (id, incarnation) = (instance.id, instance.incarnation);
-    match &instance.state {
-        State::Starting { since } => {
-            let then = Now { instant: *since, ..now };
-            let state = running(&instance.spec, then);
-            enter(instance, now, state, Cause::Spawned);
-            effects.push(Effect::AwaitReady { id, incarnation });
-        }
-        State::Unready { .. } | State::Online { .. } => effects.push(Effect::AwaitReady { id, incarnation }),
-        // Its turn has not come; when it does, it is signalled.
-        State::Stopping { after, .. } if !after.is_empty() => {}
-        State::Stopping { killed, tree_gone, .. } => {
-            // The old daemon may have died before it could signal: a second signal is harmless, none is not.
-            let scope = scope(!tree_gone);
-            let tree_gone = *tree_gone;
-            if *killed {
-                effects.push(Effect::Kill { id, incarnation, scope });
-            } else {
-                ask_to_end(&instance.spec, id, incarnation, scope, effects);
-            }
-            if !tree_gone {
-                effects.push(Effect::AwaitTree { id, incarnation });
-            }
-        }
-        State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
-    }
-}
-
 /// Asks the living incarnation of a slot to end, once those that are to end before it have.
 fn stop_leader_and_tree(
     instance: &mut Instance,
@@ -546,7 +437,7 @@ pub(super) fn finish(world: &mut World, now: Now, id: InstanceId, effects: &mut 
 
 /// Carries out what is to follow `Stopping`, now that the current life is over. A start that nobody asked for need not
 /// wait for a retired life that finishes its work.
-fn leave_stopping(world: &mut World, now: Now, id: InstanceId, counts: bool, effects: &mut Effects) {
+pub(super) fn leave_stopping(world: &mut World, now: Now, id: InstanceId, counts: bool, effects: &mut Effects) {
     let Some(instance) = touch(world, id) else { return };
     let alone = instance.beside.is_empty();
     if let State::Stopping { then, exit, tree_gone, .. } = &mut instance.state {
@@ -567,7 +458,14 @@ fn leave_stopping(world: &mut World, now: Now, id: InstanceId, counts: bool, eff
 
 /// Carries out `then` in a slot where nothing lives. `counts` says whether a start from here is one more restart: PM2
 /// does not count the start of an app that was stopped.
-fn settle_down(world: &mut World, now: Now, id: InstanceId, then: Then, counts: bool, effects: &mut Effects) {
+pub(super) fn settle_down(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    then: Then,
+    counts: bool,
+    effects: &mut Effects,
+) {
     let Some(instance) = touch(world, id) else { return };
     match then {
         Then::Stop(why) => {
@@ -606,13 +504,13 @@ pub(super) fn scope(tree: bool) -> Scope {
 }
 
 /// The slot, marked as changed.
-fn touch(world: &mut World, id: InstanceId) -> Option<&mut Instance> {
+pub(super) fn touch(world: &mut World, id: InstanceId) -> Option<&mut Instance> {
     let instance = world.instances.get_mut(&id)?;
     world.touched.insert(id);
     Some(instance)
 }
 
-fn enter(instance: &mut Instance, now: Now, state: State, cause: Cause) {
+pub(super) fn enter(instance: &mut Instance, now: Now, state: State, cause: Cause) {
     let was = Status::from(&instance.state);
     instance.state = state;
     let is = Status::from(&instance.state);

@@ -2,6 +2,7 @@
 //!
 //! * `event` and `effect` are its language.
 //! * `lifecycle` decides what happens to one slot: the table State × Event, total, without a `_` arm.
+//! * `recovery` decides what a successor of the daemon makes of the lives on record.
 //! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
 //! * `rollout` goes on with reloads, slot by slot.
 //! * `command` turns requests into what is wished of slots.
@@ -17,6 +18,7 @@ mod event;
 mod lifecycle;
 mod overlap;
 mod pending;
+mod recovery;
 mod rollout;
 mod waiting;
 
@@ -77,9 +79,9 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {
             if found == Found::Rebooted {
-                lifecycle::wait_no_more(world, now, &mut effects);
+                recovery::wait_no_more(world, now, &mut effects);
             }
-            lifecycle::recovered(world, now, id, incarnation, found, &mut effects);
+            recovery::recovered(world, now, id, incarnation, found, &mut effects);
         }
         Event::ClientGone { op } => {
             // The daemon ends when that was asked for, whether or not someone waits to hear of it.
