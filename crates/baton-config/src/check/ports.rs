@@ -1,7 +1,6 @@
 //! The ports of an app: which they are, whether they are free, and who has them.
 
 use baton_core::spec::AppSpec;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -10,19 +9,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 pub(super) fn of(app: &AppSpec) -> BTreeSet<u16> {
     let variable = app.env.get("PORT").and_then(|text| text.parse().ok());
     let field = app.port.and_then(|port| u16::try_from(port).ok());
-    let sockets = app.declared.get("listen").into_iter().flat_map(sockets);
+    let sockets = app.listen.iter().filter(|socket| !socket.at.starts_with('/'));
+    let sockets = sockets.filter_map(|socket| socket.at.rsplit(':').next()?.parse().ok());
     variable.into_iter().chain(field).chain(sockets).filter(|port| *port != 0).collect()
-}
-
-/// The ports in `listen`: numbers, `8080`, `host:8080`, `tcp://host:8080`, alone or in lists and maps.
-fn sockets(value: &Value) -> Vec<u16> {
-    match value {
-        Value::Number(number) => number.as_u64().and_then(|port| u16::try_from(port).ok()).into_iter().collect(),
-        Value::String(text) => text.rsplit(':').next().and_then(|port| port.parse().ok()).into_iter().collect(),
-        Value::Array(list) => list.iter().flat_map(sockets).collect(),
-        Value::Object(map) => map.get("port").into_iter().flat_map(sockets).collect(),
-        Value::Null | Value::Bool(_) => Vec::new(),
-    }
 }
 
 /// Why a port cannot be listened on; reads after "port N".
@@ -81,15 +70,15 @@ fn listening(line: &str, port: u16) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use baton_core::spec::Listen;
 
     #[test]
     fn ports_are_found_in_every_notation() {
         let mut app = AppSpec { port: Some(1), ..AppSpec::default() };
         app.env.insert("PORT".into(), "2".into());
-        app.declared
-            .insert("listen".into(), json!([3, "4", "127.0.0.1:5", "tcp://[::1]:6", {"port": 7}, "/run/a.sock", 0]));
-        assert_eq!(of(&app).into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+        let listen = |at: &str| Listen { name: "web".into(), at: at.into(), reuseport: false };
+        app.listen = ["127.0.0.1:3", "[::1]:4", "/run/a.sock:5", "localhost:0"].map(listen).into();
+        assert_eq!(of(&app).into_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
         app.env.insert("PORT".into(), "no number".into());
         assert!(!of(&app).contains(&2));
     }
