@@ -3,9 +3,12 @@
 //! * `announce SOCKET`: connects to the socket, then lives until it is ended
 //! * `write SOCKET SIZE TOTAL`: connects, waits for one byte, writes `TOTAL` bytes of 100-byte lines in writes of `SIZE`
 //!   to standard output, says so on the socket, and lives until it is ended. The last line alone holds a `Z`.
+//! * `pace SOCKET RATE`: connects, waits for one byte, then writes lines at this rate, in bytes a second, until it is ended
+//! * `answer SOCKET`: connects, and for each byte that comes writes a line with its number
 //! * `load FILE`: evaluates a process file and prints how many apps it has
 
 use crate::failure::Failure;
+use crate::proc::ready_within;
 use baton_config::{LoadOptions, load};
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,9 +17,14 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// Length of a line, in bytes, with its newline.
 pub(crate) const LINE: usize = 100;
+/// What `pace` is asked for, in bytes a second.
+pub(crate) const RATE: usize = 1_000_000;
+/// How often `pace` writes.
+const BEAT: Duration = Duration::from_millis(10);
 /// Stands in the last line only.
 pub(crate) const LAST: u8 = b'Z';
 
@@ -40,6 +48,8 @@ fn act(arguments: &[OsString]) -> Result<(), Failure> {
     match arguments {
         [verb, socket] if verb == "announce" => live(&connect(socket)?),
         [verb, socket, size, total] if verb == "write" => write(connect(socket)?, number(size)?, number(total)?),
+        [verb, socket, rate] if verb == "pace" => pace(connect(socket)?, number(rate)?),
+        [verb, socket] if verb == "answer" => answer(connect(socket)?),
         [verb, file] if verb == "load" => evaluate(Path::new(file)),
         _ => Err(invalid("understanding the arguments")),
     }
@@ -63,9 +73,7 @@ fn write(mut stream: UnixStream, size: usize, total: usize) -> Result<(), Failur
     let mut pattern = line(b'a').repeat(size.div_ceil(LINE) + 1);
     let last = line(LAST);
     stream.read_exact(&mut [0]).map_err(Failure::system("waiting for the bench"))?;
-    // Rust's own standard output gathers lines; the writes must arrive as they are.
-    let output = std::io::stdout().as_fd().try_clone_to_owned().map_err(Failure::system("opening the output"))?;
-    let mut output = File::from(output);
+    let mut output = output()?;
     let mut written = 0;
     while written < total {
         let length = size.min(total - written);
@@ -81,6 +89,41 @@ fn write(mut stream: UnixStream, size: usize, total: usize) -> Result<(), Failur
     }
     stream.write_all(b"!").map_err(Failure::system("telling the bench"))?;
     live(&stream)
+}
+
+/// In whole lines, on the beat: what comes late, because the output was full or the processor busy, is not made up for.
+fn pace(mut stream: UnixStream, rate: usize) -> Result<(), Failure> {
+    let lines = rate / LINE * usize::try_from(BEAT.as_millis()).unwrap_or(1) / 1000;
+    let pattern = line(b'a').repeat(lines.max(1));
+    stream.read_exact(&mut [0]).map_err(Failure::system("waiting for the bench"))?;
+    let mut output = output()?;
+    let mut next = Instant::now();
+    loop {
+        output.write_all(&pattern).map_err(Failure::system("writing the output"))?;
+        next = (next + BEAT).max(Instant::now());
+        if ready_within(&stream, next.saturating_duration_since(Instant::now())).map_err(Failure::system("waiting"))? {
+            return Ok(());
+        }
+    }
+}
+
+fn answer(mut stream: UnixStream) -> Result<(), Failure> {
+    let mut output = output()?;
+    for count in 1_u32.. {
+        match stream.read(&mut [0]).map_err(Failure::system("waiting for the bench"))? {
+            0 => break,
+            _ => {
+                output.write_all(format!("line {count}\n").as_bytes()).map_err(Failure::system("writing the output"))?
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rust's own standard output gathers lines; the writes must arrive as they are.
+fn output() -> Result<File, Failure> {
+    let output = std::io::stdout().as_fd().try_clone_to_owned().map_err(Failure::system("opening the output"))?;
+    Ok(File::from(output))
 }
 
 fn line(letter: u8) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -110,6 +110,17 @@ impl<'a> Manager<'a> {
     /// The directory of the home.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// Follows the log of an app: its lines as they are come from the child's standard output.
+    pub(crate) fn follower(&self, app: &str) -> Result<Child, Failure> {
+        let mut command = self.command();
+        command.args(["logs", app, "--raw", "--lines", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        if self.contender.kind == Kind::Baton {
+            // PM2 always does.
+            command.arg("--follow");
+        }
+        command.spawn().map_err(Failure::system("starting a follower"))
     }
 
     /// Ends the apps and the manager; what does not end is killed, and said.

@@ -54,6 +54,10 @@ pub(crate) enum Name {
     Logs,
     /// Reading a gigabyte of log, beside `zcat | rg`.
     Read,
+    /// A hundred apps that write a megabyte a second each.
+    Crowd,
+    /// A line from the app to who follows its log.
+    Follow,
     /// Wake-ups with a hundred quiet apps.
     Idle,
     /// Evaluating a process file, beside `node -e`.
@@ -71,6 +75,8 @@ impl Name {
             Name::Crash => "crash",
             Name::Logs => "logs",
             Name::Read => "read",
+            Name::Crowd => "crowd",
+            Name::Follow => "follow",
             Name::Idle => "idle",
             Name::Load => "load",
         }
@@ -86,6 +92,8 @@ impl Name {
             Name::Crash => "from the death of an app to its successor",
             Name::Logs => "log throughput and what it costs",
             Name::Read => "reading a gigabyte of log",
+            Name::Crowd => "a hundred apps that write a megabyte a second each",
+            Name::Follow => "a line from the app to who follows its log",
             Name::Idle => "wake-ups in 30 s with a hundred quiet apps",
             Name::Load => "evaluating a process file",
         }

@@ -54,6 +54,9 @@ pub(crate) enum Unit {
     /// Seconds of processor time for a gigabyte.
     #[serde(rename = "CPU s/GB")]
     ProcessorPerGigabyte,
+    /// Of one processor.
+    #[serde(rename = "%")]
+    Percent,
     /// How often a thread went to sleep, and so was woken before.
     #[serde(rename = "wake-ups")]
     WakeUps,
@@ -67,6 +70,7 @@ impl Unit {
             Unit::Mebibytes => "MiB",
             Unit::MegabytesPerSecond => "MB/s",
             Unit::ProcessorPerGigabyte => "CPU s/GB",
+            Unit::Percent => "%",
             Unit::WakeUps => "wake-ups",
         }
     }

@@ -2,10 +2,13 @@
 
 mod cold;
 mod crash;
+mod crowd;
 mod fleet;
+mod follow;
 mod idle;
 mod list;
 mod load;
+mod loggers;
 mod logs;
 mod memory;
 mod read;
@@ -26,6 +29,8 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Crash => crash::run(bench),
         Name::Logs => logs::run(bench),
         Name::Read => read::run(bench),
+        Name::Crowd => crowd::run(bench),
+        Name::Follow => follow::run(bench),
         Name::Idle => idle::run(bench),
         Name::Load => load::run(bench),
     }
