@@ -745,7 +745,11 @@ proptest! {
                         | Event::Ready { id, incarnation }
                         | Event::Drained { id, incarnation }
                         | Event::Recovered { id, incarnation, .. } => !machine.world.lives(*id, *incarnation),
-                        Event::Command { .. } | Event::Timer | Event::ClientGone { .. } | Event::Probed { .. } => false,
+                        Event::Command { .. }
+                        | Event::Timer
+                        | Event::ClientGone { .. }
+                        | Event::Probed { .. }
+                        | Event::OutputDropped { .. } => false,
                     };
                     if stale {
                         machine.deliver(event);

@@ -144,6 +144,9 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     if spec.oneshot {
         rows.push(("oneshot", "true".into(), None));
     }
+    if view.dropped > 0 {
+        rows.push(("output dropped", format!("{} bytes", view.dropped), Some(Style::Yellow)));
+    }
     if !spec.env_file.is_empty() {
         rows.push(("env file", spec.env_file.join(", "), None));
     }

@@ -471,6 +471,7 @@ fn reset(world: &mut World, id: InstanceId, pending: &mut Pending) {
     instance.restarts = 0;
     instance.unstable = 0;
     instance.last_delay = Millis(0);
+    instance.dropped = 0;
     pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Reset });
     world.touched.insert(id);
 }

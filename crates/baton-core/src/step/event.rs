@@ -79,6 +79,13 @@ pub enum Event {
         /// The life.
         incarnation: Incarnation,
     },
+    /// Output of a slot was dropped while a log could not be written, in this life of it or one before.
+    OutputDropped {
+        /// The slot.
+        id: InstanceId,
+        /// How much, in bytes.
+        bytes: u64,
+    },
     /// Time has passed: the earliest deadline of the world is due.
     Timer,
     /// A new daemon has looked at an incarnation that its predecessor left.

@@ -295,6 +295,12 @@ pub(super) fn tree_gone(world: &mut World, now: Now, id: InstanceId, incarnation
     }
 }
 
+pub(super) fn output_dropped(world: &mut World, id: InstanceId, bytes: u64) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    instance.dropped = instance.dropped.saturating_add(bytes);
+    world.touched.insert(id);
+}
+
 pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
     for id in world.due(now.instant) {
         overlap::timers(world, now, id, effects);

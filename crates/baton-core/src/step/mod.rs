@@ -76,6 +76,7 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         }
         Event::TreeGone { id, incarnation } => lifecycle::tree_gone(world, now, id, incarnation, &mut effects),
         Event::Probed { external, result } => waiting::probed(world, &external, result),
+        Event::OutputDropped { id, bytes } => lifecycle::output_dropped(world, id, bytes),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {
             if found == Found::Rebooted {

@@ -109,6 +109,10 @@ pub struct Instance {
     /// The last candidate that did not make it, and why.
     #[serde(default)]
     pub refused: Option<(Incarnation, Cause)>,
+    /// Bytes of its output that were dropped because a log could not be written (`log_overflow: drop`), since it was made
+    /// or reset.
+    #[serde(default)]
+    pub dropped: u64,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -155,6 +159,7 @@ impl Instance {
             told_ready: false,
             beside: Vec::new(),
             refused: None,
+            dropped: 0,
         }
     }
 

@@ -123,6 +123,9 @@ pub struct InstanceView {
     pub last: Option<Transition>,
     /// Its files.
     pub files: InstanceFiles,
+    /// Bytes of its output that were dropped because a log could not be written.
+    #[serde(default)]
+    pub dropped: u64,
     /// The whole definition, environment included, when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "shared::optional_definition")]
     pub spec: Option<Arc<AppSpec>>,
@@ -181,6 +184,7 @@ impl Instance {
             cpu: None,
             last: self.transitions.back().cloned(),
             files: self.files.clone(),
+            dropped: self.dropped,
             spec: (detail >= Detail::Definition).then(|| self.spec.clone()),
             increment: self.increment,
             transitions: if history { self.transitions.iter().cloned().collect() } else { Vec::new() },

@@ -18,6 +18,8 @@ const QUIET_JSON: Duration = Duration::from_secs(5);
 const LONG_TAIL: usize = 4096;
 /// First and longest pause between two attempts to write to a file in trouble.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
+/// First pause when a reader has taken a part.
+const RETRY_SLOW: Duration = Duration::from_millis(2);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
 /// How long after a look at an unfinished line the next one comes, at first and at most. See [`Left`] for why an event is
@@ -173,6 +175,16 @@ impl Pump {
             self.capacity = capacity;
             self.larger = (size < LARGEST).then_some(LARGEST);
         }
+    }
+
+    /// A reader has taken a part and will soon take more.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.retry = Some((now + RETRY_SLOW, RETRY_SLOW));
+    }
+
+    /// How much of a batch that is to be repeated readers have taken already.
+    pub(super) fn sent(&self) -> usize {
+        self.redo.as_ref().map_or(0, |redo| redo.sent.iter().sum())
     }
 
     /// Whether the FIFO is of the largest size.

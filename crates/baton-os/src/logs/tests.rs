@@ -547,6 +547,32 @@ fn what_was_dropped_is_told_once_when_the_file_is_back_even_by_a_successor() {
 }
 
 #[test]
+fn a_reader_that_is_slow_is_no_trouble_and_gets_everything() {
+    let bench = Bench::new();
+    let (reader, keep) = fifo(bench.folder.path(), "sink");
+    let mut writer = bench.stream(1, Channel::Out, raw(bench.path("sink")));
+    let text: Vec<u8> = (0..40_000).flat_map(|number| format!("line {number:06}\n").into_bytes()).collect();
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            use rustix::event::{PollFd, PollFlags, poll};
+            let mut seen = Vec::new();
+            while seen.len() < text.len() {
+                poll(&mut [PollFd::new(&reader, PollFlags::IN)], None).expect("polls");
+                let mut some = [0; 1000];
+                let count = rustix::io::read(&reader, &mut some).expect("reads");
+                seen.extend_from_slice(&some[..count]);
+            }
+            seen
+        });
+        writer.write_all(&text).expect("writes");
+        assert!(reading.join().expect("no panic") == text, "the same bytes");
+    });
+    drop((writer, keep));
+    // The first report of all: no trouble came before.
+    bench.drain(1, LONG);
+}
+
+#[test]
 fn a_reader_that_is_gone_or_asleep_holds_up_only_apps_that_may_not_lose_output() {
     let bench = Bench::new();
     let (sink, _) = fifo(bench.folder.path(), "sink");

@@ -38,6 +38,10 @@ const WELCOME: usize = USUAL / 8 * 3;
 /// How long other batches wait for the stream of a begun one to be attached.
 const CLAIM: Duration = Duration::from_secs(1);
 
+/// A reader that takes nothing for so long is in trouble; one that takes something now and then is only slow, and to say so
+/// each time would be noise.
+const SLOW: Duration = Duration::from_secs(10);
+
 const COMMANDS: u64 = 0;
 /// Edge-triggered: bytes that are left in a FIFO on purpose wake nobody.
 const FIFO_EVENTS: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
@@ -95,6 +99,7 @@ impl LogThread {
             rotor,
             sinks: Sinks::new(options.times),
             troubled: BTreeSet::new(),
+            slow: BTreeMap::new(),
             draining: BTreeSet::new(),
             nowhere: File::options().write(true).open("/dev/null")?,
             rest: LONGEST_REST,
@@ -191,7 +196,10 @@ struct Worker {
     next: u64,
     sinks: Sinks,
     rotor: Rotor,
+    /// Files whose trouble was reported.
     troubled: BTreeSet<PathBuf>,
+    /// Readers (of FIFOs, terminals) that take nothing more, and since when.
+    slow: BTreeMap<PathBuf, Instant>,
     draining: BTreeSet<(InstanceId, Incarnation)>,
     nowhere: File,
     rest: Duration,
@@ -364,6 +372,7 @@ impl Worker {
                 self.pumps.insert(token, pump);
                 continue;
             }
+            let sent = pump.sent();
             let keep = match self.look(&mut pump, now) {
                 Ok((moved, left)) => {
                     most = most.max(pump.fullness(moved));
@@ -374,7 +383,14 @@ impl Worker {
                     !pump.is_drained(moved, left, now)
                 }
                 Err(trouble) => {
+                    let taken = pump.sent() > sent;
+                    if taken {
+                        self.slow.remove(&trouble.path);
+                    }
                     self.trouble(&mut pump, trouble);
+                    if taken {
+                        pump.hurry(now);
+                    }
                     self.make_room(&mut pump);
                     !pump.is_given_up(now)
                 }
@@ -423,8 +439,8 @@ impl Worker {
 
     fn look(&mut self, pump: &mut Pump, now: Instant) -> Result<(usize, Left), Trouble> {
         if pump.retry.is_some() {
-            for path in &pump.targets {
-                // Whatever is at the path now may be better.
+            for path in pump.targets.iter().filter(|path| !self.slow.contains_key(*path)) {
+                // Whatever is at the path now may be better; but a slow reader would take it for the end.
                 self.sinks.close(path);
             }
         }
@@ -501,8 +517,15 @@ impl Worker {
     }
 
     fn trouble(&mut self, pump: &mut Pump, trouble: Trouble) {
-        pump.pause(Instant::now());
+        let now = Instant::now();
+        pump.pause(now);
         pump.ready = false;
+        if trouble.error.kind() == io::ErrorKind::WouldBlock {
+            let since = *self.slow.entry(trouble.path.clone()).or_insert(now);
+            if now.duration_since(since) < SLOW {
+                return;
+            }
+        }
         if self.troubled.insert(trouble.path.clone()) {
             (self.report)(LogReport::Trouble { path: trouble.path, message: trouble.error.to_string() });
         }
@@ -511,6 +534,7 @@ impl Worker {
     fn recovered(&mut self, pump: &Pump) {
         if pump.retry.is_some() {
             for path in &pump.targets {
+                self.slow.remove(path);
                 if self.troubled.remove(path) {
                     (self.report)(LogReport::Recovered { path: path.clone() });
                 }
@@ -534,6 +558,7 @@ impl Worker {
             if !self.pumps.values().any(|other| other.writes_to(path)) {
                 self.sinks.close(path);
                 self.troubled.remove(path);
+                self.slow.remove(path);
             }
         }
         Some(pump.key)

@@ -85,8 +85,8 @@ pub(super) struct Driver {
     pub(super) notices: Vec<String>,
     /// Log files that can't be written.
     pub(super) troubles: BTreeMap<String, String>,
-    /// Bytes of output that this daemon has dropped, by app and log file.
-    pub(super) dropped: BTreeMap<(String, String), u64>,
+    /// Apps of whose dropped output the journal has told, and from when on it does so again.
+    pub(super) told_of_drops: BTreeMap<InstanceId, Instant>,
     /// Who asked what the core is about to answer.
     pub(super) asked: BTreeMap<OpId, (ClientId, u64)>,
     pub(super) next_op: u64,
@@ -230,8 +230,10 @@ impl Driver {
     /// Everything an operator should know now.
     pub(super) fn all_notices(&self) -> Vec<String> {
         let troubles = self.troubles.iter().map(|(path, message)| format!("could not write {path}: {message}"));
-        let dropped = self.dropped.iter().map(|((app, path), bytes)| {
-            format!("{bytes} bytes of output of {app} were dropped while {path} could not be written")
+        let slots = self.world.instances.values().filter(|slot| slot.dropped > 0);
+        let dropped = slots.map(|slot| {
+            let (bytes, app, id) = (slot.dropped, &slot.spec.name, slot.id);
+            format!("{bytes} bytes of output of {app} ({id}) were dropped while its log could not be written")
         });
         self.notices.iter().cloned().chain(troubles).chain(dropped).collect()
     }

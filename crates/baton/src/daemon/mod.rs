@@ -176,7 +176,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         started_at: clock::now().wall,
         notices: Vec::new(),
         troubles: BTreeMap::new(),
-        dropped: BTreeMap::new(),
+        told_of_drops: BTreeMap::new(),
         asked: BTreeMap::new(),
         next_op: 0,
         held_replies: VecDeque::new(),

@@ -366,7 +366,19 @@ fn an_app_waits_for_a_full_disk_unless_it_may_lose_output_and_the_list_says_so()
     baton.run(["reloadLogs"]).ok();
     let text = baton.wait_file(&baton.dir().join("out.log"), "of output were dropped here");
     assert!(text.lines().any(|line| line.starts_with("[baton] ")), "{text}");
-    baton.run(["ls"]).ok().says("bytes of output of noisy were dropped while");
+    baton.wait_for("the sum", |list| list.iter().any(|view| view.dropped > 0));
+    baton.run(["ls"]).ok().says("bytes of output of noisy (0) were dropped while");
+    let told = || {
+        let all = baton.run(["describe", "noisy"]).ok().stdout;
+        all.lines().find(|line| line.contains("output dropped")).expect("a row").to_owned()
+    };
+    let before = told();
+    let daemon = baton.daemon();
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    assert_eq!(told(), before, "the next daemon knows it too");
+    baton.run(["reset", "noisy"]).ok();
+    assert!(!baton.run(["ls"]).ok().stdout.contains("were dropped"));
 }
 
 #[test]

@@ -4,8 +4,13 @@ use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Message;
 use crate::daemon::journal;
 use crate::daemon::life::{Key, fifos, guard_names, tree_key};
-use baton_core::units::InstanceId;
+use baton_core::step::Event;
+use baton_core::units::{InstanceId, Millis};
+use baton_os::clock;
 use baton_os::logs::LogReport;
+
+/// How long the journal says nothing of output that an app loses after it has said so once. The list has the sum.
+const DROPS_PAUSE: Millis = Millis(60_000);
 
 /// How long output may come after the end of a process (ms). Whatever is left holds the FIFO open, but does not
 /// belong to the tree that was ended.
@@ -65,23 +70,33 @@ impl Driver {
             }
             LogReport::Dropping { id, path } => {
                 let (app, path) = (self.name_of(id), path.display().to_string());
-                journal::error(format_args!("output of {app} is dropped while {path} can't be written"));
+                if self.tells_of_drops(id) {
+                    journal::error(format_args!("output of {app} is dropped while {path} can't be written"));
+                }
                 if let Some(message) = self.troubles.get_mut(&path) {
                     message.push_str(&format!("; output of {app} is dropped meanwhile"));
                 }
             }
             LogReport::Dropped { id, path, bytes } => {
                 let (app, path) = (self.name_of(id), path.display().to_string());
-                journal::log(format_args!(
-                    "{bytes} bytes of output of {app} were dropped before {path} was written again"
-                ));
-                *self.dropped.entry((app, path)).or_default() += bytes;
+                if self.tells_of_drops(id) {
+                    journal::log(format_args!(
+                        "{bytes} bytes of output of {app} were dropped before {path} was written again"
+                    ));
+                    self.told_of_drops.insert(id, clock::now().instant + DROPS_PAUSE);
+                }
+                self.queue.push_back(Event::OutputDropped { id, bytes });
             }
             LogReport::Recovered { path } => {
                 journal::log(format_args!("{} is written again", path.display()));
                 self.troubles.remove(&path.display().to_string());
             }
         }
+    }
+
+    /// Whether the journal is to tell that output of this slot is dropped: a slow reader makes that so again and again.
+    fn tells_of_drops(&self, id: InstanceId) -> bool {
+        self.told_of_drops.get(&id).is_none_or(|until| *until <= clock::now().instant)
     }
 
     fn name_of(&self, id: InstanceId) -> String {
