@@ -2,8 +2,6 @@
 // `json!` of every key there is.
 #![recursion_limit = "256"]
 
-#![recursion_limit = "256"]
-
 use baton_config::{ConfigError, Context, LoadOptions, normalise};
 use baton_core::spec::{AppSpec, ExecMode};
 use serde_json::{Map, Value, json};
