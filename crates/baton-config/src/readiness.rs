@@ -5,12 +5,18 @@ use baton_core::spec::{PROBE_INTERVAL, READY_TIMEOUT};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-const WORDS: [&str; 3] = ["notify", "fd", "ipc"];
-const PROBES: [&str; 4] = ["tcp", "http", "exec", "log"];
+const WORDS: [&str; 2] = ["notify", "fd"];
+const PROBES: [&str; 3] = ["tcp", "http", "exec"];
+/// Ways that a later version will know.
+const LATER: [&str; 2] = ["ipc", "log"];
 
 /// A word, or a map with one probe, as `{ by, timeout, interval }`.
 pub(crate) fn ready(value: &Value) -> Result<Value, Misfit> {
     let nothing = Map::new();
+    if let Some(way) = LATER.into_iter().find(|way| is_way(value, way)) {
+        let help = "write \"notify\", \"fd\", or a map with one of tcp, http and exec";
+        return Err(Misfit::new(format!("possible: the way `{way}` to be ready is not available yet"), help));
+    }
     let (by, rest) = match value {
         Value::Null => return Ok(Value::Null),
         Value::String(word) => (word_of(word).ok_or_else(ready_shape)?, &nothing),
@@ -34,10 +40,19 @@ pub(crate) fn ready(value: &Value) -> Result<Value, Misfit> {
     }))
 }
 
+/// Whether a value asks for this way to be ready, in any of its forms.
+fn is_way(value: &Value, way: &str) -> bool {
+    match value {
+        Value::String(word) => word == way,
+        Value::Object(map) => map.contains_key(way) || map.get("by").is_some_and(|by| is_way(by, way)),
+        _ => false,
+    }
+}
+
 fn ready_shape() -> Misfit {
     Misfit::new(
         "a way to tell that an app is ready",
-        "write \"notify\", \"fd\" or \"ipc\", or a map with one probe, such as { http: \"http://127.0.0.1:3000/health\", timeout: \"20s\" }",
+        "write \"notify\" or \"fd\", or a map with one probe, such as { http: \"http://127.0.0.1:3000/health\", timeout: \"20s\" }",
     )
 }
 
@@ -68,12 +83,6 @@ fn probe(map: &Map<String, Value>) -> Result<Value, Misfit> {
         "http" => {
             let url = text().filter(|url| url.starts_with("http://"));
             json!({ "http": url.ok_or_else(|| wrong("a URL", "write \"http://127.0.0.1:3000/health\"; https is not probed"))? })
-        }
-        "log" => {
-            let pattern = text().ok_or_else(|| wrong("a regular expression", "write \"listening on\""))?;
-            regex_lite::Regex::new(pattern)
-                .map_err(|error| wrong("a regular expression", &format!("it is none: {error}")))?;
-            json!({ "log": pattern })
         }
         "exec" => json!({ "exec": text().ok_or_else(|| wrong("a command", "write \"pg_isready -q\""))? }),
         word => word_of(word).filter(|_| value == &Value::Bool(true)).ok_or_else(|| wrong("true", "write true"))?,
@@ -157,21 +166,22 @@ mod tests {
     fn a_way_to_be_ready_is_a_word_or_one_probe() {
         let by = |value| ready(&value).map(|ready| ready["by"].clone()).map_err(|misfit| misfit.expected);
         assert_eq!(by(json!("notify")).unwrap(), json!("notify"));
-        assert_eq!(by(json!({ "ipc": true })).unwrap(), json!("ipc"));
+        assert_eq!(by(json!({ "fd": true })).unwrap(), json!("fd"));
         assert_eq!(by(json!({ "tcp": 3000 })).unwrap(), json!({ "tcp": "127.0.0.1:3000" }));
         assert_eq!(by(json!({ "tcp": "[::1]:80" })).unwrap(), json!({ "tcp": "[::1]:80" }));
-        assert_eq!(by(json!({ "log": "up \\d+" })).unwrap(), json!({ "log": "up \\d+" }));
         for wrong in [
             json!("soon"),
             json!({ "tcp": 1, "exec": "true" }),
             json!({ "tcp": "nowhere" }),
             json!({ "http": "https://x" }),
-            json!({ "log": "(" }),
             json!({ "exec": "true", "retries": 3 }),
             json!({ "exec": "true", "timeout": "soon" }),
             json!(7),
         ] {
             assert!(by(wrong.clone()).is_err(), "{wrong}");
+        }
+        for later in [json!("ipc"), json!({ "log": "up" }), json!({ "by": { "log": "up" } }), json!({ "by": "ipc" })] {
+            assert!(by(later.clone()).unwrap_err().ends_with("is not available yet"), "{later}");
         }
         let whole = ready(&json!({ "exec": "true", "timeout": "5s", "interval": 50 })).unwrap();
         assert_eq!(whole, json!({ "by": { "exec": "true" }, "timeout": 5000, "interval": 50 }));

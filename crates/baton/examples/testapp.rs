@@ -15,6 +15,8 @@
 //! * `touch:FILE`: makes a file; `once:FILE:ACTIONS` carries the actions out only if the file isn't there yet, and makes it
 //! * `listen:PORT`: answers every connection on 127.0.0.1 with its pid, for ever
 //! * `dump`: what the program sees of itself, as one line of JSON
+//! * `gate:FIFO`: goes on when somebody has opened the FIFO for writing and closed it again
+//! * `notify:TEXT`: sends the text to NOTIFY_SOCKET; `readyfd:TEXT` writes it and a newline to READY_FD
 //! * `memory:MIB`: fills this much memory
 
 use std::io::{Read, Write};
@@ -54,6 +56,15 @@ fn run(actions: &[String]) -> ExitCode {
             }
             "listen" => listen(rest.parse().expect("listen:PORT")),
             "dump" => dump(),
+            "gate" => drop(std::fs::read(rest).expect("gate:FIFO")),
+            "notify" => {
+                let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+                socket.send_to(rest.as_bytes(), variable("NOTIFY_SOCKET")).expect("sent");
+            }
+            "readyfd" => {
+                let path = format!("/proc/self/fd/{}", variable("READY_FD"));
+                std::fs::write(path, format!("{rest}\n")).expect("READY_FD");
+            }
             "memory" => {
                 let size = rest.parse::<usize>().expect("memory:MIB") << 20;
                 kept.push(vec![1_u8; size]);
@@ -65,6 +76,10 @@ fn run(actions: &[String]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("no variable {name}"))
 }
 
 fn exe() -> std::path::PathBuf {

@@ -207,6 +207,9 @@ app_spec! {
     /// of names to `started`, `ready` (the default) or `exited`, or to `{ condition, timeout }`. What is down is started with
     /// the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
+    /// How to tell that the app is ready: `notify`, `fd`, or a map with one of `tcp`, `http` and `exec`, and with `timeout`
+    /// (30 s) and `interval` (250 ms). Default: it is up for `min_uptime`.
+    ready: Option<Readiness> = None, Kind::Readiness, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -240,8 +243,6 @@ app_spec! {
         wait_ready: bool = false;
         /// How long to wait for the message `ready`, or for a cluster worker to listen (ms).
         listen_timeout: Millis = Millis(3000);
-        /// How to tell that the app is ready.
-        ready: Option<Readiness> = None;
         /// Sockets that are opened and given to each life of the app.
         listen: Vec<Listen> = Vec::new();
         /// Ask the app to end by the message `shutdown` instead of a signal.
@@ -268,7 +269,6 @@ later! {
     "wait_ready", Kind::Bool, Live, "Count as started only after `process.send('ready')`.";
     "listen_timeout", Kind::Duration, Live, "How long to wait for ready (ms).";
     "shutdown_with_message", Kind::Bool, Live, "Ask the app to end by the IPC message `shutdown` instead of a signal.";
-    "ready", Kind::Readiness, Live, "How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http`, `exec` and `log`, and with `timeout` and `interval`.";
     "listen", Kind::Listen, Restart, "Sockets that baton opens for the app: ports, `host:port`, paths, or a map of names to them.";
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";

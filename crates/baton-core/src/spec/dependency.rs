@@ -29,7 +29,7 @@ pub struct Dependency {
 pub enum Condition {
     /// Its program runs.
     Started,
-    /// It is ready: up for `min_uptime`.
+    /// It is ready: as its `ready` says, or up for `min_uptime`.
     #[default]
     Ready,
     /// It has ended with exit code 0.

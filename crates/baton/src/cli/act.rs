@@ -1,13 +1,20 @@
 //! Doing something with slots that exist: what `start`, `stop`, `restart`, `delete` and `reset` share.
 
 use super::failure::Failure;
+use super::logs::tail::last_lines;
 use super::session::{Session, command, list};
 use crate::client::Client;
 use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Roll, Wait};
 use baton_core::select::Selector;
 use baton_core::units::InstanceId;
+use baton_core::world::InstanceView;
 use baton_pm2::text::{self, ActionName};
 use indexmap::{IndexMap, IndexSet};
+use std::fs::File;
+use std::time::UNIX_EPOCH;
+
+/// Lines of standard error that are shown of what did not become ready.
+const LAST_LINES: usize = 20;
 
 /// Says what is about to be done with which slots.
 pub(crate) fn announce(action: Action, word: &str, slots: &[InstanceId], session: &Session) {
@@ -98,13 +105,37 @@ pub(crate) fn tell(outcomes: &[Outcome], session: &Session) {
     tell_failures(outcomes, session);
 }
 
-/// Tells which slots failed, and why.
+/// Tells which slots failed, and why, with the last lines of standard error of those that ran and did not become ready.
 pub(crate) fn tell_failures(outcomes: &[Outcome], session: &Session) {
+    let mut known: Option<Vec<InstanceView>> = None;
     for outcome in outcomes {
-        if let Done::Failed(why) = &outcome.done {
-            session.error(&format!("App [{}]({}): {why}", outcome.name, outcome.id));
+        let Done::Failed(why) = &outcome.done else { continue };
+        session.error(&format!("App [{}]({}): {why}", outcome.name, outcome.id));
+        // The daemon may be gone, and then there is nothing more to tell.
+        let ask = || session.client().and_then(|mut client| list(&mut client, List::default()));
+        let views = known.get_or_insert_with(|| ask().map(|listing| listing.instances).unwrap_or_default());
+        let view = views.iter().find(|view| view.id == outcome.id).filter(|view| has_run_in_vain(view));
+        if let Some(lines) = view.and_then(last_words) {
+            session.error(&format!("the last lines of its standard error:\n{}", lines.trim_end()));
         }
     }
+}
+
+/// Whether the last thing that happened to a slot is a life that did not become ready.
+fn has_run_in_vain(view: &InstanceView) -> bool {
+    let waits = view.last.as_ref().is_some_and(|last| last.cause.is_dependency()) || !view.waits_for.is_empty();
+    !view.ready && !waits
+}
+
+/// The end of a slot's standard error, when anything was written since its last life began.
+fn last_words(view: &InstanceView) -> Option<String> {
+    let file = File::open(view.files.error.as_ref()?).ok()?;
+    let written = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    if written.as_millis() < u128::from(view.started_at?.0) {
+        return None;
+    }
+    let (bytes, _) = last_lines(&file, LAST_LINES).ok()?;
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Success when no slot failed; what failed was told.

@@ -320,6 +320,7 @@ impl Driver {
     fn receive(&mut self, message: Message) {
         match message {
             Message::Made { key, outcome, warnings } => self.made(key, outcome, warnings),
+            Message::Ready(key) => self.is_ready(key),
             Message::Reported(key) => self.reported(key),
             Message::Ended(key) => self.leader_ended(key),
             Message::Reaped(key) => self.leader_reaped(key),

@@ -10,6 +10,7 @@ use baton_os::logs::{LogReport, Stream};
 use baton_os::spawn::Prepared;
 use baton_os::tree::TreeReport;
 use std::io;
+use std::os::fd::OwnedFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// One message.
@@ -24,6 +25,8 @@ pub(super) enum Message {
         /// What an operator should know.
         warnings: Vec<String>,
     },
+    /// A life says that it is ready, or was found to be.
+    Ready(Key),
     /// The report of a life can be read.
     Reported(Key),
     /// The leader of a life has ended.
@@ -63,6 +66,8 @@ pub(super) struct Made {
     pub(super) prepared: Prepared,
     /// Its output.
     pub(super) streams: [Stream; 2],
+    /// What it tells by that it is ready.
+    pub(super) line: Option<OwnedFd>,
 }
 
 /// What reaches the loop from clients.

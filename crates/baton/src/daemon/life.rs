@@ -72,6 +72,10 @@ pub(super) struct Life {
     pub(super) collected: bool,
     /// Read ends of its output, of a leader that we started ourselves: they tell when nobody can write any more.
     pub(super) outputs: Vec<Arc<OwnedFd>>,
+    /// What it tells by that it is ready, until somebody listens there.
+    pub(super) line: Option<OwnedFd>,
+    /// A thread looks whether it is ready for as long as this is kept.
+    pub(super) looking: Option<std::sync::mpsc::Sender<()>>,
     /// Tasks that wait for its descriptors.
     watches: Vec<JoinHandle<()>>,
 }
@@ -92,6 +96,8 @@ impl Life {
             buried: false,
             collected: false,
             outputs: Vec::new(),
+            line: None,
+            looking: None,
             watches: Vec::new(),
         }
     }
@@ -214,9 +220,14 @@ pub(super) fn stream_key((id, incarnation): Key, channel: Channel) -> StreamKey 
     StreamKey { id, incarnation, channel }
 }
 
-/// The names under which the guard holds the streams of a life.
+/// The names under which the guard holds what is read of a life: its streams, then what it tells by that it is ready.
 pub(super) fn guard_names(key: Key) -> Vec<String> {
-    CHANNELS.iter().map(|channel| stream_key(key, *channel).guard_name()).collect()
+    CHANNELS.iter().map(|channel| stream_key(key, *channel).guard_name()).chain([line_name(key)]).collect()
+}
+
+/// The guard's name for what a life tells by that it is ready.
+pub(super) fn line_name((_, incarnation): Key) -> String {
+    format!("ready:{incarnation}")
 }
 
 /// The sweeper's name for a life.

@@ -12,7 +12,8 @@
 //! | `storage`, `records`, `writer` | what is on disk, and the thread that makes it last |
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
-//! | `prober` | threads that look for what others run |
+//! | `prober` | threads that look for what others run, and whether apps are ready |
+//! | `line` | what a life is given to tell that it is ready |
 //! | `journal` | lines for people |
 //!
 //! Invariants: only `driver` changes the world, through the core's `step`. Records are written before the deeds that
@@ -25,6 +26,7 @@ mod effects;
 mod inbox;
 mod journal;
 mod life;
+mod line;
 mod log_blocking;
 mod measure;
 mod prober;

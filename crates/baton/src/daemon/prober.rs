@@ -1,8 +1,13 @@
-//! Looks for what others run, while a slot waits for it: a thread for each such thing, which rests between its looks and
-//! tells the loop of what is new.
+//! Looks for what others run, while a slot waits for it, and whether an app is ready, while it is not: a thread for each
+//! such thing, which rests between its looks and tells the loop of what is new.
 
 use super::inbox::{Inbox, Message};
-use baton_core::spec::{Environment, External};
+use super::life::Key;
+use super::spawner::variables;
+use crate::home::Home;
+use baton_core::spec::{Environment, External, Probe};
+use baton_core::units::Millis;
+use baton_core::world::InstanceView;
 use baton_os::probe::look;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,6 +55,37 @@ impl Prober {
     pub(super) fn end(&mut self, external: &External) {
         self.looking.remove(external);
     }
+}
+
+/// Looks until a life is ready, or until what is returned is dropped; the view must be whole. A command runs in the
+/// app's directory and environment.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub(super) fn look_until_ready(
+    key: Key,
+    probe: Probe,
+    interval: Millis,
+    view: InstanceView,
+    (home, inbox): (Home, Inbox),
+) -> std::io::Result<Sender<()>> {
+    let (held, end) = channel();
+    let look_on = move || {
+        // What is wrong with its files of variables was told when it was started.
+        let env = match &probe {
+            Probe::Exec(_) => variables(&view, &home, |_| ()).unwrap_or_default(),
+            Probe::Tcp(_) | Probe::Http(_) => Environment::new(),
+        };
+        let cwd = view.spec.as_deref().map_or("/", |spec| &spec.cwd);
+        while look(&probe, Path::new(cwd), &env, PATIENCE).is_err() {
+            if !matches!(end.recv_timeout(Duration::from_millis(interval.0)), Err(RecvTimeoutError::Timeout)) {
+                return;
+            }
+        }
+        inbox.send(Message::Ready(key));
+    };
+    std::thread::Builder::new().name("prober".into()).spawn(look_on)?;
+    Ok(held)
 }
 
 fn keep_looking(external: &External, env: &Environment, end: &Receiver<()>, inbox: &Inbox) {

@@ -7,7 +7,8 @@
 use super::driver::Driver;
 use super::inbox::Inbox;
 use super::journal;
-use super::life::{CHANNELS, Key, Life, Lives, Stage, fifos, guard_names, stream_key};
+use super::life::{CHANNELS, Key, Life, Lives, Stage, fifos, guard_names, line_name, stream_key};
+use super::line::{self, notify_path};
 use super::proc_stat::{ProcStat, is_stub};
 use super::storage::{LifeRecord, Loaded, RunRecord, fifo_path};
 use super::watch;
@@ -156,6 +157,12 @@ impl Output<'_> {
                     life.collected = true;
                 }
             }
+            life.line = self.held.remove(&line_name(key)).or_else(|| {
+                // A pipe is lost with the guard; a socket can be made anew, for its name is what the app knows.
+                let fd = line::again(self.home, key.1)?;
+                deposit.push((line_name(key), fd.as_fd().try_clone_to_owned().ok()?));
+                Some(fd)
+            });
             lives.insert(key, life);
         }
         if let Some(guard) = self.guard {
@@ -174,7 +181,7 @@ impl Output<'_> {
 }
 
 fn is_stream(name: &str) -> bool {
-    name.starts_with("out:") || name.starts_with("err:")
+    ["out:", "err:", "ready:"].iter().any(|kind| name.starts_with(kind))
 }
 
 /// Removes what a write left that was cut off; nobody else writes in a home that is locked.
@@ -191,13 +198,14 @@ pub(super) fn sweep_temporary(home: &Home) {
     }
 }
 
-/// Removes FIFOs of lives that nobody knows.
+/// Removes FIFOs and sockets of lives that nobody knows.
 fn sweep_fifos(home: &Home, lives: &Lives) {
-    let known: BTreeSet<_> = lives.keys().flat_map(|(_, incarnation)| fifos(home, incarnation)).collect();
+    let files = |incarnation| fifos(home, incarnation).into_iter().chain([notify_path(home, incarnation)]);
+    let known: BTreeSet<_> = lives.keys().flat_map(|(_, incarnation)| files(incarnation)).collect();
     let Ok(entries) = fs::read_dir(home.run()) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let is_fifo = path.extension().is_some_and(|extension| extension == "out" || extension == "err");
-        if is_fifo && !known.contains(&path) {
+        let is_one = path.extension().is_some_and(|end| end == "out" || end == "err" || end == line::NOTIFY);
+        if is_one && !known.contains(&path) {
             // A left-over harms nobody.
             let _ = crate::home::remove_file(&path);
         }

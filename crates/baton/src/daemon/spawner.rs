@@ -6,6 +6,7 @@
 
 use super::inbox::{Inbox, Made, Message};
 use super::life::{CHANNELS, Key, guard_names, stream_key};
+use super::line::{Line, Theirs};
 use super::log_blocking;
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
@@ -124,10 +125,20 @@ struct Worker {
     server: ForkServer,
 }
 
-/// The descriptors of one life's output.
+/// The descriptors of one life: of its output, and of what it tells by that it is ready.
 struct Pipes {
-    readers: [OwnedFd; 2],
-    app_ends: [OwnedFd; 2],
+    ours: Ours,
+    theirs: AppEnds,
+}
+
+struct Ours {
+    outputs: [OwnedFd; 2],
+    line: Option<OwnedFd>,
+}
+
+struct AppEnds {
+    outputs: [OwnedFd; 2],
+    line: Option<Theirs>,
 }
 
 impl Worker {
@@ -157,7 +168,7 @@ impl Worker {
         let mut ready = Vec::new();
         for job in jobs {
             let credentials = user::credentials(spec(&job).uid.as_deref(), spec(&job).gid.as_deref());
-            let piped = credentials.and_then(|who| Ok((self.pipes(job.key, who.as_ref())?, who)));
+            let piped = credentials.and_then(|who| Ok((self.pipes(&job, who.as_ref())?, who)));
             match piped {
                 Ok((pipes, who)) => ready.push((job, pipes, who)),
                 Err(error) => self.failed(job.key, error, Vec::new()),
@@ -167,17 +178,17 @@ impl Worker {
         let mut begun = Vec::new();
         for (job, pipes, who) in ready {
             let mut warnings = Vec::new();
-            let launch = self.launch(&job, pipes.app_ends, who, &mut warnings);
+            let launch = self.launch(&job, pipes.theirs, who, &mut warnings);
             match launch.and_then(|launch| self.server.begin(&launch)) {
-                Ok(process) => begun.push((job, pipes.readers, process, warnings)),
+                Ok(process) => begun.push((job, pipes.ours, process, warnings)),
                 Err(error) => self.failed(job.key, error, warnings),
             }
         }
         // What a process writes must be held before it may write.
         let held = holding.and_then(|holding| holding.map_or(Ok(()), Holding::wait));
-        for (job, readers, process, mut warnings) in begun {
+        for (job, ours, process, mut warnings) in begun {
             let made = match &held {
-                Ok(()) => self.server.finish(process).map(|prepared| self.made(&job, readers, prepared, &mut warnings)),
+                Ok(()) => self.server.finish(process).map(|prepared| self.made(&job, ours, prepared, &mut warnings)),
                 Err(error) => {
                     self.server.call_off(process);
                     Err(prepare_error(error, "the guard can't hold the app's output"))
@@ -190,7 +201,8 @@ impl Worker {
         }
     }
 
-    fn pipes(&self, (_, incarnation): Key, who: Option<&Credentials>) -> Result<Pipes, SpawnError> {
+    fn pipes(&self, job: &Job, who: Option<&Credentials>) -> Result<Pipes, SpawnError> {
+        let (_, incarnation) = job.key;
         let owner = who.map(|who| (who.uid, who.gid));
         let make = |channel| {
             let path = fifo_path(&self.home, incarnation, channel);
@@ -201,7 +213,11 @@ impl Worker {
             ends().map_err(|error: io::Error| prepare_error(&error, &path.display().to_string()))
         };
         let [(out_reader, out), (err_reader, err)] = [make(CHANNELS[0])?, make(CHANNELS[1])?];
-        Ok(Pipes { readers: [out_reader, err_reader], app_ends: [out, err] })
+        let line = Line::of(spec(job), &self.home, incarnation, who)
+            .map_err(|error| prepare_error(&error, "it can't be given what it says by that it is ready"))?;
+        let (line, theirs) = line.map(|line| (line.reader, line.theirs)).unzip();
+        let ours = Ours { outputs: [out_reader, err_reader], line };
+        Ok(Pipes { ours, theirs: AppEnds { outputs: [out, err], line: theirs } })
     }
 
     /// The guard is to hold the read ends.
@@ -209,7 +225,8 @@ impl Worker {
         let Some(guard) = &self.guard else { return Ok(None) };
         let mut held = Vec::new();
         for (job, pipes, _) in ready {
-            for (name, reader) in guard_names(job.key).into_iter().zip(&pipes.readers) {
+            let readers = pipes.ours.outputs.iter().chain(&pipes.ours.line);
+            for (name, reader) in guard_names(job.key).into_iter().zip(readers) {
                 held.push((name, reader.as_fd().try_clone_to_owned()?));
             }
         }
@@ -229,7 +246,7 @@ impl Worker {
     }
 
     /// A process that waits to be told to run, with what belongs to it.
-    fn made(&self, job: &Job, readers: [OwnedFd; 2], prepared: Prepared, warnings: &mut Vec<String>) -> Made {
+    fn made(&self, job: &Job, ours: Ours, prepared: Prepared, warnings: &mut Vec<String>) -> Made {
         let pid = prepared.process.identity().pid;
         let pid_file = Path::new(&job.view.files.pid);
         let mode = self.pid_mode(pid_file);
@@ -241,32 +258,27 @@ impl Worker {
                 pid_file.display()
             ));
         }
-        let mut readers = readers.into_iter();
+        let mut readers = ours.outputs.into_iter();
         let streams = CHANNELS.map(|channel| Stream {
             key: stream_key(job.key, channel),
             reader: readers.next().expect("two channels, two readers"),
             route: job.routes.route(channel),
         });
-        Made { prepared, streams }
+        Made { prepared, streams, line: ours.line }
     }
 
     fn launch(
         &self,
         job: &Job,
-        app_ends: [OwnedFd; 2],
+        app_ends: AppEnds,
         credentials: Option<Credentials>,
         warnings: &mut Vec<String>,
     ) -> Result<Launch, SpawnError> {
         let spec = spec(job);
         let cwd = PathBuf::from(&spec.cwd);
-        let from_files = read_env_files(spec, &cwd, |warning| {
+        let mut env = variables(&job.view, &self.home, |warning| {
             warnings.push(format!("App [{}:{}]: {warning}", job.view.name, job.key.0));
         })?;
-        let root = self.home.root().to_string_lossy();
-        let mut env = environment::child(spec, &ChildFacts::of(&job.view, &root), &from_files);
-        if let Some(home) = other_home(spec, &from_files) {
-            env.insert("HOME".into(), home);
-        }
         env.insert(MARK_VARIABLE.into(), job.mark.clone());
         if spec.log_blocking {
             let enabled = match credentials {
@@ -284,7 +296,12 @@ impl Worker {
         if let Some(script) = missing_script(spec, &cwd) {
             return Err(SpawnError { stage: SpawnStage::Prepare, errno: NO_ENTRY, message: script });
         }
-        let [stdout, stderr] = app_ends;
+        let [stdout, stderr] = app_ends.outputs;
+        let mut extra_fds = Vec::new();
+        if let Some(Theirs { variable, descriptor }) = app_ends.line {
+            env.insert(variable.0.into(), variable.1);
+            extra_fds.extend(descriptor);
+        }
         Ok(Launch {
             program,
             argv,
@@ -294,7 +311,7 @@ impl Worker {
             stdin: None,
             stdout,
             stderr,
-            extra_fds: Vec::new(),
+            extra_fds,
             oom_score_adj: self.heritage.oom_score_adj,
             original_nofile: self.heritage.nofile,
         })
@@ -304,6 +321,21 @@ impl Worker {
     fn failed(&self, key: Key, error: SpawnError, warnings: Vec<String>) {
         self.inbox.send(Message::Made { key, outcome: Err(error), warnings });
     }
+}
+
+/// The variables of an app's processes, but for those that only one life has; the view must be whole.
+///
+/// # Errors
+/// When a file of variables can't be read.
+pub(super) fn variables(view: &InstanceView, home: &Home, warn: impl FnMut(String)) -> Result<Environment, SpawnError> {
+    let spec = view.spec.as_deref().expect("the view is whole");
+    let from_files = read_env_files(spec, Path::new(&spec.cwd), warn)?;
+    let root = home.root().to_string_lossy();
+    let mut env = environment::child(spec, &ChildFacts::of(view, &root), &from_files);
+    if let Some(home) = other_home(spec, &from_files) {
+        env.insert("HOME".into(), home);
+    }
+    Ok(env)
 }
 
 /// The definition; a job is made from a whole view.

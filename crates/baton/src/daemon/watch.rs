@@ -3,6 +3,7 @@
 use super::inbox::{Inbox, Message};
 use super::journal;
 use super::life::{Key, Life};
+use super::line::{Heard, Hearing};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::{Interest, unix::AsyncFd};
@@ -38,6 +39,27 @@ pub(super) fn reaping(key: Key, life: &mut Life, inbox: &Inbox) {
                 ready.clear_ready();
             }
             inbox.send(Message::Reaped(key));
+        })
+    });
+    keep(life, key, task);
+}
+
+/// Tells when a life says that it is ready, and takes in whatever else it says there, so that it need never wait.
+pub(super) fn line(key: Key, life: &mut Life, inbox: &Inbox) {
+    let Some(line) = life.line.take() else { return };
+    let inbox = inbox.clone();
+    let task = rustix::io::ioctl_fionbio(&line, true).map_err(io::Error::from).and_then(|()| asynchronous(&line));
+    let task = task.map(|fd| {
+        tokio::spawn(async move {
+            let mut hearing = Hearing::of(&line);
+            while let Ok(mut ready) = fd.readable().await {
+                match hearing.hear(&line) {
+                    Heard::Ready => inbox.send(Message::Ready(key)),
+                    Heard::Other => {}
+                    Heard::Nothing => ready.clear_ready(),
+                    Heard::End => break,
+                }
+            }
         })
     });
     keep(life, key, task);

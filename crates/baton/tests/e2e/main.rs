@@ -17,6 +17,7 @@ mod log_files;
 mod logs;
 mod programs;
 mod projects;
+mod readiness;
 mod reload;
 mod rotation;
 mod sources;

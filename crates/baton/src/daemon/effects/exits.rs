@@ -51,6 +51,7 @@ impl Driver {
         self.reported(key);
         let Some(life) = self.lives.get_mut(key).filter(|life| !life.ended) else { return };
         life.ended = true;
+        life.looking = None;
         if life.report.take().is_some() {
             self.queue.push_back(Event::Spawned { id: key.0, incarnation: key.1 });
         }

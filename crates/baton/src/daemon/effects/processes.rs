@@ -47,13 +47,14 @@ impl Driver {
         let (id, incarnation) = key;
         match outcome {
             Ok(made) => {
-                let Made { prepared, streams } = *made;
+                let Made { prepared, streams, line } = *made;
                 let Some(life) = self.lives.get_mut(key) else { return };
                 let identity = prepared.process.identity().clone();
                 self.sweeper.started(identity.pid);
                 life.identity = Some(identity.clone());
                 life.stage = Stage::Waiting(prepared);
                 life.collected = true;
+                life.line = line;
                 // Without them the end of its tree takes a longer look.
                 let readers = streams.iter().map(|stream| stream.reader.try_clone().map(Arc::new));
                 life.outputs = readers.collect::<Result<_, _>>().unwrap_or_default();

@@ -4,6 +4,7 @@ use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Message;
 use crate::daemon::journal;
 use crate::daemon::life::{Key, fifos, guard_names, tree_key};
+use crate::daemon::line::notify_path;
 use baton_core::step::Event;
 use baton_core::units::{InstanceId, Millis};
 use baton_os::clock;
@@ -49,7 +50,7 @@ impl Driver {
         if self.lives.remove(key).is_none() {
             return;
         }
-        for path in fifos(&self.home, key.1) {
+        for path in fifos(&self.home, key.1).into_iter().chain([notify_path(&self.home, key.1)]) {
             // It may never have been made.
             let _ = crate::home::remove_file(&path);
         }
