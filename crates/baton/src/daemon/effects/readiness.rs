@@ -7,7 +7,7 @@ use crate::daemon::prober::look_until_ready;
 use crate::daemon::watch;
 use baton_core::spec::{Probe, Readiness, ReadyBy};
 use baton_core::step::{Event, Scope};
-use baton_core::world::{Phase, Signal, State};
+use baton_core::world::{Detail, Phase, Signal, State};
 use baton_os::clock;
 
 impl Driver {
@@ -26,7 +26,7 @@ impl Driver {
             // It says so itself. The last two are refused where files are read.
             ReadyBy::Notify | ReadyBy::Fd | ReadyBy::Log(_) | ReadyBy::Ipc => return,
         };
-        let view = slot.view(clock::now(), true);
+        let view = slot.view(clock::now(), Detail::Definition);
         match look_until_ready(key, probe, interval, view, (self.home.clone(), self.inbox.clone())) {
             Ok(looking) => life.looking = Some(looking),
             Err(error) => journal::error(format_args!("no thread to look whether slot {} is ready: {error}", key.0)),
