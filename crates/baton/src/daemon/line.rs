@@ -116,9 +116,8 @@ impl Hearing {
     pub(super) fn hear(&mut self, line: &OwnedFd) -> Heard {
         let mut bytes = [0; 4096];
         match read(line, &mut bytes) {
-            // Nobody has the pipe any more, or the guard has shut the socket down with the end of the life. An empty datagram,
-            // which no `sd_notify` sends, looks the same.
-            Ok(0) => Heard::End,
+            // A datagram may be empty.
+            Ok(0) if !self.is_socket => Heard::End,
             Ok(count) => {
                 let says = if self.is_socket { says_ready(&bytes[..count]) } else { bytes[..count].contains(&b'\n') };
                 if says && !std::mem::replace(&mut self.told, true) { Heard::Ready } else { Heard::Other }

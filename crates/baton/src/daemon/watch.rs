@@ -56,6 +56,8 @@ pub(super) fn line(key: Key, life: &mut Life, inbox: &Inbox) {
                 match hearing.hear(&line) {
                     Heard::Ready => inbox.send(Message::Ready(key)),
                     Heard::Other => {}
+                    // The guard shuts a socket down when its life is over: it stays readable, and nothing comes.
+                    Heard::Nothing if ready.ready().is_read_closed() => break,
                     Heard::Nothing => ready.clear_ready(),
                     Heard::End => break,
                 }
