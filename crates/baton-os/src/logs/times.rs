@@ -6,7 +6,7 @@
 //!
 //! * One small file for each log file, named by device and inode: a rename takes its times along.
 //! * A record is 12 bytes, an offset and a time (ms since the Unix epoch), 48 bits each: the bytes from this offset on
-//!   were written at this time or later. A new one is made when the last is [`APART`] old and [`FEW`] bytes behind, or
+//!   were written at this time or later. A new one is made when the last is `APART` old and `FEW` bytes behind, or
 //!   [`SLACK`] old. So bytes without a record of their own came less than [`SLACK`] after the record before them.
 //! * A file that was emptied starts again at a smaller offset: what stands before such a step is stale.
 //! * Times of files that are gone are removed when those of a new one in the same folder begin.
