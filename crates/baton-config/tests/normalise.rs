@@ -206,11 +206,12 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
         "oneshot": true, "depends_on": {"db": "started"},
     });
     // The macro can't take more at once.
-    for (key, value) in
-        [("env_priority", json!("shell")), ("log_overflow", json!("drop")), ("log_blocking", json!(true))]
-    {
-        keys[key] = value;
-    }
+    let more = json!({
+        "env_priority": "shell", "log_overflow": "drop", "log_blocking": true, "ready": "notify",
+        "max_size": "5M", "retain": 3, "compress": "zstd", "rotate_interval": "0 0 * * *", "max_age": "1h",
+        "max_total_size": "1G",
+    });
+    keys.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
     let spec = serde_json::to_value(app(keys.clone(), &options)).expect("json");
     let default = serde_json::to_value(AppSpec::default()).expect("json");
     for field in baton_core::spec::FIELDS {

@@ -1,6 +1,7 @@
 //! The ports of an app: which they are, whether they are free, and who has them.
 
 use baton_core::spec::AppSpec;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -9,8 +10,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 pub(super) fn of(app: &AppSpec) -> BTreeSet<u16> {
     let variable = app.env.get("PORT").and_then(|text| text.parse().ok());
     let field = app.port.and_then(|port| u16::try_from(port).ok());
-    let sockets = app.listen.iter().filter(|socket| !socket.at.starts_with('/'));
-    let sockets = sockets.filter_map(|socket| socket.at.rsplit(':').next()?.parse().ok());
+    // The key is kept for a later version, in its canonical form.
+    let kept = app.declared.get("listen").and_then(Value::as_array).into_iter().flatten();
+    let kept = kept.filter_map(|socket| socket.get("at")?.as_str());
+    let sockets = app.listen.iter().map(|socket| socket.at.as_str()).chain(kept).filter(|at| !at.starts_with('/'));
+    let sockets = sockets.filter_map(|at| at.rsplit(':').next()?.parse().ok());
     variable.into_iter().chain(field).chain(sockets).filter(|port| *port != 0).collect()
 }
 

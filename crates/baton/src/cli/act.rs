@@ -127,11 +127,12 @@ fn has_run_in_vain(view: &InstanceView) -> bool {
     !view.ready && !waits
 }
 
-/// The end of a slot's standard error, when anything was written since its last life began.
+/// The end of a slot's standard error, when anything was written since it was asked to start; it may have lived several
+/// times since.
 fn last_words(view: &InstanceView) -> Option<String> {
     let file = File::open(view.files.error.as_ref()?).ok()?;
     let written = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    if written.as_millis() < u128::from(view.started_at?.0) {
+    if written.as_millis() < u128::from(view.created_at.0) {
         return None;
     }
     let (bytes, _) = last_lines(&file, LAST_LINES).ok()?;
