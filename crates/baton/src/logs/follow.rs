@@ -359,6 +359,24 @@ mod tests {
     }
 
     #[test]
+    fn a_log_whose_file_was_just_set_aside_has_its_past_and_goes_on() {
+        let mut case = Case::new("1\n2\n");
+        case.rotate("2026-11-21_00-00-01");
+        let query = Query { lines: Some(1), ..case.follower.query.clone() };
+        let source = Source { path: case.path(), stream: Channel::Out, id: InstanceId(0), name: "app".into() };
+        let mut cursor = query.open(source).unwrap();
+        assert!(cursor.advance().unwrap());
+        assert_eq!(cursor.current().unwrap().1, b"2\n");
+        assert!(!cursor.advance().unwrap());
+        case.follower.retain(|_| false);
+        case.follower.go_on(cursor).unwrap();
+        case.append("3\n");
+        case.rotate("2026-11-21_00-00-02");
+        case.append("4\n");
+        assert_eq!(case.lines(), ["3\n", "4\n"]);
+    }
+
+    #[test]
     fn whoever_goes_on_writing_to_a_moved_file_is_heard_until_the_new_one_is_used() {
         let mut case = Case::new("");
         let mut writer = fs::OpenOptions::new().append(true).open(case.path()).unwrap();

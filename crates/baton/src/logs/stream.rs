@@ -24,6 +24,8 @@ const LOOKS: usize = 10;
 const LATE: u64 = 5_000;
 /// Lines that are slightly out of order are found when the search begins so many bytes earlier.
 const DISORDER: u64 = 64 * 1024;
+/// Device and inode of a file that is not there.
+const NOWHERE: (u64, u64) = (0, 0);
 
 /// One file of a log.
 #[derive(Debug)]
@@ -70,14 +72,14 @@ impl Stream {
     /// The log at `path` from its first byte to its end of this moment. `times` is where the times of log files are.
     ///
     /// # Errors
-    /// When the file is not there or can't be read.
+    /// When neither the file nor anything that was set aside is there, or it can't be read.
     pub(crate) fn open(path: &Path, times: &Path) -> io::Result<Stream> {
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         let mut list = parts(path)?;
         for _ in 0..LOOKS {
             // A rotation in between would show a file twice or not at all.
-            let again = File::open(path)?;
-            let same = again.metadata()?.ino() == file.metadata()?.ino();
+            let again = open(path)?;
+            let same = inode(again.as_ref())? == inode(file.as_ref())?;
             let listed = parts(path)?;
             let settled = same && listed.iter().map(name).eq(list.iter().map(name));
             (file, list) = (again, listed);
@@ -85,10 +87,16 @@ impl Stream {
                 break;
             }
         }
+        if file.is_none() && list.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let began = list.last().map_or(0, |part| part.ended.0);
         let known = list.iter().map(name).collect();
         let mut pieces: Vec<Piece> = list.into_iter().map(piece).collect();
-        pieces.push(live(path, file, began)?);
+        pieces.push(match file {
+            Some(file) => live(path, file, began)?,
+            None => nothing(path, began),
+        });
         Ok(Stream {
             path: path.to_owned(),
             times: times.to_owned(),
@@ -338,20 +346,15 @@ impl Stream {
     /// # Errors
     /// When the file can't be opened; that it is not there is no error.
     pub(crate) fn look_again(&mut self) -> io::Result<()> {
-        let open = || match File::open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        };
         for _ in 0..LOOKS {
-            let Some(file) = open()? else { return Ok(()) };
+            let Some(file) = open(&self.path)? else { return Ok(()) };
             let data = file.metadata()?;
             let current = self.pieces.last().map(|piece| (piece.device, piece.inode));
             if current == Some((data.dev(), data.ino())) {
                 return Ok(());
             }
             let list = parts(&self.path)?;
-            let still = open()?.map(|again| again.metadata()).transpose()?;
-            if still.is_none_or(|still| still.ino() != data.ino()) {
+            if inode(open(&self.path)?.as_ref())? != Some(data.ino()) {
                 continue;
             }
             let mut fresh: Vec<Part> = list.into_iter().filter(|part| !self.known.contains(&name(part))).collect();
@@ -360,7 +363,8 @@ impl Stream {
             let own = fresh
                 .iter()
                 .position(|part| part.path.metadata().is_ok_and(|data| current == Some((data.dev(), data.ino()))));
-            fresh.drain(..own.map_or(1, |own| own + 1).min(fresh.len()));
+            let ours = if current == Some(NOWHERE) { 0 } else { own.map_or(1, |own| own + 1) };
+            fresh.drain(..ours.min(fresh.len()));
             if data.len() == 0 && fresh.is_empty() {
                 // Whoever writes may still write to the file of before; the first byte in this one says that it is left.
                 return Ok(());
@@ -438,6 +442,12 @@ fn piece(part: Part) -> Piece {
     Piece { path, content, device, inode, began, ended, times: OnceCell::new() }
 }
 
+/// What stands for the file that is being written while there is none: rotation has set it aside, and nothing came since.
+fn nothing(path: &Path, began: u64) -> Piece {
+    let (device, inode) = NOWHERE;
+    Piece { path: path.to_owned(), content: Content::Done, device, inode, began, ended: began, times: OnceCell::new() }
+}
+
 fn live(path: &Path, file: File, began: u64) -> io::Result<Piece> {
     let data = file.metadata()?;
     // A device or a pipe has no past.
@@ -456,6 +466,18 @@ fn live(path: &Path, file: File, began: u64) -> io::Result<Piece> {
 fn modified(data: &Metadata) -> u64 {
     let since = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The file of this path, when there is one.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn inode(file: Option<&File>) -> io::Result<Option<u64>> {
+    file.map(|file| file.metadata().map(|data| data.ino())).transpose()
 }
 
 /// What a part is called, compressed or not.
