@@ -43,9 +43,7 @@ pub fn after_exit(instance: &Instance, exit: Exit, uptime: Millis, now: Instant)
     if limit(spec).is_some_and(|limit| unstable >= limit) {
         return Verdict { then: Then::GiveUp(Cause::CrashLoop(unstable, exit)), unstable: 0, last_delay: Millis(0) };
     }
-    let last_delay = next_pause(spec.exp_backoff_restart_delay, instance.last_delay, uptime);
-    let delay = if last_delay > Millis(0) { last_delay } else { spec.restart_delay };
-    Verdict { then: Then::Respawn { at: now + delay, delay, why: Cause::Exited(exit) }, unstable, last_delay }
+    respawn(instance, Cause::Exited(exit), unstable, uptime, now)
 }
 
 /// What to do after a life that runs but has failed for `why`: it counts as one more unstable exit.
@@ -56,7 +54,13 @@ pub fn after_failure(instance: &Instance, why: Cause, now: Instant) -> Verdict {
     if gives_up {
         return Verdict { then: Then::GiveUp(why), unstable: 0, last_delay: Millis(0) };
     }
-    let last_delay = next_pause(spec.exp_backoff_restart_delay, instance.last_delay, Millis(0));
+    respawn(instance, why, unstable, Millis(0), now)
+}
+
+/// Another start, after the pause that the definition and the life's `uptime` give.
+fn respawn(instance: &Instance, why: Cause, unstable: u32, uptime: Millis, now: Instant) -> Verdict {
+    let spec = &*instance.spec;
+    let last_delay = next_pause(spec.exp_backoff_restart_delay, instance.last_delay, uptime);
     let delay = if last_delay > Millis(0) { last_delay } else { spec.restart_delay };
     Verdict { then: Then::Respawn { at: now + delay, delay, why }, unstable, last_delay }
 }

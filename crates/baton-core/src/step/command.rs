@@ -149,10 +149,9 @@ fn define(
     effects: &mut Effects,
 ) {
     let spec = Arc::new(wish.spec);
-    let mut present: Vec<(u32, InstanceId)> = staying_of(world, &spec.name).map(|i| (i.number, i.id)).collect();
-    present.sort_unstable();
+    let present = by_number(world, &spec.name);
     if wish.brought && !present.is_empty() {
-        for (_, id) in present {
+        for id in present {
             let down = world.instances.get(&id).is_some_and(is_down);
             if down && spec.autostart {
                 redefine(world, id, spec.clone());
@@ -161,15 +160,12 @@ fn define(
         }
         return;
     }
-    let keep = (wish.count as usize).min(present.len());
-    for (_, id) in present.drain(keep..) {
-        remove(world, now, id, pending, effects);
+    let keep = keep(world, now, present, wish.count, pending, effects);
+    for id in &keep {
+        redefine(world, *id, spec.clone());
+        starts.push((*id, Done::Restarted));
     }
-    for (_, id) in present {
-        redefine(world, id, spec.clone());
-        starts.push((id, Done::Restarted));
-    }
-    for _ in keep..wish.count as usize {
+    for _ in keep.len()..wish.count as usize {
         add(world, now, spec.clone(), starts, pending);
     }
 }
@@ -180,20 +176,16 @@ fn replace(world: &mut World, now: Now, apps: Vec<Wish>, roll: Roll, asked: Aske
     let (mut queue, mut starts) = (VecDeque::new(), Vec::new());
     for wish in apps {
         let spec = Arc::new(wish.spec);
-        let mut present: Vec<(u32, InstanceId)> = staying_of(world, &spec.name).map(|i| (i.number, i.id)).collect();
-        present.sort_unstable();
+        let present = by_number(world, &spec.name);
         // What comes along is left as it is where it is in the list.
         if wish.brought && !present.is_empty() {
             continue;
         }
-        let keep = (wish.count as usize).min(present.len());
-        for (_, id) in present.drain(keep..) {
-            remove(world, now, id, &mut pending, effects);
-        }
-        queue.extend(present.into_iter().map(|(_, id)| (id, spec.clone())));
-        for _ in keep..wish.count as usize {
+        let keep = keep(world, now, present, wish.count, &mut pending, effects);
+        for _ in keep.len()..wish.count as usize {
             add(world, now, spec.clone(), &mut starts, &mut pending);
         }
+        queue.extend(keep.into_iter().map(|id| (id, spec.clone())));
     }
     pending.rollout = Some(Rollout { queue, roll, failed: BTreeSet::new() });
     let start = Start { verb: Verb::Start, wait: asked.wait, order: asked.order };
@@ -238,6 +230,28 @@ fn scale(
 /// The slots of an app but those that are about to leave the list.
 fn staying_of<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
     staying(world).filter(move |instance| instance.spec.name == name)
+}
+
+/// These slots by their instance numbers.
+fn by_number(world: &World, name: &str) -> Vec<InstanceId> {
+    let mut present: Vec<(u32, InstanceId)> = staying_of(world, name).map(|i| (i.number, i.id)).collect();
+    present.sort_unstable();
+    present.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Removes the slots of an app that are more than `count`, the last ones, and gives those that stay.
+fn keep(
+    world: &mut World,
+    now: Now,
+    mut present: Vec<InstanceId>,
+    count: u32,
+    pending: &mut Pending,
+    effects: &mut Effects,
+) -> Vec<InstanceId> {
+    for id in present.split_off(present.len().min(count as usize)) {
+        remove(world, now, id, pending, effects);
+    }
+    present
 }
 
 fn launch(
@@ -420,7 +434,8 @@ fn insert(world: &mut World, now: Now, spec: Arc<AppSpec>, number: Option<u32>, 
     id
 }
 
-fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
+/// Gives a slot another definition; what runs in it runs on.
+pub(super) fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
     if let Some(instance) = world.instances.get_mut(&id) {
         instance.files = InstanceFiles::of(&spec, id, &world.directories);
         instance.spec = spec;
@@ -441,9 +456,7 @@ fn begin_slot(
     effects: &mut Effects,
 ) {
     let Some(instance) = world.instances.get_mut(&id) else { return };
-    instance.unstable = 0;
-    instance.last_delay = Millis(0);
-    instance.created_at = now.wall;
+    instance.begin_anew(now.wall);
     instance.alone = order == Order::Alone;
     let before: Incarnation = instance.incarnation;
     let goal = match wait {

@@ -1,7 +1,8 @@
 //! What happens to one slot. Each function is one column of the table State × Event, with every state named.
 
 use super::Effects;
-use super::effect::{Effect, Scope};
+use super::effect::Effect;
+use super::ending;
 use super::overlap;
 use super::rollout;
 use super::waiting;
@@ -244,11 +245,7 @@ pub(super) fn exited(
                 then: verdict.then,
             };
             enter(instance, now, stopping, Cause::Exited(exit));
-            if tree {
-                let signal = instance.stop_signal();
-                effects.push(Effect::Signal { id, incarnation, signal, scope: Scope::Tree });
-                effects.push(Effect::AwaitTree { id, incarnation });
-            }
+            ending::sweep(&instance.spec, id, incarnation, tree, effects);
             finish(world, now, id, effects);
         }
         State::Stopping { since, exit: ended @ None, kill_at, after, tree_gone, .. } => {
@@ -261,11 +258,7 @@ pub(super) fn exited(
             let tree = early && !*tree_gone;
             let uptime = instance.started_at.map_or(now.instant - *since, |at| Millis(now.wall.0.saturating_sub(at.0)));
             instance.bury(Death { incarnation, exit, at: now.wall, uptime });
-            if tree {
-                let signal = instance.stop_signal();
-                effects.push(Effect::Signal { id, incarnation, signal, scope: Scope::Tree });
-                effects.push(Effect::AwaitTree { id, incarnation });
-            }
+            ending::sweep(&instance.spec, id, incarnation, tree, effects);
             finish(world, now, id, effects);
         }
         // Told twice.
@@ -339,8 +332,7 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
             }
             State::Stopping { killed, tree_gone, .. } => {
                 *killed = true;
-                let scope = scope(!*tree_gone);
-                effects.push(Effect::Kill { id, incarnation, scope });
+                ending::kill(id, incarnation, !*tree_gone, effects);
             }
             State::Stopped { .. } | State::Starting { .. } | State::Errored { .. } => {}
         }
@@ -372,7 +364,7 @@ fn stop_leader_and_tree(
     };
     enter(instance, now, stopping, cause);
     if told_to_run && !held {
-        signal_to_stop(instance, tree, effects);
+        ending::ask(&instance.spec, instance.id, instance.incarnation, tree, effects);
     }
 }
 
@@ -393,30 +385,6 @@ pub(super) fn fail(world: &mut World, now: Now, id: InstanceId, why: Cause, effe
     end(world, now, id, verdict.then, effects);
 }
 
-/// Asks an incarnation to end, in the way that its definition wants.
-pub(super) fn ask_to_end(
-    spec: &AppSpec,
-    id: InstanceId,
-    incarnation: Incarnation,
-    scope: Scope,
-    effects: &mut Effects,
-) {
-    let signal = spec.stop_signal();
-    effects.push(if spec.shutdown_with_message {
-        Effect::Farewell { id, incarnation, signal, scope }
-    } else {
-        Effect::Signal { id, incarnation, signal, scope }
-    });
-}
-
-fn signal_to_stop(instance: &Instance, tree: bool, effects: &mut Effects) {
-    let (id, incarnation) = (instance.id, instance.incarnation);
-    ask_to_end(&instance.spec, id, incarnation, scope(tree), effects);
-    if tree {
-        effects.push(Effect::AwaitTree { id, incarnation });
-    }
-}
-
 /// Signals a slot that was to be stopped after others.
 pub(super) fn stop_now(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
     let Some(instance) = touch(world, id) else { return };
@@ -425,7 +393,7 @@ pub(super) fn stop_now(world: &mut World, now: Now, id: InstanceId, effects: &mu
         after.clear();
         *kill_at = now.instant + timeout;
         let tree = !*tree_gone;
-        signal_to_stop(instance, tree, effects);
+        ending::ask(&instance.spec, id, instance.incarnation, tree, effects);
     }
 }
 
@@ -502,11 +470,6 @@ pub(super) fn settle_down(
             enter(instance, now, State::Backoff { until: at, delay }, why);
         }
     }
-}
-
-/// Whom a signal is for. Asked of the state, not of the definition, which may have changed since the stop began.
-pub(super) fn scope(tree: bool) -> Scope {
-    if tree { Scope::Tree } else { Scope::Leader }
 }
 
 /// The slot, marked as changed.

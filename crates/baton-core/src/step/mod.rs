@@ -6,6 +6,7 @@
 //! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
 //! * `rollout` goes on with reloads, slot by slot.
 //! * `command` turns requests into what is wished of slots.
+//! * `ending` says what is sent to a life that ends.
 //! * `waiting` goes on with starts and stops that wait for other slots.
 //! * `pending` tells when a request is done.
 //!
@@ -14,6 +15,7 @@
 
 mod command;
 mod effect;
+mod ending;
 mod event;
 mod lifecycle;
 mod overlap;

@@ -4,13 +4,14 @@
 //! As in `lifecycle`, each function is one column of the table, here of Phase × Event.
 
 use super::Effects;
-use super::effect::{Effect, Scope};
+use super::effect::Effect;
+use super::ending;
 use super::event::Found;
 use super::lifecycle;
 use crate::spec::{AppSpec, ExecMode, Late};
 use crate::units::{Incarnation, InstanceId, Instant, Millis, Now};
 use crate::world::{
-    Beside, Cause, Death, Exit, Identity, Instance, InstanceFiles, Phase, SpawnError, State, Verb, World,
+    Beside, Cause, Death, Exit, Identity, Instance, InstanceFiles, Phase, SpawnError, State, Status, Verb, World,
 };
 use std::sync::Arc;
 
@@ -127,8 +128,7 @@ pub(super) fn ready(world: &mut World, now: Now, id: InstanceId, incarnation: In
     let Some(beside) = find(world, id, incarnation) else { return };
     match beside.phase {
         Phase::Unready { since, .. } => {
-            let state = State::Online { since, ready: true };
-            promote(world, now, id, incarnation, state, Cause::Operator(Verb::Reload), effects);
+            promote(world, now, id, incarnation, since, effects);
             if let Some(instance) = world.instances.get_mut(&id) {
                 instance.told_ready = true;
             }
@@ -166,11 +166,7 @@ pub(super) fn exited(
         // Told twice.
         Phase::Ending { exit: Some(_), .. } => return,
     }
-    if tree {
-        let signal = beside.spec.stop_signal();
-        effects.push(Effect::Signal { id, incarnation, signal, scope: Scope::Tree });
-        effects.push(Effect::AwaitTree { id, incarnation });
-    }
+    ending::sweep(&beside.spec, id, incarnation, tree, effects);
     bury(world, now, id, incarnation, exit);
     finish(world, now, id, incarnation, effects);
 }
@@ -212,8 +208,8 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
         let Some(beside) = find(world, id, incarnation) else { continue };
         match &mut beside.phase {
             Phase::Unready { since, counts: true, .. } => {
-                let state = State::Online { since: *since, ready: true };
-                promote(world, now, id, incarnation, state, Cause::Operator(Verb::Reload), effects);
+                let since = *since;
+                promote(world, now, id, incarnation, since, effects);
             }
             Phase::Unready { since, until, counts: false } => {
                 let why = Cause::NotReady(*until - *since);
@@ -225,8 +221,7 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
             }
             Phase::Ending { killed, tree_gone, .. } => {
                 *killed = true;
-                let scope = lifecycle::scope(!*tree_gone);
-                effects.push(Effect::Kill { id, incarnation, scope });
+                ending::kill(id, incarnation, !*tree_gone, effects);
             }
             Phase::Starting { .. } => {}
         }
@@ -238,10 +233,7 @@ fn kill(beside: &mut Beside, kill_at: Instant, id: InstanceId, effects: &mut Eff
     let incarnation = beside.incarnation;
     let tree = beside.spec.treekill;
     beside.phase = Phase::Ending { kill_at, killed: true, exit: None, tree_gone: !tree, failure: None };
-    effects.push(Effect::Kill { id, incarnation, scope: lifecycle::scope(tree) });
-    if tree {
-        effects.push(Effect::AwaitTree { id, incarnation });
-    }
+    ending::again(&beside.spec, id, incarnation, true, tree, effects);
 }
 
 /// Asks a life to end. Without `kill_at` its definition's time begins now.
@@ -265,10 +257,7 @@ fn end(
         failure,
     };
     if told_to_run {
-        lifecycle::ask_to_end(&beside.spec, id, incarnation, lifecycle::scope(tree), effects);
-        if tree {
-            effects.push(Effect::AwaitTree { id, incarnation });
-        }
+        ending::ask(&beside.spec, id, incarnation, tree, effects);
     }
 }
 
@@ -284,94 +273,77 @@ pub(super) fn end_all(instance: &mut Instance, now: Now, effects: &mut Effects) 
     }
 }
 
-/// The candidate takes the slot; the life that had it is retired.
+/// The candidate, which runs since then and is good, takes the slot; the life that had it is retired.
 fn promote(
     world: &mut World,
     now: Now,
     id: InstanceId,
     incarnation: Incarnation,
-    state: State,
-    why: Cause,
+    since: Instant,
     effects: &mut Effects,
 ) {
-    let directories = world.directories.clone();
-    let Some(instance) = world.instances.get_mut(&id) else { return };
-    let Some(at) = instance.beside.iter().position(|beside| beside.incarnation == incarnation) else { return };
-    let new = instance.beside.remove(at);
-    let mut old = replace(instance, new, state, &directories);
-    instance.restarts += 1;
-    instance.unstable = 0;
-    instance.last_delay = Millis(0);
-    instance.created_at = now.wall;
-    instance.note("online", why, now.wall);
-    let kill_at = now.instant + old.spec.kill_timeout;
+    let Some(at) = position(world, id, incarnation) else { return };
+    let Some((instance, mut old)) = replace(world, now, id, at, State::Online { since, ready: true }) else { return };
+    instance.begin_anew(now.wall);
+    instance.note("online", Cause::Operator(Verb::Reload), now.wall);
     if old.spec.exec_mode == ExecMode::Cluster {
-        old.phase = Phase::Draining { kill_at };
         effects.push(Effect::Drain { id, incarnation: old.incarnation });
     } else {
-        end(&mut old, now, id, Some(kill_at), None, effects);
+        end(&mut old, now, id, None, None, effects);
     }
     instance.beside.push(old);
     effects.push(Effect::Persist);
-    world.touched.insert(id);
 }
 
-/// Puts a life in the slot and gives the one that was there, as one that ends.
-fn replace(instance: &mut Instance, new: Beside, state: State, directories: &crate::world::Directories) -> Beside {
+/// The current life has ended by itself: the candidate that is on its way takes its place at once, ready or not.
+pub(super) fn succeed(world: &mut World, now: Now, id: InstanceId, exit: Exit, uptime: Millis, effects: &mut Effects) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    let candidate = instance.beside.iter().enumerate().find_map(|(at, beside)| match beside.phase {
+        Phase::Unready { since, until, .. } => Some((at, State::Unready { since, until })),
+        Phase::Starting { since } => Some((at, State::Starting { since })),
+        Phase::Draining { .. } | Phase::Ending { .. } => None,
+    });
+    let Some((at, state)) = candidate else { return };
+    instance.bury(Death { incarnation: instance.incarnation, exit, at: now.wall, uptime });
+    let Some((instance, mut old)) = replace(world, now, id, at, state) else { return };
+    instance.created_at = now.wall;
+    instance.note(Status::from(&instance.state).as_str(), Cause::Exited(exit), now.wall);
+    let (incarnation, tree) = (old.incarnation, old.spec.treekill);
+    let kill_at = now.instant + old.spec.kill_timeout;
+    old.phase = Phase::Ending { kill_at, killed: false, exit: Some(exit), tree_gone: !tree, failure: None };
+    ending::sweep(&old.spec, id, incarnation, tree, effects);
+    instance.beside.push(old);
+    effects.push(Effect::Persist);
+    finish(world, now, id, incarnation, effects);
+}
+
+fn position(world: &World, id: InstanceId, incarnation: Incarnation) -> Option<usize> {
+    world.instances.get(&id)?.beside.iter().position(|beside| beside.incarnation == incarnation)
+}
+
+/// Puts the life that is beside the current one at `at` in the slot, which is a restart, and gives the one that was
+/// there.
+fn replace(world: &mut World, now: Now, id: InstanceId, at: usize, state: State) -> Option<(&mut Instance, Beside)> {
+    let instance = world.instances.get_mut(&id)?;
+    let new = instance.beside.remove(at);
+    let kill_at = now.instant + instance.spec.kill_timeout;
     let old = Beside {
         incarnation: instance.incarnation,
         spec: instance.spec.clone(),
         process: instance.process.take(),
         started_at: instance.started_at,
-        // Decided by the caller.
-        phase: Phase::Starting { since: Instant(0) },
+        phase: Phase::Draining { kill_at },
     };
     instance.incarnation = new.incarnation;
-    instance.files = InstanceFiles::of(&new.spec, instance.id, directories);
+    instance.files = InstanceFiles::of(&new.spec, id, &world.directories);
     instance.spec = new.spec;
     instance.process = new.process;
     instance.started_at = new.started_at;
     instance.state = state;
     instance.told_ready = false;
-    old
-}
-
-/// The current life has ended by itself: a candidate that is on its way takes its place at once, ready or not. True
-/// when there was one.
-pub(super) fn succeed(
-    world: &mut World,
-    now: Now,
-    id: InstanceId,
-    exit: Exit,
-    uptime: Millis,
-    effects: &mut Effects,
-) -> bool {
-    let directories = world.directories.clone();
-    let Some(instance) = world.instances.get_mut(&id) else { return false };
-    let Some(at) = instance.beside.iter().position(Beside::is_candidate) else { return false };
-    let new = instance.beside.remove(at);
-    let (state, word) = match new.phase {
-        Phase::Unready { since, until, .. } => (State::Unready { since, until }, "launching"),
-        Phase::Starting { since } => (State::Starting { since }, "launching"),
-        Phase::Draining { .. } | Phase::Ending { .. } => return false,
-    };
-    instance.bury(Death { incarnation: instance.incarnation, exit, at: now.wall, uptime });
-    let mut old = replace(instance, new, state, &directories);
     instance.restarts += 1;
-    instance.created_at = now.wall;
-    instance.note(word, Cause::Exited(exit), now.wall);
-    let (incarnation, tree) = (old.incarnation, old.spec.treekill);
-    let kill_at = now.instant + old.spec.kill_timeout;
-    old.phase = Phase::Ending { kill_at, killed: false, exit: Some(exit), tree_gone: !tree, failure: None };
-    if tree {
-        effects.push(Effect::Signal { id, incarnation, signal: old.spec.stop_signal(), scope: Scope::Tree });
-        effects.push(Effect::AwaitTree { id, incarnation });
-    }
-    instance.beside.push(old);
-    effects.push(Effect::Persist);
     world.touched.insert(id);
-    finish(world, now, id, incarnation, effects);
-    true
+    Some((instance, old))
 }
 
 /// Lets a life go once its leader has exited and nothing of its tree is left.
@@ -394,7 +366,8 @@ fn remove(
     let Some(instance) = world.instances.get_mut(&id) else { return };
     instance.beside.retain(|beside| beside.incarnation != incarnation);
     if let Some(why) = failure {
-        instance.note("online", Cause::ReloadFailed(Box::new(why.clone())), now.wall);
+        let status = Status::from(&instance.state).as_str();
+        instance.note(status, Cause::ReloadFailed(Box::new(why.clone())), now.wall);
         instance.refused = Some((incarnation, why));
     }
     world.touched.insert(id);
@@ -456,16 +429,7 @@ fn resume(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation,
         Phase::Unready { .. } => effects.push(Effect::AwaitReady { id, incarnation }),
         Phase::Draining { .. } => effects.push(Effect::Drain { id, incarnation }),
         Phase::Ending { killed, tree_gone, .. } => {
-            let scope = lifecycle::scope(!tree_gone);
-            let awaits = !tree_gone;
-            if *killed {
-                effects.push(Effect::Kill { id, incarnation, scope });
-            } else {
-                lifecycle::ask_to_end(&beside.spec, id, incarnation, scope, effects);
-            }
-            if awaits {
-                effects.push(Effect::AwaitTree { id, incarnation });
-            }
+            ending::again(&beside.spec, id, incarnation, *killed, !*tree_gone, effects);
         }
     }
 }

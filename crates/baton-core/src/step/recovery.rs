@@ -2,10 +2,9 @@
 
 use super::Effects;
 use super::effect::Effect;
+use super::ending;
 use super::event::Found;
-use super::lifecycle::{
-    ask_to_begin, ask_to_end, begin, enter, exited, leave_stopping, running, scope, settle_down, touch,
-};
+use super::lifecycle::{ask_to_begin, begin, enter, exited, leave_stopping, running, settle_down, touch};
 use crate::units::{Incarnation, InstanceId, Now};
 use crate::world::{Cause, Exit, Instance, State, Then, World};
 
@@ -101,17 +100,7 @@ fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
         // Its turn has not come; when it does, it is signalled.
         State::Stopping { after, .. } if !after.is_empty() => {}
         State::Stopping { killed, tree_gone, .. } => {
-            // The old daemon may have died before it could signal: a second signal is harmless, none is not.
-            let scope = scope(!tree_gone);
-            let tree_gone = *tree_gone;
-            if *killed {
-                effects.push(Effect::Kill { id, incarnation, scope });
-            } else {
-                ask_to_end(&instance.spec, id, incarnation, scope, effects);
-            }
-            if !tree_gone {
-                effects.push(Effect::AwaitTree { id, incarnation });
-            }
+            ending::again(&instance.spec, id, incarnation, *killed, !*tree_gone, effects);
         }
         State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
     }

@@ -2,13 +2,14 @@
 //! when fewer than `parallel` are under way; an app whose reload has failed in one slot keeps the old version in the rest.
 
 use super::Effects;
+use super::command::redefine;
 use super::lifecycle;
 use super::overlap;
 use super::pending::{Goal, Pending};
 use crate::proto::{Done, Outcome, Roll};
 use crate::spec::AppSpec;
-use crate::units::{InstanceId, Millis, Now};
-use crate::world::{Cause, InstanceFiles, State, Then, Verb, Wanted, World};
+use crate::units::{InstanceId, Now};
+use crate::world::{Cause, State, Then, Verb, Wanted, World};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -79,16 +80,11 @@ fn begin(
     if beside && let Some(candidate) = overlap::begin(world, now, id, spec.clone(), effects) {
         return (Goal::Replaced(candidate), Done::Reloaded);
     }
-    let directories = world.directories.clone();
+    redefine(world, id, spec);
     let Some(instance) = world.instances.get_mut(&id) else { return (Goal::Gone, Done::Restarted) };
     let verb = if roll.overlap { Verb::Reload } else { Verb::Restart };
     let runs = roll.overlap && !matches!(instance.state, State::Stopped { .. } | State::Errored { .. });
-    instance.files = InstanceFiles::of(&spec, id, &directories);
-    instance.spec = spec;
-    instance.unstable = 0;
-    instance.last_delay = Millis(0);
-    instance.created_at = now.wall;
-    world.touched.insert(id);
+    instance.begin_anew(now.wall);
     lifecycle::end(world, now, id, Then::Restart(Cause::Operator(verb)), effects);
     effects.push(super::Effect::Persist);
     (Goal::Ready(before), if runs { Done::RestartedInstead } else { Done::Restarted })

@@ -2,7 +2,7 @@
 
 use super::Directories;
 use super::beside::Beside;
-use super::cause::{Cause, Exit, Signal};
+use super::cause::{Cause, Exit};
 use super::state::{State, Wanted};
 use crate::spec::AppSpec;
 use crate::units::{Incarnation, InstanceId, Instant, Millis, WallTime};
@@ -163,9 +163,11 @@ impl Instance {
         }
     }
 
-    /// The signal that asks this slot's app to end.
-    pub fn stop_signal(&self) -> Signal {
-        self.spec.stop_signal()
+    /// Forgets the crashes of before: somebody asked for a start, or a new version is good.
+    pub(crate) fn begin_anew(&mut self, at: WallTime) {
+        self.unstable = 0;
+        self.last_delay = Millis(0);
+        self.created_at = at;
     }
 
     /// When this slot next wants to be looked at, if a clock runs in it.
