@@ -211,10 +211,11 @@ fn attach(loaded: &mut Loaded) -> Result<(), ConfigError> {
     for app in &mut loaded.apps {
         for dependency in &mut app.depends_on {
             let Some(found) = external(&dependency.on) else { continue };
-            if dependency.condition == Condition::Exited {
+            let given = &dependency.condition;
+            if matches!(given, Condition::Exited | Condition::Log(_)) {
                 return Err(ConfigError::Declaration {
                     place: loaded.depends.get(&app.name).cloned().unwrap_or_default(),
-                    what: format!("app `{}` waits for `{}` to have exited, and others run that", app.name, found.name),
+                    what: format!("app `{}` waits for `{given}` of `{}`, and others run that", app.name, found.name),
                     help: "write only its name: it is waited for until it is there".into(),
                 });
             }

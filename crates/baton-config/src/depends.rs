@@ -72,20 +72,27 @@ fn member(name: &str, how: &Value) -> Result<Value, Misfit> {
             )
         })?,
     };
-    Ok(json!({ "on": name, "condition": condition(name, word)?, "timeout": timeout }))
+    Ok(json!({ "on": name, "condition": condition(name, word)?.to_string(), "timeout": timeout }))
 }
 
-fn condition(name: &str, word: &Value) -> Result<&'static str, Misfit> {
-    let words = Condition::WORDS;
-    let help = format!("write one of {}", words.join(", "));
+fn condition(name: &str, word: &Value) -> Result<Condition, Misfit> {
+    let help = format!("write one of {}", Condition::WORDS.join(", "));
     match word {
-        Value::Null => Ok(Condition::default().as_str()),
-        Value::String(word) if word == "healthy" || word.starts_with("log:") => {
+        Value::Null => Ok(Condition::default()),
+        Value::String(word) if word == "healthy" => {
             Err(Misfit::new(format!("possible: the condition `{word}` of `{name}` is not available yet"), help))
         }
-        Value::String(word) => words.into_iter().find(|known| known == word).ok_or_else(|| {
-            Misfit::new(format!("possible: there is no condition `{word}`, which `{name}` is given"), help.clone())
-        }),
+        Value::String(word) => match Condition::parse(word) {
+            Some(Condition::Log(pattern)) => {
+                kinds::pattern(&pattern)?;
+                Ok(Condition::Log(pattern))
+            }
+            Some(condition) => Ok(condition),
+            None => {
+                let text = format!("possible: there is no condition `{word}`, which `{name}` is given");
+                Err(Misfit::new(text, help))
+            }
+        },
         _ => Err(shape()),
     }
 }
@@ -110,6 +117,7 @@ mod tests {
                     full("x", "ready", json!(5))
                 ]),
             ),
+            (json!({"db": "log:up( now)?$"}), json!([full("db", "log:up( now)?$", Value::Null)])),
             (json!([]), json!([])),
         ];
         for (given, wanted) in table {
@@ -124,9 +132,8 @@ mod tests {
     fn what_is_not_available_or_unknown_is_refused_by_its_name() {
         let expected = |value: Value| canonical(&value).expect_err("refused").expected;
         assert!(expected(json!({"db": "healthy"})).ends_with("the condition `healthy` of `db` is not available yet"));
-        assert!(
-            expected(json!({"db": {"condition": "log:ready"}})).contains("`log:ready` of `db` is not available yet")
-        );
+        assert!(expected(json!({"db": {"condition": "log:("}})).contains("`(` is no regular expression"));
+        assert!(expected(json!({"db": "log:"})).contains("there is no condition `log:`"));
         assert!(expected(json!({"db": "up"})).contains("there is no condition `up`"));
         assert!(expected(json!({"db": {"timeout": "soon"}})).contains("timeout of `db`"));
         assert!(expected(json!({"db": {"after": 1}})).contains("only condition and timeout"));

@@ -160,6 +160,16 @@ fn size(value: &Value) -> Option<u64> {
     })
 }
 
+/// Refuses what is no regular expression.
+pub(crate) fn pattern(text: &str) -> Result<(), Misfit> {
+    regex_lite::Regex::new(text).map(drop).map_err(|error| {
+        Misfit::new(
+            format!("possible: `{text}` is no regular expression ({error})"),
+            "escape what stands for itself, such as \\(",
+        )
+    })
+}
+
 /// Milliseconds.
 pub(crate) fn duration(value: &Value) -> Option<u64> {
     with_unit(value, |unit| match unit {

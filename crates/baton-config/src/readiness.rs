@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 
 const WORDS: [&str; 2] = ["notify", "fd"];
-const PROBES: [&str; 3] = ["tcp", "http", "exec"];
+const PROBES: [&str; 4] = ["tcp", "http", "exec", "log"];
 /// Ways that a later version will know.
-const LATER: [&str; 2] = ["ipc", "log"];
+const LATER: [&str; 1] = ["ipc"];
 
 /// A word, or a map with one probe, as `{ by, timeout, interval }`.
 pub(crate) fn ready(value: &Value) -> Result<Value, Misfit> {
     let nothing = Map::new();
     if let Some(way) = LATER.into_iter().find(|way| is_way(value, way)) {
-        let help = "write \"notify\", \"fd\", or a map with one of tcp, http and exec";
+        let help = "write \"notify\", \"fd\", or a map with one of tcp, http, exec and log";
         return Err(Misfit::new(format!("possible: the way `{way}` to be ready is not available yet"), help));
     }
     let (by, rest) = match value {
@@ -85,6 +85,11 @@ fn probe(map: &Map<String, Value>) -> Result<Value, Misfit> {
             json!({ "http": url.ok_or_else(|| wrong("a URL", "write \"http://127.0.0.1:3000/health\"; https is not probed"))? })
         }
         "exec" => json!({ "exec": text().ok_or_else(|| wrong("a command", "write \"pg_isready -q\""))? }),
+        "log" => {
+            let pattern = text().ok_or_else(|| wrong("a regular expression", "write \"listening on\""))?;
+            kinds::pattern(pattern)?;
+            json!({ "log": pattern })
+        }
         word => word_of(word).filter(|_| value == &Value::Bool(true)).ok_or_else(|| wrong("true", "write true"))?,
     })
 }
@@ -176,11 +181,14 @@ mod tests {
             json!({ "http": "https://x" }),
             json!({ "exec": "true", "retries": 3 }),
             json!({ "exec": "true", "timeout": "soon" }),
+            json!({ "log": "(" }),
+            json!({ "log": "" }),
             json!(7),
         ] {
             assert!(by(wrong.clone()).is_err(), "{wrong}");
         }
-        for later in [json!("ipc"), json!({ "log": "up" }), json!({ "by": { "log": "up" } }), json!({ "by": "ipc" })] {
+        assert_eq!(by(json!({ "log": "^up" })).unwrap(), json!({ "log": "^up" }));
+        for later in [json!("ipc"), json!({ "by": "ipc" })] {
             assert!(by(later.clone()).unwrap_err().ends_with("is not available yet"), "{later}");
         }
         let whole = ready(&json!({ "exec": "true", "timeout": "5s", "interval": 50 })).unwrap();

@@ -66,6 +66,7 @@ fn apps(dice: &mut Dice) -> Vec<Wish> {
                     let on = dice.below(node);
                     let condition = match dice.below(3) {
                         0 if oneshots[on] => Condition::Exited,
+                        2 if dice.below(2) == 0 => Condition::Log("up".into()),
                         0 | 1 => Condition::Ready,
                         _ => Condition::Started,
                     };
@@ -159,6 +160,7 @@ impl Machine {
             }
             Effect::StopProbe { external } => assert!(self.sought.remove(&external), "nobody looks for it"),
             Effect::Drain { id, incarnation } => self.mail.push(Event::Drained { id, incarnation }),
+            Effect::Hear { id, incarnation, pattern } => self.mail.push(Event::Heard { id, incarnation, pattern }),
             Effect::AwaitReady { .. }
             | Effect::Release { .. }
             | Effect::Forget { .. }

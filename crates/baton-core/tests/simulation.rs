@@ -41,7 +41,8 @@ proptest! {
             match kind {
                 0..15 => machine.command(command(word)),
                 15..45 => machine.progress(nth, word / 97),
-                45..50 => machine.say_ready(nth),
+                45..48 => machine.say_ready(nth),
+                48..50 => machine.write_line(nth),
                 50..80 => machine.hand_over(nth),
                 80..84 if !machine.echoes.is_empty() => {
                     // Told again: by then it is stale, or says what is known.
@@ -53,6 +54,7 @@ proptest! {
                         | Event::Exited { id, incarnation, .. }
                         | Event::TreeGone { id, incarnation }
                         | Event::Ready { id, incarnation }
+                        | Event::Heard { id, incarnation, .. }
                         | Event::Drained { id, incarnation }
                         | Event::Recovered { id, incarnation, .. } => !machine.world.lives(*id, *incarnation),
                         Event::Command { .. }

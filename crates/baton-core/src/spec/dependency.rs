@@ -24,8 +24,8 @@ pub struct Dependency {
 }
 
 /// How far a dependency must have come. A one-shot that has succeeded meets all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Condition {
     /// Its program runs.
     Started,
@@ -34,19 +34,50 @@ pub enum Condition {
     Ready,
     /// It has ended with exit code 0.
     Exited,
+    /// A line of what it has written since it was started matches this regular expression.
+    Log(String),
 }
+
+/// What stands before the pattern of [`Condition::Log`].
+const LOG: &str = "log:";
 
 impl Condition {
     /// The words of all conditions.
-    pub const WORDS: [&'static str; 3] = ["started", "ready", "exited"];
+    pub const WORDS: [&'static str; 4] = ["started", "ready", "exited", "log:<pattern>"];
 
-    /// The word in a process file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Condition::Started => "started",
-            Condition::Ready => "ready",
-            Condition::Exited => "exited",
+    /// What a process file says with this word; `None` when it is none.
+    pub fn parse(word: &str) -> Option<Condition> {
+        match word {
+            "started" => Some(Condition::Started),
+            "ready" => Some(Condition::Ready),
+            "exited" => Some(Condition::Exited),
+            _ => word.strip_prefix(LOG).filter(|pattern| !pattern.is_empty()).map(|it| Condition::Log(it.to_owned())),
         }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::Started => f.write_str("started"),
+            Condition::Ready => f.write_str("ready"),
+            Condition::Exited => f.write_str("exited"),
+            Condition::Log(pattern) => write!(f, "{LOG}{pattern}"),
+        }
+    }
+}
+
+impl From<Condition> for String {
+    fn from(condition: Condition) -> String {
+        condition.to_string()
+    }
+}
+
+impl TryFrom<String> for Condition {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Condition, String> {
+        Condition::parse(&word).ok_or_else(|| format!("there is no condition `{word}`"))
     }
 }
 
@@ -54,7 +85,7 @@ impl fmt::Display for Dependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.external {
             Some(external) => write!(f, "{} ({}", self.on, external.probe)?,
-            None => write!(f, "{} ({}", self.on, self.condition.as_str())?,
+            None => write!(f, "{} ({}", self.on, self.condition)?,
         }
         match self.timeout {
             Some(timeout) => write!(f, ", within {} ms)", timeout.0),

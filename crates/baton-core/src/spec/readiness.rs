@@ -77,6 +77,16 @@ impl AppSpec {
         }
     }
 
+    /// The regular expression of the line by which it tells that it is ready.
+    pub fn ready_line(&self) -> Option<&str> {
+        match &self.ready.as_ref()?.by {
+            ReadyBy::Log(pattern) => Some(pattern),
+            ReadyBy::Tcp(_) | ReadyBy::Http(_) | ReadyBy::Exec(_) | ReadyBy::Notify | ReadyBy::Fd | ReadyBy::Ipc => {
+                None
+            }
+        }
+    }
+
     /// The signal that asks the app to end.
     pub fn stop_signal(&self) -> Signal {
         self.kill_signal.as_deref().and_then(Signal::parse).unwrap_or(Signal::INT)

@@ -59,6 +59,15 @@ pub enum Effect {
         /// The life.
         incarnation: Incarnation,
     },
+    /// Tell of the first line of its output, from its first byte on, that matches; answered by `Heard`.
+    Hear {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// A regular expression.
+        pattern: String,
+    },
     /// Give the incarnation no new work and let it finish what it has; answered by `Drained`.
     Drain {
         /// The slot.

@@ -88,6 +88,15 @@ pub enum Event {
     },
     /// Time has passed: the earliest deadline of the world is due.
     Timer,
+    /// A life has written a line that was listened for.
+    Heard {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// The regular expression that the line matches.
+        pattern: String,
+    },
     /// A new daemon has looked at an incarnation that its predecessor left.
     Recovered {
         /// The slot.

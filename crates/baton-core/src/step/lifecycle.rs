@@ -17,11 +17,19 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
     let Some(instance) = touch(world, id) else { return };
     instance.incarnation = incarnation;
     instance.process = None;
-    instance.told_ready = false;
+    instance.forget_words();
     instance.started_at = Some(now.wall);
     enter(instance, now, State::Starting { since: now.instant }, cause);
     effects.push(Effect::Spawn { id, incarnation });
+    listen_for_ready(&instance.spec, id, incarnation, effects);
     world.next_incarnation += 1;
+}
+
+/// Has somebody listen, before its first word, for the line by which a life tells that it is ready.
+pub(super) fn listen_for_ready(spec: &AppSpec, id: InstanceId, incarnation: Incarnation, effects: &mut Effects) {
+    if let Some(pattern) = spec.ready_line() {
+        effects.push(Effect::Hear { id, incarnation, pattern: pattern.to_owned() });
+    }
 }
 
 /// Begins a new incarnation once what the app depends on has come so far.
@@ -149,6 +157,19 @@ pub(super) fn running(spec: &AppSpec, now: Now) -> State {
     match spec.awaits_ready() {
         Some((timeout, _)) => State::Unready { since, until: since + timeout },
         None => State::Online { since, ready: spec.min_uptime == Millis(0) },
+    }
+}
+
+/// The incarnation has written a line that was listened for.
+pub(super) fn heard(world: &mut World, now: Now, id: InstanceId, incarnation: Incarnation, pattern: String) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    let is_ready = instance.spec.ready_line() == Some(pattern.as_str());
+    instance.heard.insert(pattern);
+    if is_ready {
+        ready(world, now, id, incarnation);
     }
 }
 

@@ -60,6 +60,9 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::Ready { id, incarnation } if is_beside(world, id, incarnation) => {
             overlap::ready(world, now, id, incarnation, &mut effects);
         }
+        Event::Heard { id, incarnation, pattern } if is_beside(world, id, incarnation) => {
+            overlap::heard(world, now, id, incarnation, &pattern, &mut effects);
+        }
         Event::Recovered { id, incarnation, found } if is_beside(world, id, incarnation) => {
             overlap::recovered(world, now, id, incarnation, found, &mut effects);
         }
@@ -70,6 +73,7 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         }
         Event::Spawned { id, incarnation } => lifecycle::spawned(world, now, id, incarnation, &mut effects),
         Event::Ready { id, incarnation } => lifecycle::ready(world, now, id, incarnation),
+        Event::Heard { id, incarnation, pattern } => lifecycle::heard(world, now, id, incarnation, pattern),
         Event::SpawnFailed { id, incarnation, error } => {
             lifecycle::spawn_failed(world, now, id, incarnation, error, &mut effects);
         }

@@ -38,7 +38,7 @@ pub(super) fn begin(
     let instance = world.instances.get_mut(&id)?;
     instance.beside.push(Beside {
         incarnation,
-        spec,
+        spec: spec.clone(),
         process: None,
         started_at: Some(now.wall),
         phase: Phase::Starting { since: now.instant },
@@ -47,6 +47,7 @@ pub(super) fn begin(
     world.next_incarnation += 1;
     world.touched.insert(id);
     effects.push(Effect::Spawn { id, incarnation });
+    lifecycle::listen_for_ready(&spec, id, incarnation, effects);
     Some(incarnation)
 }
 
@@ -121,6 +122,20 @@ pub(super) fn spawn_failed(
         Phase::Unready { .. } | Phase::Draining { .. } => return,
     };
     remove(world, now, id, incarnation, failure, effects);
+}
+
+/// The candidate has written a line that was listened for.
+pub(super) fn heard(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    incarnation: Incarnation,
+    pattern: &str,
+    effects: &mut Effects,
+) {
+    if find(world, id, incarnation).is_some_and(|beside| beside.spec.ready_line() == Some(pattern)) {
+        ready(world, now, id, incarnation, effects);
+    }
 }
 
 /// The candidate says that it is ready.
@@ -340,7 +355,7 @@ fn replace(world: &mut World, now: Now, id: InstanceId, at: usize, state: State)
     instance.process = new.process;
     instance.started_at = new.started_at;
     instance.state = state;
-    instance.told_ready = false;
+    instance.forget_words();
     instance.restarts += 1;
     world.touched.insert(id);
     Some((instance, old))

@@ -22,6 +22,34 @@ pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
     // What fails makes its dependents fail, and so on.
     while advance(world, now, effects) {}
     look_for_externals(world, effects);
+    listen_for_lines(world, effects);
+}
+
+/// Has somebody listen to the lives that have to write a line before a waiting slot may start.
+fn listen_for_lines(world: &mut World, effects: &mut Effects) {
+    let mut wanted: BTreeSet<(InstanceId, String)> = BTreeSet::new();
+    let needs =
+        |instance: &&Instance| instance.spec.depends_on.iter().any(|it| matches!(it.condition, Condition::Log(_)));
+    let waiting: Vec<&Instance> = waiting(world).map(|(instance, _)| instance).filter(needs).collect();
+    if waiting.is_empty() {
+        return;
+    }
+    let graph = graph(world);
+    for dependency in waiting.iter().flat_map(|instance| &instance.spec.depends_on) {
+        let Condition::Log(pattern) = &dependency.condition else { continue };
+        let apps = graph.resolve(&dependency.on);
+        for slot in staying(world).filter(|slot| apps.contains(&slot.spec.name.as_str())) {
+            let lives = matches!(slot.state, State::Starting { .. } | State::Unready { .. } | State::Online { .. });
+            if lives && !slot.heard.contains(pattern) && !slot.listened.contains(pattern) {
+                wanted.insert((slot.id, pattern.clone()));
+            }
+        }
+    }
+    for (id, pattern) in wanted {
+        let Some(instance) = world.instances.get_mut(&id) else { continue };
+        instance.listened.insert(pattern.clone());
+        effects.push(Effect::Hear { id, incarnation: instance.incarnation, pattern });
+    }
 }
 
 /// Takes in what a look for something external has found.
@@ -64,7 +92,7 @@ fn look_for_externals(world: &mut World, effects: &mut Effects) {
 
 /// Why a slot is given up that has waited long enough for this.
 pub(super) fn late(world: &World, dependency: Dependency) -> Cause {
-    let Some(external) = &dependency.external else { return Cause::DependencyLate(dependency) };
+    let Some(external) = &dependency.external else { return Cause::DependencyLate(Box::new(dependency)) };
     let found = match world.externals.get(external) {
         Some(Reach::Open(found)) => found.clone(),
         Some(Reach::Reached) | None => None,
@@ -161,7 +189,7 @@ fn verdicts(world: &World) -> Vec<(InstanceId, Verdict)> {
             }
             let mut met = true;
             for slot in apps.iter().filter_map(|app| slots.get(app)).flatten() {
-                match progress(slot, dependency.condition) {
+                match progress(slot, &dependency.condition) {
                     Progress::Met => {}
                     Progress::Open => met = false,
                     Progress::Never(why) => return (instance.id, Verdict::Fail(why)),
@@ -183,23 +211,25 @@ enum Progress {
 }
 
 /// How far a slot has come on its way to a condition.
-fn progress(slot: &Instance, condition: Condition) -> Progress {
+fn progress(slot: &Instance, condition: &Condition) -> Progress {
     let name = || slot.spec.name.clone();
     // Its definition may have changed since the start was asked for.
-    if condition == Condition::Exited && slot.spec.runs_for_ever() && slot.state.wanted() == Wanted::Up {
+    if *condition == Condition::Exited && slot.spec.runs_for_ever() && slot.state.wanted() == Wanted::Up {
         return Progress::Never(Cause::DependencyEndless(name()));
     }
+    let said = matches!(condition, Condition::Log(pattern) if slot.heard.contains(pattern));
     match &slot.state {
         State::Stopped { why } if why.is_success() => Progress::Met,
         State::Stopped { why } => Progress::Never(Cause::DependencyDown(name(), Box::new(why.clone()))),
         // The first that failed is the one to look at.
         State::Errored { why } if why.is_dependency() => Progress::Never(why.clone()),
         State::Errored { why } => Progress::Never(Cause::DependencyFailed(name(), Box::new(why.clone()))),
-        State::Unready { .. } if condition == Condition::Started => Progress::Met,
+        State::Unready { .. } if said || *condition == Condition::Started => Progress::Met,
         State::Online { ready, .. } => match condition {
             Condition::Started => Progress::Met,
             Condition::Ready if *ready => Progress::Met,
-            Condition::Ready | Condition::Exited => Progress::Open,
+            Condition::Log(_) if said => Progress::Met,
+            Condition::Ready | Condition::Exited | Condition::Log(_) => Progress::Open,
         },
         State::Waiting { .. }
         | State::Starting { .. }

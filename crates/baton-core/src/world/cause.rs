@@ -1,6 +1,6 @@
 //! Why something happened.
 
-use crate::spec::Dependency;
+use crate::spec::{Condition, Dependency};
 use crate::units::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -225,7 +225,7 @@ pub enum Cause {
     /// What was to replace it failed for this reason, so it stays.
     ReloadFailed(Box<Cause>),
     /// It has waited for this long enough.
-    DependencyLate(Dependency),
+    DependencyLate(Box<Dependency>),
     /// It needs itself, along these names.
     DependencyCycle(Vec<String>),
 }
@@ -283,8 +283,13 @@ impl fmt::Display for Cause {
             Cause::DependencyUnknown(name) => write!(f, "needs {name}, which is not in the list"),
             Cause::DependencyLate(dependency) => {
                 let timeout = dependency.timeout.unwrap_or_default();
-                let word = dependency.condition.as_str();
-                write!(f, "needs {}, which was not {word} within {} ms", dependency.on, timeout.0)
+                let (on, within) = (&dependency.on, timeout.0);
+                match &dependency.condition {
+                    Condition::Log(pattern) => {
+                        write!(f, "needs {on}, which did not write a line like `{pattern}` within {within} ms")
+                    }
+                    word => write!(f, "needs {on}, which was not {word} within {within} ms"),
+                }
             }
             Cause::ExternalAbsent { name, within, found, hint } => {
                 write!(f, "needs {name}, which was not there within {} ms", within.0)?;

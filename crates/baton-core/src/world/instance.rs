@@ -7,7 +7,7 @@ use super::state::{State, Wanted};
 use crate::spec::AppSpec;
 use crate::units::{Incarnation, InstanceId, Instant, Millis, WallTime};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many deaths and transitions a slot remembers.
@@ -103,6 +103,12 @@ pub struct Instance {
     /// Whether the current life has said itself that it is ready.
     #[serde(default)]
     pub told_ready: bool,
+    /// Regular expressions of which the current life has written a line.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub heard: BTreeSet<String>,
+    /// Those for which somebody listens to it. A successor of the daemon asks for them anew.
+    #[serde(skip)]
+    pub listened: BTreeSet<String>,
     /// Lives beside the current one, during a reload.
     #[serde(default)]
     pub beside: Vec<Beside>,
@@ -157,10 +163,19 @@ impl Instance {
             transitions: VecDeque::new(),
             files,
             told_ready: false,
+            heard: BTreeSet::new(),
+            listened: BTreeSet::new(),
             beside: Vec::new(),
             refused: None,
             dropped: 0,
         }
+    }
+
+    /// Another life is the current one: what the one before has said is void.
+    pub(crate) fn forget_words(&mut self) {
+        self.told_ready = false;
+        self.heard.clear();
+        self.listened.clear();
     }
 
     /// Forgets the crashes of before: somebody asked for a start, or a new version is good.

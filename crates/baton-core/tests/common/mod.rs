@@ -40,10 +40,11 @@ pub(crate) fn met(world: &World, id: InstanceId, there: &BTreeSet<External>) -> 
 fn of_the_list(world: &World, dependency: &Dependency) -> bool {
     let slots = meant(world, &dependency.on);
     !slots.is_empty()
-        && slots.iter().all(|slot| match (&slot.state, dependency.condition) {
+        && slots.iter().all(|slot| match (&slot.state, &dependency.condition) {
             (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
             (State::Unready { .. } | State::Online { .. }, Condition::Started) => true,
             (State::Online { ready, .. }, Condition::Ready) => *ready,
+            (State::Unready { .. } | State::Online { .. }, Condition::Log(pattern)) => slot.heard.contains(pattern),
             _ => false,
         })
 }

@@ -42,6 +42,8 @@ pub(crate) struct Machine {
     mail: Vec<Event>,
     /// Lives that may say that they are ready.
     listening: Vec<(InstanceId, Incarnation)>,
+    /// Lines that somebody listens for, and in which life.
+    words: Vec<(InstanceId, Incarnation, String)>,
     /// Copies of old events, which a confused kernel might tell again.
     pub(crate) echoes: Vec<Event>,
     next_op: u64,
@@ -68,6 +70,7 @@ impl Machine {
             processes: BTreeMap::new(),
             mail: Vec::new(),
             listening: Vec::new(),
+            words: Vec::new(),
             echoes: Vec::new(),
             next_op: 0,
             open: BTreeSet::new(),
@@ -206,6 +209,7 @@ impl Machine {
             Effect::Kill { incarnation, scope, .. } => self.signal(incarnation, Signal::KILL, scope),
             Effect::Farewell { incarnation, signal, scope, .. } => self.signal(incarnation, signal, scope),
             Effect::AwaitReady { id, incarnation } => self.listening.push((id, incarnation)),
+            Effect::Hear { id, incarnation, pattern } => self.words.push((id, incarnation, pattern)),
             Effect::Drain { id, incarnation } => self.mail.push(Event::Drained { id, incarnation }),
             Effect::AwaitTree { incarnation, .. } => {
                 if let Some(process) = self.processes.get_mut(&incarnation) {
@@ -342,6 +346,21 @@ impl Machine {
         }
     }
 
+    /// A running program writes a line that somebody listens for.
+    pub(crate) fn write_line(&mut self, nth: usize) {
+        if self.words.is_empty() {
+            return;
+        }
+        let (id, incarnation, pattern) = self.words[nth % self.words.len()].clone();
+        match self.processes.get(&incarnation).map(|process| process.phase) {
+            Some(Phase::Running) => self.mail.push(Event::Heard { id, incarnation, pattern }),
+            // It may still write it.
+            Some(Phase::Forking | Phase::Waiting) => return,
+            Some(Phase::Ended(_) | Phase::Void) | None => {}
+        }
+        self.words.swap_remove(nth % self.words.len());
+    }
+
     /// The kernel gets on with process `nth`.
     pub(crate) fn progress(&mut self, nth: usize, how: u32) {
         let active: Vec<Incarnation> = self
@@ -426,6 +445,7 @@ impl Machine {
         };
         let all: Vec<(InstanceId, Incarnation)> = self.world.instances.values().flat_map(lives).collect();
         self.listening.clear();
+        self.words.clear();
         for (id, incarnation) in all {
             self.deliver(Event::Recovered { id, incarnation, found: Found::Rebooted });
         }
@@ -445,6 +465,7 @@ impl Machine {
         self.deaths += 1;
         let deaths = self.deaths;
         self.mail.clear();
+        self.words.clear();
         self.open.clear();
         self.world.ending = false;
         self.world.pending.clear();
@@ -528,6 +549,10 @@ impl Machine {
                 let event =
                     Event::Prepared { id: process.id, incarnation: *incarnation, identity: identity(*incarnation) };
                 self.mail.push(event);
+                continue;
+            }
+            if !self.words.is_empty() {
+                self.write_line(round);
                 continue;
             }
             if let Some(deadline) = self.world.next_deadline() {

@@ -16,7 +16,7 @@ fn app(word: u32) -> AppSpec {
         listen: if word.is_multiple_of(3) { vec![listen()] } else { Vec::new() },
         wait_ready: word.is_multiple_of(4),
         listen_timeout: Millis(u64::from(word % 3) * 900),
-        ready: if word.is_multiple_of(10) { Some(probe()) } else { None },
+        ready: if word.is_multiple_of(10) { Some(probe(word / 10)) } else { None },
         shutdown_with_message: word.is_multiple_of(17),
         max_restarts: if word.is_multiple_of(3) { Some(word % 4) } else { None },
         restart_delay: Millis(u64::from(word % 4) * 500),
@@ -38,8 +38,9 @@ fn listen() -> Listen {
     Listen { name: "http".into(), at: "127.0.0.1:80".into(), reuseport: false }
 }
 
-fn probe() -> Readiness {
-    Readiness { by: ReadyBy::Notify, timeout: Millis(1200), interval: Millis(100) }
+fn probe(word: u32) -> Readiness {
+    let by = if word.is_multiple_of(2) { ReadyBy::Notify } else { ReadyBy::Log("up".into()) };
+    Readiness { by, timeout: Millis(1200), interval: Millis(100) }
 }
 
 /// Some dependencies of app `number`: mostly on apps of lower numbers, now and then on a unit, on itself, in a circle or
@@ -52,9 +53,10 @@ fn dependencies(number: u32, word: u32) -> Vec<Dependency> {
             1 => format!("app{}", word / 11 % 3),
             _ => format!("app{}", word / 11 % number.max(1)),
         },
-        condition: match word / 16 % 5 {
+        condition: match word / 16 % 6 {
             0 | 1 => Condition::Started,
             2 | 3 => Condition::Ready,
+            4 => Condition::Log(["up", "listening"][(word / 32 % 2) as usize].into()),
             _ => Condition::Exited,
         },
         timeout: if word.is_multiple_of(2) { Some(Millis(u64::from(word / 64 % 4) * 700)) } else { None },

@@ -86,6 +86,13 @@ pub(super) fn private_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pipe)
 }
 
+impl Sight {
+    /// What is left of a FIFO in which nothing was found.
+    pub(super) fn left(&self) -> Left {
+        if self.no_writer { Left::Closed } else { Left::Nothing }
+    }
+}
+
 impl Batch {
     /// Opens the slot, completes what a predecessor had committed, and keeps what it had only begun.
     ///

@@ -5,6 +5,7 @@
 //! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share. `place.rs`: how it is opened.
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
+//! * `ear.rs`: those who hear what an app writes.
 //! * `overflow.rs`: `log_overflow: drop`, for output that can't be written.
 //! * `times.rs`: when which bytes of a file were written, for readers.
 //! * `rotate.rs`: when and how a file makes room for the next. `rule.rs`: the settings. `moments.rs`: the times.
@@ -19,6 +20,7 @@
 
 mod batch;
 pub mod date;
+mod ear;
 mod format;
 mod keeper;
 mod ledger;
@@ -43,6 +45,7 @@ mod rotate_tests;
 #[cfg(test)]
 mod tests;
 
+pub use ear::Ear;
 pub use format::base64;
 pub use moments::check_pattern;
 pub use route::{Channel, Format, LogOptions, LogReport, Overflow, Route, Stream, StreamKey};

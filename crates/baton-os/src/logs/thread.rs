@@ -5,6 +5,7 @@
 //! nothing to wait for but events there is no timer and no wake-up.
 
 use super::batch::{Batch, Reason, private_pipe};
+use super::ear::{Ear, Ears};
 use super::overflow;
 use super::pump::{LARGEST_MAX, Left, Pump, Trouble, USUAL, Way};
 use super::raw::{self, Moved};
@@ -49,6 +50,7 @@ const TIMER: u64 = 1;
 
 enum Command {
     Attach(Stream),
+    Listen(InstanceId, Incarnation, Ear),
     Drain(InstanceId, Incarnation, Duration),
     ReopenAll,
     Rotation(Box<Rotation>),
@@ -101,6 +103,7 @@ impl LogThread {
             troubled: BTreeSet::new(),
             slow: BTreeMap::new(),
             draining: BTreeSet::new(),
+            ears: Ears::default(),
             nowhere: File::options().write(true).open("/dev/null")?,
             rest: LONGEST_REST,
             report,
@@ -121,6 +124,11 @@ impl LogThread {
     /// replaced, which is how a route is changed.
     pub fn attach(&self, stream: Stream) {
         self.send(Command::Attach(stream));
+    }
+
+    /// Has somebody hear what a life writes, from what is taken next; before its streams are attached, all of it.
+    pub fn listen(&self, id: InstanceId, incarnation: Incarnation, ear: Ear) {
+        self.send(Command::Listen(id, incarnation, ear));
     }
 
     /// The process of this life is gone: writes what its streams still have, then reports [`LogReport::Drained`] once. A
@@ -201,6 +209,7 @@ struct Worker {
     /// Readers (of FIFOs, terminals) that take nothing more, and since when.
     slow: BTreeMap<PathBuf, Instant>,
     draining: BTreeSet<(InstanceId, Incarnation)>,
+    ears: Ears,
     nowhere: File,
     rest: Duration,
     report: Arc<dyn Fn(LogReport) + Send + Sync>,
@@ -273,6 +282,7 @@ impl Worker {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Attach(stream) => self.attach(stream),
+                Command::Listen(id, incarnation, ear) => self.ears.add(id, incarnation, ear),
                 Command::Drain(id, incarnation, patience) => {
                     let deadline = Instant::now() + patience;
                     for pump in self.pumps.values_mut().filter(|pump| belongs(&pump.key, id, incarnation)) {
@@ -464,16 +474,25 @@ impl Worker {
                 }
                 None => None,
             };
+            let listened = self.ears.listen_to(&pump.key);
             let plan = match near {
-                Some(near) => match self.batch.look(pump) {
-                    Ok(sight) => near.plan(&self.batch.bytes[..sight.found]),
+                None if !listened => Plan::ALL,
+                near => match self.batch.look(pump) {
+                    // More may come before it is moved, and nobody would have heard it.
+                    Ok(sight) if listened && sight.found == 0 => return Ok((0, sight.left())),
+                    Ok(sight) => {
+                        let all = Plan { most: sight.found, then_rotate: false };
+                        near.map_or(all, |near| near.plan(&self.batch.bytes[..sight.found]))
+                    }
                     Err(error) => return Err(Trouble { path: path.cloned().unwrap_or_default(), error }),
                 },
-                None => Plan::ALL,
             };
             let plan = self.rotor.bounded(plan);
             match raw::pump(&pump.reader, sink, &self.nowhere, pump.much(), plan.most) {
                 Ok(Moved::Bytes(count, left, offset)) => {
+                    if listened {
+                        self.ears.hear(&pump.key, &self.batch.bytes[..count]);
+                    }
                     if let Some(path) = path.filter(|_| count > 0) {
                         let (whole, wall) = (plan.then_rotate && count == plan.most, crate::clock::now().wall);
                         self.sinks.wrote(path, offset, wall);
@@ -496,6 +515,7 @@ impl Worker {
         pump.room = rooms.min().unwrap_or(u64::MAX);
         let result = self.batch.pump(pump, &mut self.sinks, reason, now, wall)?;
         if result.0 > 0 {
+            self.ears.hear(&pump.key, &self.batch.bytes[..result.0]);
             for path in &pump.targets {
                 let whole = self.sinks.opened(path).is_some_and(|sink| sink.whole_line);
                 let failures = self.rotor.wrote(path, &mut self.sinks, result.0 as u64, whole, now, wall);
@@ -565,11 +585,11 @@ impl Worker {
     }
 
     fn report_drained(&mut self) {
-        let pumps = &self.pumps;
-        let report = &self.report;
+        let (pumps, report, ears) = (&self.pumps, &self.report, &mut self.ears);
         self.draining.retain(|(id, incarnation)| {
             let open = pumps.values().any(|pump| belongs(&pump.key, *id, *incarnation));
             if !open {
+                ears.forget(*id, *incarnation);
                 report(LogReport::Drained { id: *id, incarnation: *incarnation });
             }
             open

@@ -321,6 +321,7 @@ impl Driver {
         match message {
             Message::Made { key, outcome, warnings } => self.made(key, outcome, warnings),
             Message::Ready(key) => self.is_ready(key),
+            Message::Heard { key, pattern } => self.heard(key, pattern),
             Message::Reported(key) => self.reported(key),
             Message::Ended(key) => self.leader_ended(key),
             Message::Reaped(key) => self.leader_reaped(key),
@@ -369,6 +370,7 @@ fn effect_name(effect: &Effect) -> &'static str {
         Effect::Signal { .. } => "signal",
         Effect::Farewell { .. } => "farewell",
         Effect::AwaitReady { .. } => "await_ready",
+        Effect::Hear { .. } => "hear",
         Effect::Drain { .. } => "drain",
         Effect::AwaitTree { .. } => "await_tree",
         Effect::Kill { .. } => "kill",

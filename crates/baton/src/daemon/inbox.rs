@@ -27,6 +27,13 @@ pub(super) enum Message {
     },
     /// A life says that it is ready, or was found to be.
     Ready(Key),
+    /// A life has written a line that was listened for.
+    Heard {
+        /// The life.
+        key: Key,
+        /// What the line matches.
+        pattern: String,
+    },
     /// The report of a life can be read.
     Reported(Key),
     /// The leader of a life has ended.

@@ -13,7 +13,8 @@ use baton_os::spawn::{Prepared, Report};
 use baton_os::tree::{Belongings, TreeKey};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -45,6 +46,25 @@ pub(super) enum Parent {
     Other,
 }
 
+/// Where a log ended when a life began.
+#[derive(Clone, Debug)]
+pub(super) struct Began {
+    /// The log.
+    pub(super) path: PathBuf,
+    /// Device and inode of its file at that time.
+    pub(super) file: (u64, u64),
+    /// How large it was (bytes).
+    pub(super) size: u64,
+}
+
+impl Began {
+    /// Here and now; `None` when there is no such file yet, so that whatever comes is new.
+    pub(super) fn now(path: &Path) -> Option<Began> {
+        let data = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(Began { path: path.to_owned(), file: (data.dev(), data.ino()), size: data.len() })
+    }
+}
+
 /// One life.
 #[derive(Debug)]
 pub(super) struct Life {
@@ -74,6 +94,12 @@ pub(super) struct Life {
     pub(super) outputs: Vec<Arc<OwnedFd>>,
     /// What it tells by that it is ready, until somebody listens there.
     pub(super) line: Option<OwnedFd>,
+    /// Lines that were listened for and were written before its program was known to run.
+    pub(super) heard: Vec<String>,
+    /// Whether its program is known to run.
+    pub(super) runs: bool,
+    /// Where its logs ended when it began; unknown of a life that a predecessor left.
+    pub(super) began: Vec<Began>,
     /// A thread looks whether it is ready for as long as this is kept.
     pub(super) looking: Option<std::sync::mpsc::Sender<()>>,
     /// Tasks that wait for its descriptors.
@@ -97,6 +123,9 @@ impl Life {
             collected: false,
             outputs: Vec::new(),
             line: None,
+            heard: Vec::new(),
+            runs: false,
+            began: Vec::new(),
             looking: None,
             watches: Vec::new(),
         }

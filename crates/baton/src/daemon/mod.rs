@@ -22,6 +22,7 @@
 mod abort;
 mod bus;
 mod driver;
+mod ear;
 mod effects;
 mod inbox;
 mod journal;

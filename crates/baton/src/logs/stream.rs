@@ -265,6 +265,15 @@ impl Stream {
         }
     }
 
+    /// Goes to this byte of what was this file then; false when it is not among the files, or compressed by now.
+    pub(crate) fn seek_file(&mut self, (device, inode): (u64, u64), offset: u64) -> bool {
+        let piece = self.pieces.iter().position(|piece| (piece.device, piece.inode) == (device, inode));
+        if let Some(piece) = piece {
+            self.seek(Place { piece, offset });
+        }
+        piece.is_some()
+    }
+
     /// Goes to the last `count` lines. An unfinished last line counts as one.
     ///
     /// # Errors

@@ -69,10 +69,15 @@ fn an_app_is_ready_when_it_writes_a_line_to_its_descriptor() {
 
 #[test]
 fn what_an_app_says_reaches_the_successor_of_a_daemon_that_died() {
-    for (ready, says) in [("notify", "notify:READY=1"), ("fd", "readyfd:up")] {
+    let ways = [
+        (json!("notify"), "notify:READY=1"),
+        (json!("fd"), "readyfd:up"),
+        (json!({"log": "^listening on [0-9]+$"}), "out:listening on 80"),
+    ];
+    for (ready, says) in ways {
         let baton = Baton::new();
         fifo(&baton, "gate");
-        file(&baton, json!(ready), &["gate:gate", says, "out:said", "wait"]);
+        file(&baton, ready, &["gate:gate", says, "out:said", "wait"]);
         baton.run(["start", "ecosystem.config.json", "--only", "a"]).ok();
         let daemon = baton.daemon();
         kill(daemon);
@@ -83,6 +88,59 @@ fn what_an_app_says_reaches_the_successor_of_a_daemon_that_died() {
         let entry = baton.entry("a");
         assert_eq!(entry["pm2_env"]["restart_time"], 0);
     }
+}
+
+#[test]
+fn an_app_is_ready_when_it_writes_the_line_however_its_logs_are_kept() {
+    for logs in [json!({}), json!({"log_type": "json"}), json!({"time": true}), json!({"disable_logs": true})] {
+        let baton = Baton::new();
+        fifo(&baton, "gate");
+        let mut a = json!({
+            "name": "a", "script": testapp(), "min_uptime": "1h", "ready": {"log": "^up( now)?$"},
+            "args": ["out:startup", "part:u", "err:up again", "gate:gate", "out:p now", "wait"],
+        });
+        a.as_object_mut().expect("map").extend(logs.as_object().expect("map").clone());
+        let b = json!({"name": "b", "script": testapp(), "args": ["wait"], "min_uptime": 0, "depends_on": "a"});
+        baton.file("ecosystem.config.json", json!([a, b]).to_string());
+        ready_when(&baton, || open_gate(&baton));
+    }
+}
+
+#[test]
+fn an_app_may_wait_for_a_line_of_another_whether_it_is_written_already_or_will_be() {
+    let baton = Baton::new();
+    fifo(&baton, "gate");
+    let app = |name: &str, actions: &[&str], more: Value| {
+        let mut app = json!({"name": name, "script": testapp(), "args": actions, "min_uptime": 0});
+        app.as_object_mut().expect("map").extend(more.as_object().expect("map").clone());
+        app
+    };
+    let a = app("a", &["out:migrated 3 tables", "out:warm", "gate:gate", "err:hot", "wait"], json!({}));
+    baton.file("a.config.json", json!([a]).to_string());
+    baton.run(["start", "a.config.json", "--wait"]).ok();
+    baton.wait_log("a-out.log", "warm");
+    // Written before anybody waited for it.
+    let b = app("b", &["wait"], json!({"depends_on": {"a": "log:migrated \\d+ tables"}}));
+    let c = app("c", &["wait"], json!({"depends_on": {"a": "log:^hot$"}}));
+    baton.file("b.config.json", json!([b]).to_string());
+    baton.run(["start", "b.config.json", "--wait=10m"]).ok();
+    // Written while somebody waits.
+    baton.file("c.config.json", json!([c]).to_string());
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| baton.run(["start", "c.config.json", "--wait=10m"]));
+        baton
+            .wait_for("c to wait", |list| list.iter().any(|view| view.name == "c" && view.status == Status::Launching));
+        open_gate(&baton);
+        start.join().expect("start").ok();
+    });
+    // What the last life has written counts no more.
+    let late = app("d", &["wait"], json!({"depends_on": {"a": {"condition": "log:^hot$", "timeout": "300ms"}}}));
+    baton.file("d.config.json", json!([late]).to_string());
+    let hot = baton.pid("a");
+    baton.run(["restart", "a"]).ok();
+    assert_ne!(baton.pid("a"), hot);
+    let run = baton.run(["start", "d.config.json", "--wait=10m"]).code(1);
+    run.stderr_has("needs a, which did not write a line like `^hot$` within 300 ms");
 }
 
 #[test]
@@ -160,10 +218,9 @@ fn what_ends_before_it_is_ready_fails_with_its_last_words() {
 #[test]
 fn ways_to_be_ready_that_are_not_there_are_refused_by_name() {
     let baton = Baton::new();
-    for (ready, way) in [(json!("ipc"), "ipc"), (json!({"log": "up"}), "log")] {
-        file(&baton, ready, &["wait"]);
-        let run = baton.run(["start", "ecosystem.config.json"]).code(1);
-        run.stderr_has(&format!("the way `{way}` to be ready is not available yet"));
-    }
+    file(&baton, json!("ipc"), &["wait"]);
+    baton.run(["start", "ecosystem.config.json"]).code(1).stderr_has("the way `ipc` to be ready is not available yet");
+    file(&baton, json!({"log": "up("}), &["wait"]);
+    baton.run(["start", "ecosystem.config.json"]).code(1).stderr_has("`up(` is no regular expression");
     assert_eq!(baton.jlist().len(), 0);
 }

@@ -19,6 +19,7 @@ impl Driver {
             Effect::Signal { id, incarnation, signal, scope } => self.signal((id, incarnation), signal, scope),
             Effect::Farewell { id, incarnation, signal, scope } => self.farewell((id, incarnation), signal, scope),
             Effect::AwaitReady { id, incarnation } => self.await_ready((id, incarnation)),
+            Effect::Hear { id, incarnation, pattern } => self.hear((id, incarnation), &pattern),
             Effect::Drain { id, incarnation } => self.drain((id, incarnation)),
             Effect::AwaitTree { id, incarnation } => self.await_tree((id, incarnation)),
             Effect::Kill { id, incarnation, scope } => self.kill((id, incarnation), scope),

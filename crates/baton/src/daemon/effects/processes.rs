@@ -3,7 +3,7 @@
 use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Made;
 use crate::daemon::journal;
-use crate::daemon::life::{Key, Life, Stage, tree_key};
+use crate::daemon::life::{Began, Key, Life, Stage, tree_key};
 use crate::daemon::spawner::Job;
 use crate::daemon::storage::Routes;
 use crate::daemon::watch;
@@ -59,6 +59,7 @@ impl Driver {
                 let readers = streams.iter().map(|stream| stream.reader.try_clone().map(Arc::new));
                 life.outputs = readers.collect::<Result<_, _>>().unwrap_or_default();
                 for stream in streams {
+                    life.began.extend(stream.route.file.as_deref().and_then(Began::now));
                     self.logs.attach(stream);
                 }
                 self.queue.push_back(Event::Prepared { id, incarnation, identity });

@@ -1,8 +1,9 @@
 //! How an incarnation tells that it is ready, takes its leave, and drains.
 
 use crate::daemon::driver::Driver;
+use crate::daemon::ear::Search;
 use crate::daemon::journal;
-use crate::daemon::life::Key;
+use crate::daemon::life::{Key, Parent};
 use crate::daemon::prober::look_until_ready;
 use crate::daemon::watch;
 use baton_core::spec::{Probe, Readiness, ReadyBy};
@@ -18,18 +19,53 @@ impl Driver {
         let Some(life) = self.lives.get_mut(key) else { return };
         // It may say more later, and must not wait until somebody takes that in.
         watch::line(key, life, &self.inbox);
+        life.runs = true;
+        for pattern in std::mem::take(&mut life.heard) {
+            self.queue.push_back(Event::Heard { id: key.0, incarnation: key.1, pattern });
+        }
+        // A life of ours has been listened to from its first byte on.
+        if life.parent == Parent::Other
+            && unready
+            && let Some(pattern) = slot.spec.ready_line()
+        {
+            self.hear(key, pattern);
+        }
+        let Some(life) = self.lives.get_mut(key) else { return };
         let Some(Readiness { by, interval, .. }) = slot.spec.ready.clone().filter(|_| unready) else { return };
         let probe = match by {
             ReadyBy::Tcp(at) => Probe::Tcp(at),
             ReadyBy::Http(url) => Probe::Http(url),
             ReadyBy::Exec(command) => Probe::Exec(command),
-            // It says so itself. The last two are refused where files are read.
+            // It says so itself. The last one is refused where files are read.
             ReadyBy::Notify | ReadyBy::Fd | ReadyBy::Log(_) | ReadyBy::Ipc => return,
         };
         let view = slot.view(clock::now(), Detail::Definition);
         match look_until_ready(key, probe, interval, view, (self.home.clone(), self.inbox.clone())) {
             Ok(looking) => life.looking = Some(looking),
             Err(error) => journal::error(format_args!("no thread to look whether slot {} is ready: {error}", key.0)),
+        }
+    }
+
+    /// Listens for a line of a life's output, and looks into its log when that has begun.
+    pub(super) fn hear(&mut self, key: Key, pattern: &str) {
+        let (Some(slot), Some(life)) = (self.world.as_of(key.0, key.1), self.lives.get(key)) else { return };
+        let search = match Search::new(key, pattern, &self.inbox) {
+            Ok(search) => search,
+            Err(error) => return journal::error(format_args!("slot {} can't be listened to: {error}", key.0)),
+        };
+        self.logs.listen(key.0, key.1, search.ear());
+        if life.told_to_run {
+            search.past(slot.view(clock::now(), Detail::Row), life.began.clone(), &self.home);
+        }
+    }
+
+    /// A life has written a line that was listened for.
+    pub(in crate::daemon) fn heard(&mut self, key: Key, pattern: String) {
+        let Some(life) = self.lives.get_mut(key) else { return };
+        if life.runs {
+            self.queue.push_back(Event::Heard { id: key.0, incarnation: key.1, pattern });
+        } else {
+            life.heard.push(pattern);
         }
     }
 
