@@ -12,5 +12,6 @@ pub mod proto;
 pub mod select;
 pub mod spec;
 pub mod step;
+pub mod sync;
 pub mod units;
 pub mod world;

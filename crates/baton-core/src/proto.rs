@@ -9,6 +9,7 @@ pub(crate) mod shared;
 use crate::deps::DependencyError;
 use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Environment, External};
+use crate::sync::{Desired, Plan, Sync, SyncError, Synced};
 use crate::units::{Bytes, InstanceId, Millis, WallTime};
 use crate::world::{Detail, InstanceView, Signal};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,8 @@ pub enum Request {
     Usage,
     /// A change of the world; answered when it is done and on disk.
     Command(Command),
+    /// What [`Command::Sync`] would do now.
+    Plan(Box<Desired>),
     /// Send a signal to the first process of the chosen slots.
     Signal {
         /// Which slots.
@@ -171,6 +174,8 @@ pub enum Command {
         /// Until when to wait.
         wait: Wait,
     },
+    /// Make the list what a source says. One after the other: a second request waits for the first.
+    Sync(Box<Sync>),
     /// Slots from a dump: those whose name is not in the list yet are made.
     Restore {
         /// The slots.
@@ -330,6 +335,10 @@ pub enum Reply {
     Outcomes(Vec<Outcome>),
     /// To a request that has nothing to say but that it is done.
     Done,
+    /// To `Plan`.
+    Plan(Plan),
+    /// To `Sync`.
+    Synced(Box<Synced>),
     /// To `Flush`: the files that were emptied.
     Files(Vec<String>),
     /// To `Save`: how many slots were written, and where.
@@ -433,6 +442,9 @@ pub enum Refusal {
     /// Apps that could not be started because of what they depend on.
     #[error("{0}")]
     Dependencies(DependencyError),
+    /// A source can't be made the truth as it is.
+    #[error("{0}")]
+    Sync(SyncError),
     /// The daemon is ending.
     #[error("the daemon is ending")]
     Ending,

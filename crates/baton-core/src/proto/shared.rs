@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What has a definition in it, or may have.
-pub(super) trait Defined {
+pub(crate) trait Defined {
     /// The definition.
     fn spec(&self) -> Option<&AppSpec>;
     /// The definition, to be changed.
@@ -61,7 +61,7 @@ struct Shared<T> {
     items: Vec<(usize, T)>,
 }
 
-pub(super) fn serialize<T: Defined + Serialize, S: Serializer>(items: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<T: Defined + Serialize, S: Serializer>(items: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     let mut environments = Vec::new();
     let mut places: BTreeMap<Arc<Environment>, usize> = BTreeMap::new();
     let none = Arc::default();
@@ -81,7 +81,7 @@ pub(super) fn serialize<T: Defined + Serialize, S: Serializer>(items: &[T], seri
     Shared { environments, items }.serialize(serializer)
 }
 
-pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: Defined + Deserialize<'de>,
     D: Deserializer<'de>,

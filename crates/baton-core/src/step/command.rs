@@ -45,10 +45,12 @@ pub(super) fn begin_command(
             check(world, &apps, order)?;
             Ok(replace(world, now, apps, roll, Asked { order, wait }, effects))
         }
+        Command::Sync(sync) => super::sync::begin(world, now, *sync, effects),
         Command::Scale { app, to, wait } => scale(world, now, &app, to, wait, effects),
         Command::Restore { slots } => Ok(restore(world, now, slots, effects)),
         Command::Kill => {
             world.ending = true;
+            world.synced.clear();
             let ids: Vec<InstanceId> = world.instances.keys().copied().collect();
             let mut pending = Pending { shutdown: true, ..Pending::default() };
             remove_all(world, now, &ids, &mut pending, effects);
@@ -57,8 +59,16 @@ pub(super) fn begin_command(
     }
 }
 
-/// [`begin_command`], with its result put where it belongs.
+/// [`begin_command`], with its result put where it belongs; what follows a source waits for its turn.
 pub(super) fn begin(world: &mut World, now: Now, op: OpId, command: Command, effects: &mut Effects) {
+    match command {
+        Command::Sync(sync) => super::sync::ask(world, now, op, sync, effects),
+        command => begin_now(world, now, op, command, effects),
+    }
+}
+
+/// [`begin`] without a turn.
+pub(super) fn begin_now(world: &mut World, now: Now, op: OpId, command: Command, effects: &mut Effects) {
     match begin_command(world, now, command, effects) {
         Ok(pending) => {
             effects.push(Effect::Persist);
@@ -69,7 +79,7 @@ pub(super) fn begin(world: &mut World, now: Now, op: OpId, command: Command, eff
 }
 
 /// Refuses definitions whose dependencies can't be met, before anything is changed.
-fn check(world: &World, apps: &[Wish], order: Order) -> Result<(), Refusal> {
+pub(super) fn check(world: &World, apps: &[Wish], order: Order) -> Result<(), Refusal> {
     let wished = || apps.iter().filter(|wish| wish.count > 0).map(|wish| &wish.spec);
     let replaced: BTreeSet<&str> = apps.iter().map(|wish| wish.spec.name.as_str()).collect();
     let others = staying(world).map(|instance| &*instance.spec).filter(|spec| !replaced.contains(spec.name.as_str()));
@@ -85,10 +95,10 @@ fn check(world: &World, apps: &[Wish], order: Order) -> Result<(), Refusal> {
 
 /// How slots are asked to start.
 #[derive(Clone, Copy)]
-struct Start {
-    verb: Verb,
-    wait: Wait,
-    order: Order,
+pub(super) struct Start {
+    pub(super) verb: Verb,
+    pub(super) wait: Wait,
+    pub(super) order: Order,
 }
 
 /// Starts what the apps need that are being started, where it is down.
@@ -112,7 +122,7 @@ fn start_needed(world: &mut World, now: Now, start: Start, pending: &mut Pending
 
 /// Starts slots, or starts them again: each running one is signalled only when what depends on it, and is started again
 /// with it, has ended. What they need is started too.
-fn begin_slots(
+pub(super) fn begin_slots(
     world: &mut World,
     now: Now,
     starts: Vec<(InstanceId, Done)>,
@@ -228,7 +238,7 @@ fn scale(
 }
 
 /// The slots of an app but those that are about to leave the list.
-fn staying_of<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
+pub(super) fn staying_of<'a>(world: &'a World, name: &'a str) -> impl Iterator<Item = &'a Instance> {
     staying(world).filter(move |instance| instance.spec.name == name)
 }
 
@@ -405,7 +415,13 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
 }
 
 /// Makes one more slot of an app, which is started unless it is listed with `autostart: false`.
-fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, starts: &mut Vec<(InstanceId, Done)>, pending: &mut Pending) {
+pub(super) fn add(
+    world: &mut World,
+    now: Now,
+    spec: Arc<AppSpec>,
+    starts: &mut Vec<(InstanceId, Done)>,
+    pending: &mut Pending,
+) {
     let autostart = spec.autostart;
     let id = insert(world, now, spec, None, None);
     if autostart {
@@ -416,7 +432,13 @@ fn add(world: &mut World, now: Now, spec: Arc<AppSpec>, starts: &mut Vec<(Instan
 }
 
 /// Makes a slot; its number is the lowest that is free among the slots of its app.
-fn insert(world: &mut World, now: Now, spec: Arc<AppSpec>, number: Option<u32>, increment: Option<i64>) -> InstanceId {
+pub(super) fn insert(
+    world: &mut World,
+    now: Now,
+    spec: Arc<AppSpec>,
+    number: Option<u32>,
+    increment: Option<i64>,
+) -> InstanceId {
     let taken: BTreeSet<u32> = staying_of(world, &spec.name).map(|instance| instance.number).collect();
     let number = number.unwrap_or_else(|| (0..).find(|n| !taken.contains(n)).unwrap_or(0));
     let increment = increment.or_else(|| {
@@ -427,8 +449,10 @@ fn insert(world: &mut World, now: Now, spec: Arc<AppSpec>, number: Option<u32>, 
     });
     let id = InstanceId(world.next_id);
     world.next_id += 1;
+    let owner = staying_of(world, &spec.name).find_map(|sibling| sibling.owner.clone());
     let mut instance = Instance::new(id, number, spec, now.wall, &world.directories);
     instance.increment = increment;
+    instance.owner = owner;
     world.instances.insert(id, instance);
     world.touched.insert(id);
     id
@@ -467,12 +491,18 @@ fn begin_slot(
     expect(world, id, goal, done, pending);
 }
 
-fn remove(world: &mut World, now: Now, id: InstanceId, pending: &mut Pending, effects: &mut Effects) {
+pub(super) fn remove(world: &mut World, now: Now, id: InstanceId, pending: &mut Pending, effects: &mut Effects) {
     expect(world, id, Goal::Gone, Done::Deleted, pending);
     end(world, now, id, Then::Remove, effects);
 }
 
-fn remove_all(world: &mut World, now: Now, ids: &[InstanceId], pending: &mut Pending, effects: &mut Effects) {
+pub(super) fn remove_all(
+    world: &mut World,
+    now: Now,
+    ids: &[InstanceId],
+    pending: &mut Pending,
+    effects: &mut Effects,
+) {
     for id in ids {
         expect(world, *id, Goal::Gone, Done::Deleted, pending);
     }

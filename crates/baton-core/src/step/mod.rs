@@ -5,6 +5,7 @@
 //! * `recovery` decides what a successor of the daemon makes of the lives on record.
 //! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
 //! * `rollout` goes on with reloads, slot by slot.
+//! * `sync` carries out what a source needs to become the truth.
 //! * `command` turns requests into what is wished of slots.
 //! * `ending` says what is sent to a life that ends.
 //! * `waiting` goes on with starts and stops that wait for other slots.
@@ -22,12 +23,14 @@ mod overlap;
 mod pending;
 mod recovery;
 mod rollout;
+mod sync;
 mod waiting;
 
 pub use effect::{Effect, Scope};
 pub use event::{Event, Found};
 pub use pending::{Goal, Pending};
 pub use rollout::Rollout;
+pub use sync::Syncing;
 
 use crate::proto::{Change, Update};
 use crate::units::{Incarnation, InstanceId, Now};
@@ -93,17 +96,23 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::ClientGone { op } => {
             // The daemon ends when that was asked for, whether or not someone waits to hear of it.
             // And a reload goes on to the last slot, so that no app is left half old, half new.
+            world.syncs.retain(|(waiting, _)| *waiting != op);
             if world.pending.get(&op).is_some_and(|pending| !pending.shutdown && pending.rollout.is_none()) {
                 world.pending.remove(&op);
             }
         }
     }
-    waiting::settle(world, now, &mut effects);
-    // What a reload begins may be decided at once, and then the next slot has its turn.
-    while pending::advance(world, now, &mut effects) {
+    loop {
         waiting::settle(world, now, &mut effects);
+        // What a reload begins may be decided at once, and then the next slot has its turn.
+        while pending::advance(world, now, &mut effects) {
+            waiting::settle(world, now, &mut effects);
+        }
+        pending::answer(world, &mut effects);
+        if !sync::next(world, now, &mut effects) {
+            break;
+        }
     }
-    pending::answer(world, &mut effects);
     publish(world, now, &mut effects);
     effects
 }

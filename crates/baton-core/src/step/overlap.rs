@@ -18,7 +18,11 @@ use std::sync::Arc;
 /// Whether a new life of this definition may run beside the current one of the slot.
 pub(super) fn is_possible(instance: &Instance, spec: &AppSpec) -> bool {
     let runs = matches!(instance.state, State::Online { .. } | State::Unready { .. });
-    runs && spec.may_overlap() && instance.spec.may_overlap() && spec.exec_mode == instance.spec.exec_mode
+    // Under a new name it would not be the same app: the old one ends first.
+    runs && spec.name == instance.spec.name
+        && spec.may_overlap()
+        && instance.spec.may_overlap()
+        && spec.exec_mode == instance.spec.exec_mode
 }
 
 /// Whether a candidate is on its way in this slot.

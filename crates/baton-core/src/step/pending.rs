@@ -4,6 +4,7 @@
 use super::Effects;
 use super::effect::Effect;
 use super::rollout::{self, Rollout};
+use super::sync::{self, Syncing};
 use crate::proto::{Done, Outcome, Reply};
 use crate::units::{Incarnation, InstanceId, Instant, Now};
 use crate::world::{Cause, Instance, State, Then, Wanted, World};
@@ -22,6 +23,8 @@ pub struct Pending {
     pub shutdown: bool,
     /// For a reload: what is left of it.
     pub rollout: Option<Rollout>,
+    /// For one that follows a source: its plan.
+    pub sync: Option<Box<Syncing>>,
 }
 
 /// What is awaited of one slot.
@@ -52,6 +55,7 @@ pub(super) fn advance(world: &mut World, now: Now, effects: &mut Effects) -> boo
 
 /// Answers every request of which nothing is left.
 pub(super) fn answer(world: &mut World, effects: &mut Effects) {
+    let mut synced = Vec::new();
     world.pending.retain(|op, request| {
         if !request.goals.is_empty() || request.rollout.as_ref().is_some_and(|rollout| !rollout.queue.is_empty()) {
             return true;
@@ -62,9 +66,16 @@ pub(super) fn answer(world: &mut World, effects: &mut Effects) {
         if request.shutdown {
             effects.push(Effect::Shutdown);
         }
-        effects.push(Effect::Reply { op: *op, reply: Reply::Outcomes(std::mem::take(outcomes)) });
+        let outcomes = std::mem::take(outcomes);
+        match request.sync.take() {
+            Some(syncing) => synced.push((*op, *syncing, outcomes)),
+            None => effects.push(Effect::Reply { op: *op, reply: Reply::Outcomes(outcomes) }),
+        }
         false
     });
+    for (op, syncing, outcomes) in synced {
+        sync::finish(world, op, syncing, outcomes, effects);
+    }
 }
 
 /// Decides what can be decided of a request, and lets a reload go on; true when that began something.

@@ -6,6 +6,7 @@ use super::command::redefine;
 use super::lifecycle;
 use super::overlap;
 use super::pending::{Goal, Pending};
+use super::sync::PATIENCE;
 use crate::proto::{Done, Outcome, Roll};
 use crate::spec::AppSpec;
 use crate::units::{InstanceId, Now};
@@ -29,12 +30,15 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
     let Some(mut rollout) = pending.rollout.take() else { return };
     let failures = pending.outcomes.iter().filter(|outcome| matches!(outcome.done, Done::Failed(_)));
     rollout.failed.extend(failures.map(|outcome| outcome.name.clone()));
+    let halts = pending.sync.as_ref().is_some_and(|syncing| syncing.halts);
     while pending.goals.len() < rollout.roll.parallel.max(1) as usize {
         let Some((id, spec)) = rollout.queue.pop_front() else { break };
         let Some(instance) = world.instances.get(&id) else { continue };
-        let name = instance.spec.name.clone();
+        let name = spec.name.clone();
         let refusal = if rollout.failed.contains(&name) {
             Some("was left as it is, because another instance could not be reloaded")
+        } else if halts && !rollout.failed.is_empty() {
+            Some("was left as it is, because an app before it failed")
         } else if world.ending || instance.state.wanted() == Wanted::Gone {
             Some("was deleted meanwhile")
         } else if overlap::is_under_way(instance) {
@@ -49,6 +53,9 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
         }
         let (goal, done) = begin(world, now, id, spec, rollout.roll, effects);
         pending.goals.insert(id, (name, goal, done));
+        if pending.sync.is_some() {
+            pending.deadline = Some(now.instant + PATIENCE);
+        }
     }
     pending.rollout = Some(rollout);
 }

@@ -119,6 +119,9 @@ pub struct Instance {
     /// or reset.
     #[serde(default)]
     pub dropped: u64,
+    /// The source that it belongs to, when `sync` made it or took it over.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -138,6 +141,9 @@ pub struct Record {
     pub spec: Arc<AppSpec>,
     /// When it was made.
     pub created_at: WallTime,
+    /// The source that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 impl Instance {
@@ -168,6 +174,7 @@ impl Instance {
             beside: Vec::new(),
             refused: None,
             dropped: 0,
+            owner: None,
         }
     }
 
@@ -248,6 +255,7 @@ impl Instance {
             why,
             spec: self.spec.clone(),
             created_at: self.created_at,
+            owner: self.owner.clone(),
         }
     }
 }

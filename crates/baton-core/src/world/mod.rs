@@ -23,8 +23,9 @@ pub use view::{Detail, InstanceView, Status};
 
 use crate::spec::{AppSpec, Environment, External};
 use crate::step::Pending;
+use crate::sync::{Baseline, Sync};
 use crate::units::{Incarnation, InstanceId, Instant, OpId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Everything the daemon supervises.
@@ -48,6 +49,10 @@ pub struct World {
     pub ending: bool,
     /// Where default log and pid files go.
     pub directories: Directories,
+    /// What the last pass of each source made of its apps.
+    pub synced: BTreeMap<String, Baseline>,
+    /// Requests to follow a source that wait for the one under way.
+    pub syncs: VecDeque<(OpId, Box<Sync>)>,
 }
 
 /// Whether something external is there. It counts for as long as a slot waits to start that depends on it.

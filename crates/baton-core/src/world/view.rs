@@ -146,6 +146,9 @@ pub struct InstanceView {
     pub watching: bool,
     /// The script's path.
     pub script: String,
+    /// The source that it belongs to, when `sync` made it or took it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 impl Instance {
@@ -194,6 +197,7 @@ impl Instance {
             // What is only kept is not done, and a status must be true.
             watching: false,
             script: self.spec.script.clone(),
+            owner: self.owner.clone(),
         }
     }
 }

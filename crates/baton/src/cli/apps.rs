@@ -10,7 +10,7 @@ use super::target::{self, Meant};
 use crate::client::Client;
 use baton_config::target::find_default;
 use baton_config::{
-    CliOverrides, ConfigError, Context, Dependencies, Limits, LoadOptions, Loader, Place, check, normalise,
+    CliOverrides, ConfigError, Context, Dependencies, Limits, LoadOptions, Loader, Place, Skipped, check, normalise,
 };
 use baton_core::deps::DependencyError;
 use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Refusal, Roll, Wish};
@@ -92,6 +92,8 @@ pub(crate) struct Loaded {
     pub(crate) on_missing: Option<String>,
     /// Every file that was read for it.
     pub(crate) inputs: Vec<PathBuf>,
+    /// Of a directory of process files, what was left aside and why.
+    pub(crate) skipped: Vec<Skipped>,
     /// How messages call it.
     shown: String,
     /// Whether all of its apps were wanted.
@@ -99,9 +101,9 @@ pub(crate) struct Loaded {
     /// What others run, as it declares it.
     pub(crate) externals: Vec<External>,
     /// Names of apps that are there only because others need them.
-    brought: Vec<String>,
+    pub(crate) brought: Vec<String>,
     /// Where the dependencies of each app are written.
-    depends: BTreeMap<String, Place>,
+    pub(crate) depends: BTreeMap<String, Place>,
 }
 
 /// What was started by one command line.
@@ -201,8 +203,8 @@ pub(crate) fn load(
         session.warn(&format!("--only: there is no app or unit {name} in the process file"));
     }
     let (shown, is_whole) = (source.to_string(), file.only.is_empty());
-    let baton_config::Loaded { apps, on_missing, inputs, externals, brought, depends, .. } = loaded;
-    Ok(Loaded { apps, on_missing, inputs, shown, is_whole, externals, brought, depends })
+    let baton_config::Loaded { apps, on_missing, inputs, externals, brought, depends, skipped, .. } = loaded;
+    Ok(Loaded { apps, on_missing, inputs, skipped, shown, is_whole, externals, brought, depends })
 }
 
 /// What a process file exports, as it is.
@@ -308,7 +310,7 @@ pub(crate) fn load_options(session: &Session) -> Result<LoadOptions, Failure> {
 }
 
 /// How many instances a definition means on this machine: the affinity and the CPU quota count.
-fn wish(spec: AppSpec) -> Wish {
+pub(crate) fn wish(spec: AppSpec) -> Wish {
     let processors = thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
     Wish { count: spec.instances.count(processors), spec, brought: false }
 }
@@ -354,7 +356,7 @@ pub(crate) fn define(
 }
 
 /// A refusal because of dependencies, with where they are written.
-fn with_place(failure: Failure, depends: &BTreeMap<String, Place>) -> Failure {
+pub(crate) fn with_place(failure: Failure, depends: &BTreeMap<String, Place>) -> Failure {
     let Failure::Refused(Refusal::Dependencies(what)) = failure else { return failure };
     let app = match &what {
         DependencyError::Unknown { app, .. } | DependencyError::NeverExits { app, .. } => Some(app),

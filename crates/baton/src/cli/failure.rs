@@ -6,6 +6,7 @@ use baton_config::ConfigError;
 use baton_core::proto::Refusal;
 use baton_core::select::SelectError;
 use baton_pm2::client::Pm2Error;
+use std::process::ExitCode;
 use thiserror::Error;
 
 /// Why a verb did not do what it was asked.
@@ -37,6 +38,9 @@ pub(crate) enum Failure {
     /// Something of PM2's that this version, or every version, does without; the text says so.
     #[error("{0}")]
     Unavailable(String),
+    /// Told already, with an exit code of its own.
+    #[error("exit code {0}")]
+    Code(u8),
     /// Told already; only the exit code is left.
     #[error("told already")]
     Told,
@@ -49,10 +53,25 @@ impl Failure {
         move |error| Failure::System { what, error }
     }
 
+    /// The exit code.
+    pub(crate) fn code(&self) -> ExitCode {
+        match self {
+            Failure::Code(code) => ExitCode::from(*code),
+            Failure::Refused(_)
+            | Failure::Client(_)
+            | Failure::Pm2(_)
+            | Failure::Config(_)
+            | Failure::System { .. }
+            | Failure::Usage(_)
+            | Failure::Unavailable(_)
+            | Failure::Told => ExitCode::FAILURE,
+        }
+    }
+
     /// Writes the failure to standard error in PM2's form.
     pub(crate) fn tell(&self, session: &Session) {
         match self {
-            Failure::Told => {}
+            Failure::Told | Failure::Code(_) => {}
             // PM2 calls "nothing there" a warning, though its exit code is that of an error.
             Failure::Refused(Refusal::Unknown(SelectError::Nothing)) => session.warn(&self.to_string()),
             Failure::Config(error) => {

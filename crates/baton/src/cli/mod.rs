@@ -34,6 +34,7 @@ mod multiset;
 mod options;
 mod pid;
 mod ping;
+mod plan;
 mod prettylist;
 mod reload;
 mod reload_logs;
@@ -52,6 +53,7 @@ mod start;
 mod start_or_reload;
 mod start_or_restart;
 mod stop;
+mod sync;
 mod take_over;
 mod target;
 #[cfg(test)]
@@ -110,6 +112,8 @@ verbs! {
     Delete => delete, "delete" | "del";
     StartOrRestart => start_or_restart, "startOrRestart";
     StartOrReload => start_or_reload, "startOrReload" | "startOrGracefulReload";
+    Plan => plan, "plan";
+    Sync => sync, "sync";
     List => ls, "list" | "ls" | "l" | "ps" | "status";
     Describe => describe, "describe" | "show" | "info" | "desc";
     Logs => logs, "logs" | "log";
@@ -161,7 +165,7 @@ pub(crate) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell(&session);
-            ExitCode::FAILURE
+            failure.code()
         }
     }
 }

@@ -90,6 +90,7 @@ pub(super) fn world(loaded: Loaded, home: &Home, boot_id: &str) -> Left {
     let highest = world.instances.keys().next_back().map_or(0, |id| id.0 + 1);
     world.next_id = highest;
     if let Some(state) = state {
+        world.synced = state.synced;
         world.next_incarnation = world.next_incarnation.max(state.next_incarnation);
         if !world.instances.is_empty() {
             world.next_id = state.next_id.max(highest);
@@ -112,6 +113,7 @@ fn from_record(record: &Record, rebooted: bool, world: &World) -> Option<Instanc
     let mut instance =
         Instance::new(record.id, record.number, record.spec.clone(), record.created_at, &world.directories);
     instance.increment = record.increment;
+    instance.owner = record.owner.clone();
     let why = || record.why.clone().unwrap_or(Cause::NotAutostarted);
     instance.state = match record.wanted {
         Wanted::Up if rebooted => State::Stopped { why: Cause::Reboot },

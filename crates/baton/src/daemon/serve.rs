@@ -12,6 +12,7 @@ use baton_core::proto::{
 use baton_core::select::Selector;
 use baton_core::spec::External;
 use baton_core::step::Event;
+use baton_core::sync;
 use baton_core::units::InstanceId;
 use baton_core::world::{Detail, Signal};
 use baton_os::clock;
@@ -72,6 +73,10 @@ impl Driver {
                 self.queue.push_back(Event::Command { op, command });
                 return;
             }
+            Request::Plan(desired) => match sync::plan(&self.world, &desired) {
+                Ok(plan) => Reply::Plan(plan),
+                Err(error) => Reply::Refused(Refusal::Sync(error)),
+            },
             Request::Signal { targets, signal } => self.signal_leaders(&targets, signal),
             Request::Flush { targets } => {
                 let Some(answer) = self.connections.responder(client, id) else { return };

@@ -10,6 +10,7 @@
 use super::records;
 use crate::home::Home;
 use baton_core::spec::AppSpec;
+use baton_core::sync::Baseline;
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Identity, Instance, Record, World};
 use baton_os::logs::{Channel, Format, Overflow, Route};
@@ -36,6 +37,9 @@ pub(super) struct StateFile {
     pub(super) next_incarnation: u64,
     /// The slots.
     pub(super) records: Vec<Record>,
+    /// What the last pass of each source made of its apps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) synced: BTreeMap<String, Baseline>,
 }
 
 impl StateFile {
@@ -47,6 +51,7 @@ impl StateFile {
             next_id: world.next_id,
             next_incarnation: world.next_incarnation,
             records: world.instances.values().map(Instance::record).collect(),
+            synced: world.synced.clone(),
         }
     }
 

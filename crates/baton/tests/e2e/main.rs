@@ -23,5 +23,6 @@ mod rotation;
 mod sources;
 mod starting;
 mod survival;
+mod sync;
 mod units;
 mod verbs;

@@ -1,0 +1,60 @@
+//! What the last pass made of each app of a source.
+
+use super::Desired;
+use crate::proto::Wish;
+use crate::spec::{Environment, SpecHash};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What a source said of its apps when they were last made so, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Baseline {
+    /// The apps.
+    pub apps: BTreeMap<String, Applied>,
+}
+
+/// What was made of one app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The definition.
+    pub hash: SpecHash,
+    /// How many instances.
+    pub count: u32,
+    /// Fingerprint of the environment of the shell that it was given.
+    pub shell: String,
+    /// Fingerprint of what its files of variables held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<String>,
+}
+
+impl Applied {
+    /// What applying this wish comes to, in a slot whose shell has this fingerprint.
+    pub(crate) fn of(wish: &Wish, desired: &Desired, shell: String) -> Applied {
+        let variables = desired.variables.get(&wish.spec.name).cloned();
+        Applied { hash: wish.spec.hash(), count: wish.count, shell, variables }
+    }
+
+    /// Whether the source said the same then as it says now.
+    pub(crate) fn is_same_wish(&self, wish: &Wish, desired: &Desired) -> bool {
+        self.count == wish.count && self.has_variables(wish, desired) && self.hash == wish.spec.hash()
+    }
+
+    /// Whether the files of variables held the same.
+    pub(crate) fn has_variables(&self, wish: &Wish, desired: &Desired) -> bool {
+        self.variables.as_ref() == desired.variables.get(&wish.spec.name)
+    }
+}
+
+/// A fingerprint of an environment: its values can't be read from it.
+pub fn digest(environment: &Environment) -> String {
+    let mut hasher = Sha256::new();
+    for (name, value) in environment {
+        for text in [name, value] {
+            hasher.update(text.len().to_le_bytes());
+            hasher.update(text);
+        }
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,363 @@
+//! What is to be done so that the list becomes what a source says.
+
+use super::applied::{Applied, digest};
+use super::desired::{Desired, DriftRule, Scope};
+use super::fields::{between, needs_restart};
+use crate::proto::Wish;
+use crate::spec::{AppSpec, Change, ChangeClass};
+use crate::world::{Cause, Instance, State, Then, Verb, Wanted, World};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What is to be done, an app a step: those of the source in the order of its files, then those that it does not have
+/// any more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The source.
+    pub source: String,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// What is to be done with one app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name.
+    pub app: String,
+    /// What.
+    pub deed: Deed,
+    /// What differs in its definition.
+    #[serde(default)]
+    pub fields: Vec<Change>,
+    /// How many instances there are.
+    pub have: u32,
+    /// How many there are to be.
+    pub want: u32,
+    /// What was changed by hand and is left so, or, where the deed is not to keep it, is undone.
+    #[serde(default)]
+    pub drift: Vec<Drift>,
+    /// It was stopped by hand: it gets its definition and stays down.
+    #[serde(default)]
+    pub stays_down: bool,
+}
+
+/// What is done with an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// It is new.
+    Create,
+    /// Its instances get the new definition and run again, one after the other.
+    Restart,
+    /// It gets the new definition; its processes stay.
+    Live,
+    /// Instances come or go.
+    Scale,
+    /// It is as it should be, but down.
+    Start,
+    /// It takes the place of an app that is the same but for its name, which ends first.
+    Rename {
+        /// The other's name.
+        from: String,
+    },
+    /// The source does not have it any more.
+    Remove,
+    /// The same, but it stays: removals were not asked for.
+    Orphan,
+    /// Nothing.
+    Keep,
+}
+
+/// What was changed by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drift {
+    /// It was stopped.
+    Stopped,
+    /// It was deleted.
+    Deleted,
+    /// It was scaled.
+    Scaled,
+    /// It got the environment of another shell (`restart --update-env`).
+    Shell,
+    /// Its definition was changed: these keys.
+    Fields(Vec<String>),
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Drift::Stopped => f.write_str("stopped by operator"),
+            Drift::Deleted => f.write_str("deleted by operator"),
+            Drift::Scaled => f.write_str("scaled by operator"),
+            Drift::Shell => f.write_str("environment of the shell updated by operator"),
+            Drift::Fields(keys) => write!(f, "changed by operator: {}", keys.join(", ")),
+        }
+    }
+}
+
+/// Why a source can't be made the truth.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncError {
+    /// More than half would go.
+    #[error(
+        "{removed} of the {owned} apps of {source_name} would be removed, which is more than half: nothing was done; --force does it"
+    )]
+    TooMany {
+        /// The source.
+        source_name: String,
+        /// How many would go.
+        removed: usize,
+        /// How many there are.
+        owned: usize,
+    },
+    /// The source has no apps, and had some.
+    #[error(
+        "{source_name} defines no apps, and {owned} of its apps are in the list: nothing was done; --prune --force removes them"
+    )]
+    Empty {
+        /// The source.
+        source_name: String,
+        /// How many are in the list.
+        owned: usize,
+    },
+    /// An app belongs to another source.
+    #[error("app `{app}` belongs to {owner}: nothing was done; --force takes it over")]
+    Owned {
+        /// The app.
+        app: String,
+        /// The other source.
+        owner: String,
+    },
+}
+
+impl Plan {
+    /// Whether anything is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step.deed, Deed::Keep | Deed::Orphan))
+    }
+
+    /// The names of the apps that are to be removed.
+    pub fn removed(&self) -> Vec<&str> {
+        let removed = self.steps.iter().filter(|step| step.deed == Deed::Remove);
+        removed.map(|step| step.app.as_str()).collect()
+    }
+}
+
+/// The plan for this world.
+///
+/// # Errors
+/// When the plan would do what needs to be asked for with more emphasis: see [`SyncError`].
+pub fn plan(world: &World, desired: &Desired) -> Result<Plan, SyncError> {
+    let mut present: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    for slot in world.instances.values().filter(|slot| slot.state.wanted() != Wanted::Gone) {
+        present.entry(&slot.spec.name).or_default().push(slot);
+    }
+    let source = Some(desired.source.as_str());
+    let owned: BTreeSet<&str> = present
+        .iter()
+        .filter(|(_, slots)| slots.iter().any(|slot| slot.owner.as_deref() == source))
+        .map(|(name, _)| *name)
+        .collect();
+    if desired.apps.is_empty()
+        && desired.scope == Scope::Whole
+        && !owned.is_empty()
+        && !(desired.prune && desired.force)
+    {
+        return Err(SyncError::Empty { source_name: desired.source.clone(), owned: owned.len() });
+    }
+    let mut steps = Vec::new();
+    for wish in &desired.apps {
+        let slots = present.get(wish.spec.name.as_str()).map_or(&[][..], Vec::as_slice);
+        let owner = slots.iter().find_map(|slot| slot.owner.as_deref());
+        let foreign = owner.filter(|owner| Some(*owner) != source);
+        // What comes along for others is left as it is where it is in the list, unless it is the source's own.
+        let is_left = wish.brought && !slots.is_empty() && (owner != source || desired.scope == Scope::Some);
+        if is_left {
+            steps.push(Step::kept(&wish.spec.name, slots.len()));
+            continue;
+        }
+        if let Some(owner) = foreign.filter(|_| !desired.force) {
+            return Err(SyncError::Owned { app: wish.spec.name.clone(), owner: owner.into() });
+        }
+        steps.push(one(world, desired, wish, slots));
+    }
+    if desired.scope == Scope::Whole {
+        let wished: BTreeSet<&str> = desired.apps.iter().map(|wish| wish.spec.name.as_str()).collect();
+        let mut left: Vec<&str> = owned.difference(&wished).copied().collect();
+        rename(&mut steps, &mut left, desired, &present);
+        if desired.prune && !desired.force && left.len() * 2 > owned.len() {
+            return Err(SyncError::TooMany {
+                source_name: desired.source.clone(),
+                removed: left.len(),
+                owned: owned.len(),
+            });
+        }
+        let deed = if desired.prune { Deed::Remove } else { Deed::Orphan };
+        steps.extend(left.into_iter().map(|name| {
+            let have = present.get(name).map_or(0, Vec::len);
+            Step { deed: deed.clone(), want: 0, ..Step::kept(name, have) }
+        }));
+    }
+    Ok(Plan { source: desired.source.clone(), steps })
+}
+
+impl Step {
+    fn kept(app: &str, have: usize) -> Step {
+        let have = u32::try_from(have).unwrap_or(u32::MAX);
+        Step {
+            app: app.into(),
+            deed: Deed::Keep,
+            fields: Vec::new(),
+            have,
+            want: have,
+            drift: Vec::new(),
+            stays_down: false,
+        }
+    }
+}
+
+/// What is to be done with one app of the source.
+fn one(world: &World, desired: &Desired, wish: &Wish, slots: &[&Instance]) -> Step {
+    let name = wish.spec.name.as_str();
+    let before = world.synced.get(&desired.source).and_then(|baseline| baseline.apps.get(name));
+    let step = Step { want: wish.count, ..Step::kept(name, slots.len()) };
+    let is_same_wish = before.is_some_and(|before| before.is_same_wish(wish, desired));
+    let reset = desired.drift == DriftRule::Reset;
+    if slots.is_empty() {
+        return match desired.drift {
+            DriftRule::LeaveAll if is_same_wish && wish.count > 0 => Step { drift: vec![Drift::Deleted], ..step },
+            _ if wish.count == 0 => step,
+            _ => Step { deed: Deed::Create, ..step },
+        };
+    }
+    let mut fields = difference(slots, &wish.spec);
+    let mut drift = by_hand(before, is_same_wish, &fields, step.have != step.want, slots);
+    let stays_down = !reset && slots.iter().all(|slot| is_held_down(slot));
+    let cut_off = slots.iter().any(|slot| matches!(&slot.state, State::Stopped { why: Cause::Reboot }));
+    let differs = !fields.is_empty() || step.have != step.want;
+    if before.is_some_and(|before| !before.has_variables(wish, desired)) {
+        fields.push(variables());
+    }
+    if reset && drift.contains(&Drift::Shell) {
+        fields.push(Change { field: "shell".into(), class: ChangeClass::Restart, old: Value::Null, new: Value::Null });
+    }
+    // The source says what it said before: whatever differs was changed by hand.
+    let deed = if is_same_wish && differs && !reset {
+        fields.clear();
+        if cut_off { Deed::Start } else { Deed::Keep }
+    } else if needs_restart(&fields) {
+        Deed::Restart
+    } else if !fields.is_empty() {
+        Deed::Live
+    } else if step.have != step.want {
+        Deed::Scale
+    } else if cut_off || (reset && drift.contains(&Drift::Stopped)) {
+        Deed::Start
+    } else {
+        Deed::Keep
+    };
+    if deed != Deed::Keep && !reset && !is_same_wish {
+        // The new definition is applied as a whole.
+        drift.retain(|drift| *drift == Drift::Stopped || (*drift == Drift::Shell && deed != Deed::Restart));
+    }
+    Step { deed, fields, drift, stays_down, ..step }
+}
+
+/// A change of what the files of variables hold; their values are not kept, and so can't be told.
+fn variables() -> Change {
+    let text = |text: &str| Value::from(text);
+    Change { field: "env_file".into(), class: ChangeClass::Restart, old: text("as read before"), new: text("edited") }
+}
+
+/// What differs from the wish in any of these slots.
+fn difference(slots: &[&Instance], wished: &AppSpec) -> Vec<Change> {
+    let mut seen: Vec<&Arc<AppSpec>> = Vec::new();
+    let mut fields: Vec<Change> = Vec::new();
+    for slot in slots {
+        // Mostly all slots of an app have the very same definition.
+        if seen.iter().any(|known| Arc::ptr_eq(known, &slot.spec)) {
+            continue;
+        }
+        seen.push(&slot.spec);
+        for change in between(&slot.spec, wished) {
+            if !fields.iter().any(|known| known.field == change.field) {
+                fields.push(change);
+            }
+        }
+    }
+    fields
+}
+
+/// What was changed by hand since the last pass.
+fn by_hand(
+    before: Option<&Applied>,
+    is_same_wish: bool,
+    fields: &[Change],
+    scaled: bool,
+    slots: &[&Instance],
+) -> Vec<Drift> {
+    let Some(before) = before else { return Vec::new() };
+    let mut drift = Vec::new();
+    if slots.iter().all(|slot| is_stopped_by_hand(slot)) {
+        drift.push(Drift::Stopped);
+    }
+    if is_same_wish && scaled {
+        drift.push(Drift::Scaled);
+    }
+    if slots.iter().any(|slot| digest(&slot.spec.base_env) != before.shell) {
+        drift.push(Drift::Shell);
+    }
+    if is_same_wish && !fields.is_empty() {
+        drift.push(Drift::Fields(fields.iter().map(|change| change.field.clone()).collect()));
+    }
+    drift
+}
+
+fn is_stopped_by_hand(slot: &Instance) -> bool {
+    match &slot.state {
+        State::Stopped { why } | State::Stopping { then: Then::Stop(why), .. } => *why == Cause::Operator(Verb::Stop),
+        _ => false,
+    }
+}
+
+/// Whether a slot is down because somebody wants it so: a new definition does not start it.
+pub(crate) fn is_held_down(slot: &Instance) -> bool {
+    is_stopped_by_hand(slot) || matches!(&slot.state, State::Stopped { why: Cause::NotAutostarted })
+}
+
+/// New apps that are one of those that are left but for the name take its place. What runs the same script with the
+/// same arguments in the same directory could not run beside it.
+fn rename(steps: &mut [Step], left: &mut Vec<&str>, desired: &Desired, present: &BTreeMap<&str, Vec<&Instance>>) {
+    let specs: BTreeMap<&str, &AppSpec> =
+        desired.apps.iter().filter(|wish| !wish.brought).map(|wish| (wish.spec.name.as_str(), &wish.spec)).collect();
+    let is_same = |old: &str, new: &AppSpec| {
+        let old = present.get(old).and_then(|slots| slots.first());
+        old.is_some_and(|old| (&old.spec.script, &old.spec.args, &old.spec.cwd) == (&new.script, &new.args, &new.cwd))
+    };
+    let fresh: Vec<&AppSpec> = steps
+        .iter()
+        .filter(|step| step.deed == Deed::Create)
+        .filter_map(|step| specs.get(step.app.as_str()).copied())
+        .collect();
+    for new in &fresh {
+        let olds: Vec<&str> = left.iter().copied().filter(|old| is_same(old, new)).collect();
+        let [old] = olds[..] else { continue };
+        // Which of several it became can't be told.
+        if fresh.iter().filter(|other| is_same(old, other)).count() > 1 {
+            continue;
+        }
+        let slots = present.get(old).map_or(&[][..], Vec::as_slice);
+        if let Some(step) = steps.iter_mut().find(|step| step.app == new.name) {
+            step.deed = Deed::Rename { from: old.into() };
+            step.fields = difference(slots, new);
+            step.have = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+            step.stays_down = slots.iter().all(|slot| is_held_down(slot));
+        }
+        left.retain(|name| *name != old);
+    }
+}

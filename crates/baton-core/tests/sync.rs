@@ -1,0 +1,429 @@
+//! What following a source promises: afterwards the list is what the source says, whatever was edited, and what was not
+//! edited keeps its process. The operating system here does everything at once; `simulation` looks at what may come
+//! between.
+
+use baton_core::proto::{Action, Command, Done, Order, Patch, Refusal, Reply, Scale, Wait, Wish};
+use baton_core::select::Selector;
+use baton_core::spec::{AppSpec, Condition, Dependency};
+use baton_core::step::{Effect, Event, Found, step};
+use baton_core::sync::{Deed, Desired, Drift, DriftRule, Plan, Scope as Part, Sync, SyncError, Synced, plan};
+use baton_core::units::{Instant, Millis, Now, OpId, WallTime};
+use baton_core::world::{Directories, Exit, Identity, Signal, State, World};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+const SOURCE: &str = "/w/ecosystems";
+
+struct Machine {
+    world: World,
+    at: u64,
+    ops: u64,
+    /// Programs that end at once.
+    broken: BTreeSet<String>,
+    /// Effects until the daemon dies.
+    dies_after: Option<usize>,
+    replies: BTreeMap<OpId, Reply>,
+}
+
+impl Machine {
+    fn new() -> Machine {
+        let world = World::new(Directories { logs: "/l".into(), pids: "/p".into() });
+        Machine { world, at: 1_000, ops: 0, broken: BTreeSet::new(), dies_after: None, replies: BTreeMap::new() }
+    }
+
+    /// Takes one event and everything that follows from it, and lets time pass until nothing is due.
+    fn run(&mut self, event: Event) {
+        let mut mail = VecDeque::from([event]);
+        loop {
+            while let Some(event) = mail.pop_front() {
+                let now = Now { instant: Instant(self.at), wall: WallTime(self.at) };
+                let effects = step(&mut self.world, now, event);
+                self.world.touched.clear();
+                for effect in effects {
+                    if let Some(left) = &mut self.dies_after {
+                        if *left == 0 {
+                            self.dies_after = None;
+                            return self.succeed();
+                        }
+                        *left -= 1;
+                    }
+                    self.carry_out(effect, &mut mail);
+                }
+            }
+            // What is broken would be started again for ever.
+            let busy =
+                self.world.instances.values().any(|slot| matches!(slot.state, State::Online { ready: false, .. }));
+            match self.world.next_deadline() {
+                Some(at) if busy || !self.world.pending.is_empty() => {
+                    self.at = self.at.max(at.0);
+                    mail.push_back(Event::Timer);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, mail: &mut VecDeque<Event>) {
+        match effect {
+            Effect::Spawn { id, incarnation } => {
+                let identity =
+                    Identity { pid: u32::try_from(incarnation.0).expect("small"), start_time: 1, boot_id: "b".into() };
+                mail.push_back(Event::Prepared { id, incarnation, identity });
+            }
+            Effect::Go { id, incarnation } => {
+                mail.push_back(Event::Spawned { id, incarnation });
+                let name = self.world.spec_of(id, incarnation).map(|spec| spec.name.clone()).unwrap_or_default();
+                if self.broken.contains(&name) {
+                    mail.push_back(Event::Exited { id, incarnation, exit: Exit::Code(7) });
+                }
+            }
+            Effect::Signal { id, incarnation, .. } | Effect::Kill { id, incarnation, .. } => {
+                mail.push_back(Event::Exited { id, incarnation, exit: Exit::Signal(Signal::INT) });
+            }
+            Effect::AwaitTree { id, incarnation } => mail.push_back(Event::TreeGone { id, incarnation }),
+            Effect::Reply { op, reply } => drop(self.replies.insert(op, reply)),
+            _ => {}
+        }
+    }
+
+    /// The daemon is gone in the midst, and another one goes on with what is on record.
+    fn succeed(&mut self) {
+        self.world.pending.clear();
+        self.world.syncs.clear();
+        let slots: Vec<_> = self
+            .world
+            .instances
+            .values()
+            .map(|slot| (slot.id, slot.incarnation, slot.process.clone(), slot.state.clone()))
+            .collect();
+        for (id, incarnation, process, state) in slots {
+            let found = match (state, process) {
+                (State::Online { .. } | State::Unready { .. }, Some(process)) => Found::Alive(process),
+                (State::Stopping { .. }, Some(_)) => Found::Ended(Exit::Signal(Signal::INT)),
+                (State::Starting { .. }, _) => Found::NeverRan,
+                _ => continue,
+            };
+            self.run(Event::Recovered { id, incarnation, found });
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Option<Reply> {
+        self.ops += 1;
+        let op = OpId(self.ops);
+        self.run(Event::Command { op, command });
+        self.replies.remove(&op)
+    }
+
+    fn sync(&mut self, desired: Desired) -> Result<Synced, Refusal> {
+        match self.command(Command::Sync(Box::new(Sync { desired, parallel: 1, go_on: false }))) {
+            Some(Reply::Synced(synced)) => Ok(*synced),
+            Some(Reply::Refused(refusal)) => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn act(&mut self, action: Action, name: &str) {
+        let targets = vec![Selector::new(name)];
+        let (patch, order, wait) = (Patch::default(), Order::Dependencies, Wait::Spawned);
+        self.command(Command::Act { action, targets, patch, order, wait });
+    }
+
+    /// The processes of each app.
+    fn pids(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for slot in self.world.instances.values() {
+            let life = if slot.state.has_process() { slot.incarnation.0 } else { 0 };
+            all.entry(slot.spec.name.clone()).or_default().push(life);
+        }
+        all
+    }
+
+    fn deeds(&self, desired: &Desired) -> Vec<(String, Deed)> {
+        let plan: Plan = plan(&self.world, desired).expect("a plan");
+        plan.steps.into_iter().map(|step| (step.app, step.deed)).collect()
+    }
+}
+
+fn app(name: &str) -> Wish {
+    let spec =
+        AppSpec { name: name.into(), script: format!("/w/{name}"), min_uptime: Millis(10), ..AppSpec::default() };
+    Wish { spec, count: 1, brought: false }
+}
+
+fn with(name: &str, edit: impl FnOnce(&mut AppSpec)) -> Wish {
+    let mut wish = app(name);
+    edit(&mut wish.spec);
+    wish
+}
+
+fn source(apps: Vec<Wish>) -> Desired {
+    Desired { source: SOURCE.into(), apps, ..Desired::default() }
+}
+
+#[test]
+fn the_second_pass_has_nothing_to_do() {
+    let mut machine = Machine::new();
+    let desired = || source(vec![app("a"), app("b")]);
+    machine.sync(desired()).expect("synced");
+    let before = machine.pids();
+    let second = machine.sync(desired()).expect("synced");
+    assert!(second.plan.is_empty() && second.outcomes.is_empty(), "{second:?}");
+    assert_eq!(machine.pids(), before);
+}
+
+#[test]
+fn live_keys_leave_the_process_and_others_take_a_new_one() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b")])).expect("synced");
+    let before = machine.pids();
+    let desired = source(vec![
+        with("a", |spec| spec.max_restarts = Some(3)),
+        with("b", |spec| drop(spec.env.insert("X".into(), "1".into()))),
+    ]);
+    assert_eq!(machine.deeds(&desired), [("a".into(), Deed::Live), ("b".into(), Deed::Restart)]);
+    machine.sync(desired).expect("synced");
+    assert_eq!(machine.pids()["a"], before["a"]);
+    assert_ne!(machine.pids()["b"], before["b"]);
+    assert_eq!(machine.world.named("a").next().expect("a").spec.max_restarts, Some(3));
+}
+
+#[test]
+fn what_is_gone_from_the_source_stays_until_it_is_pruned_and_what_was_started_by_hand_always() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b"), app("c")])).expect("synced");
+    machine.command(Command::Define { apps: vec![app("mine")], order: Order::Dependencies, wait: Wait::Spawned });
+    let less = || source(vec![app("a"), app("b")]);
+    assert_eq!(machine.deeds(&less())[2], ("c".into(), Deed::Orphan));
+    machine.sync(less()).expect("synced");
+    assert!(machine.pids().contains_key("c"));
+    machine.sync(Desired { prune: true, ..less() }).expect("synced");
+    assert_eq!(machine.pids().into_keys().collect::<Vec<_>>(), ["a", "b", "mine"]);
+    let one = Desired { prune: true, ..source(vec![app("z")]) };
+    assert!(matches!(machine.sync(one.clone()), Err(Refusal::Sync(SyncError::TooMany { removed: 2, owned: 2, .. }))));
+    let none = Desired { prune: true, ..source(Vec::new()) };
+    assert!(matches!(machine.sync(none), Err(Refusal::Sync(SyncError::Empty { owned: 2, .. }))));
+    machine.sync(Desired { force: true, ..one }).expect("synced");
+    assert_eq!(machine.pids().into_keys().collect::<Vec<_>>(), ["mine", "z"]);
+}
+
+#[test]
+fn an_app_of_another_source_is_only_taken_over_by_force() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a")])).expect("synced");
+    let other = Desired { source: "/w/other".into(), ..source(vec![app("a")]) };
+    let refused = machine.sync(other.clone()).expect_err("refused").to_string();
+    assert!(refused.contains("`a` belongs to /w/ecosystems"), "{refused}");
+    let before = machine.pids();
+    machine.sync(Desired { force: true, ..other }).expect("synced");
+    assert_eq!(machine.pids(), before, "it is the same app");
+}
+
+#[test]
+fn what_was_changed_by_hand_is_told_and_stays_until_it_is_reset() {
+    let mut machine = Machine::new();
+    let desired = || source(vec![app("a"), app("b"), app("c"), app("d")]);
+    machine.sync(desired()).expect("synced");
+    machine.act(Action::Stop, "a");
+    machine.command(Command::Scale { app: "b".into(), to: Scale::To(3), wait: Wait::Spawned });
+    let fields = BTreeMap::from([("max_restarts".to_owned(), 4.into())]);
+    let targets = vec![Selector::new("c")];
+    let patch = Patch { fields, base_env: Some(std::sync::Arc::new([("NEW".to_owned(), "1".to_owned())].into())) };
+    let (order, wait) = (Order::Dependencies, Wait::Spawned);
+    machine.command(Command::Act { action: Action::Restart, targets, patch, order, wait });
+    machine.act(Action::Delete, "d");
+    let watched = plan(&machine.world, &Desired { drift: DriftRule::LeaveAll, ..desired() }).expect("a plan");
+    assert!(watched.is_empty(), "{watched:?}");
+    let drift: Vec<&[Drift]> = watched.steps.iter().map(|step| step.drift.as_slice()).collect();
+    let fields = Drift::Fields(vec!["max_restarts".into()]);
+    assert_eq!(drift, [&[Drift::Stopped][..], &[Drift::Scaled], &[Drift::Shell, fields], &[Drift::Deleted]]);
+    // A single pass brings back what was deleted, and leaves the rest.
+    machine.sync(desired()).expect("synced");
+    assert_eq!((machine.pids()["a"].clone(), machine.pids()["b"].len(), machine.pids()["d"].len()), (vec![0], 3, 1));
+    machine.sync(Desired { drift: DriftRule::Reset, ..desired() }).expect("synced");
+    let pids = machine.pids();
+    assert!(pids["a"] != [0] && pids["b"].len() == 1, "{pids:?}");
+    assert_eq!(machine.world.named("c").next().expect("c").spec.max_restarts, None);
+    assert!(plan(&machine.world, &desired()).expect("a plan").steps.iter().all(|step| step.drift.is_empty()));
+}
+
+#[test]
+fn what_was_stopped_by_hand_is_updated_and_stays_down() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b")])).expect("synced");
+    machine.act(Action::Stop, "a");
+    machine.sync(source(vec![with("a", |spec| spec.args = vec!["x".into()]), app("b")])).expect("synced");
+    assert_eq!(machine.pids()["a"], [0]);
+    assert_eq!(machine.world.named("a").next().expect("a").spec.args, ["x"]);
+}
+
+#[test]
+fn a_new_name_for_the_same_program_takes_the_place_of_the_old_one_after_it_has_ended() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b")])).expect("synced");
+    let (id, before) = machine.world.named("a").map(|slot| (slot.id, slot.incarnation)).next().expect("a");
+    let desired = source(vec![with("a", |spec| spec.name = "renamed".into()), app("b")]);
+    assert_eq!(machine.deeds(&desired)[0], ("renamed".into(), Deed::Rename { from: "a".into() }));
+    machine.sync(desired.clone()).expect("synced");
+    let slot = &machine.world.instances[&id];
+    assert!(slot.spec.name == "renamed" && slot.incarnation > before && machine.world.instances.len() == 2);
+    assert!(machine.sync(desired).expect("synced").plan.is_empty());
+}
+
+#[test]
+fn the_first_failure_ends_a_pass_unless_it_is_to_go_on() {
+    let edited = || {
+        let edit = |spec: &mut AppSpec| spec.args = vec!["x".into()];
+        let needs = Dependency { on: "c".into(), condition: Condition::Started, timeout: None, external: None };
+        let a = with("a", |spec| (spec.args, spec.depends_on) = (vec!["x".into()], vec![needs]));
+        source(vec![a, with("b", edit), with("c", edit)])
+    };
+    for (go_on, touched) in [(false, "b"), (true, "abc")] {
+        let mut machine = Machine::new();
+        machine.sync(source(vec![app("a"), app("b"), app("c")])).expect("synced");
+        let before = machine.pids();
+        machine.broken.insert("b".into());
+        let sync = Sync { desired: edited(), parallel: 1, go_on };
+        let Some(Reply::Synced(synced)) = machine.command(Command::Sync(Box::new(sync))) else { panic!("no answer") };
+        let failed = |name: &str| synced.outcomes.iter().any(|o| o.name == name && matches!(o.done, Done::Failed(_)));
+        assert!(failed("b"), "{synced:?}");
+        let after = machine.pids();
+        let new: String = ["a", "b", "c"].into_iter().filter(|name| before[*name] != after[*name]).collect();
+        assert_eq!(new, touched);
+        // What is left is done when it is repaired.
+        machine.broken.clear();
+        machine.act(Action::Restart, "b");
+        machine.sync(edited()).expect("synced");
+        assert!(machine.sync(edited()).expect("synced").plan.is_empty());
+    }
+}
+
+#[test]
+fn a_second_request_waits_for_the_first() {
+    let mut machine = Machine::new();
+    let now = Now { instant: Instant(1), wall: WallTime(1) };
+    let command = |apps| Command::Sync(Box::new(Sync { desired: source(apps), parallel: 1, go_on: false }));
+    let first = step(&mut machine.world, now, Event::Command { op: OpId(1), command: command(vec![app("a")]) });
+    let second = step(&mut machine.world, now, Event::Command { op: OpId(2), command: command(vec![app("b")]) });
+    assert!(first.iter().any(|effect| matches!(effect, Effect::Spawn { .. })));
+    assert!(!second.iter().any(|effect| matches!(effect, Effect::Spawn { .. } | Effect::Reply { .. })), "{second:?}");
+    assert_eq!(machine.world.syncs.len(), 1);
+    let mut mail = VecDeque::new();
+    first.into_iter().for_each(|effect| machine.carry_out(effect, &mut mail));
+    machine.run(mail.pop_front().expect("prepared"));
+    assert!(
+        matches!(machine.replies[&OpId(1)], Reply::Synced(_)) && matches!(machine.replies[&OpId(2)], Reply::Synced(_))
+    );
+    assert_eq!(machine.pids().into_keys().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn some_apps_of_a_source_leave_the_others_alone() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b")])).expect("synced");
+    let some =
+        Desired { scope: Part::Some, prune: true, ..source(vec![with("a", |spec| spec.args = vec!["x".into()])]) };
+    assert_eq!(machine.deeds(&some), [("a".into(), Deed::Restart)]);
+    machine.sync(some).expect("synced");
+    assert!(machine.world.synced[SOURCE].apps.contains_key("b"));
+}
+
+#[test]
+fn edited_files_of_variables_take_a_new_process() {
+    let mut machine = Machine::new();
+    let desired = |digest: &str| Desired {
+        variables: BTreeMap::from([("a".to_owned(), digest.to_owned())]),
+        ..source(vec![app("a"), app("b")])
+    };
+    machine.sync(desired("1")).expect("synced");
+    let before = machine.pids();
+    machine.sync(desired("2")).expect("synced");
+    assert!(machine.pids()["a"] != before["a"] && machine.pids()["b"] == before["b"]);
+    assert!(machine.sync(desired("2")).expect("synced").plan.is_empty());
+}
+
+/// An edit of the files, or something done by hand.
+#[derive(Clone, Debug)]
+enum Edit {
+    Env(usize, u8),
+    Live(usize, u8),
+    Count(usize, u32),
+    Drop(usize),
+    Add(usize),
+    /// All apps change places.
+    Reverse,
+    /// The daemon dies after so many effects of the next pass.
+    Die(usize),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        (0..6_usize, any::<u8>()).prop_map(|(at, value)| Edit::Env(at, value)),
+        (0..6_usize, any::<u8>()).prop_map(|(at, value)| Edit::Live(at, value)),
+        (0..6_usize, 1..4_u32).prop_map(|(at, count)| Edit::Count(at, count)),
+        (0..6_usize).prop_map(Edit::Drop),
+        (0..6_usize).prop_map(Edit::Add),
+        Just(Edit::Reverse),
+        (0..30_usize).prop_map(Edit::Die),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    /// Over random edits: afterwards the list is what the source says, and what was not edited kept its processes.
+    #[test]
+    fn after_each_pass_the_list_is_the_source_and_the_rest_was_not_touched(edits in prop::collection::vec(prop::collection::vec(edit(), 1..4), 1..8)) {
+        let mut machine = Machine::new();
+        machine.command(Command::Define { apps: vec![app("mine")], order: Order::Dependencies, wait: Wait::Spawned });
+        let mut apps: Vec<Wish> = (0..4).map(|at| app(&format!("app{at}"))).collect();
+        let desired = |apps: &[Wish]| Desired { prune: true, force: true, ..source(apps.to_vec()) };
+        machine.sync(desired(&apps)).expect("synced");
+        for pass in edits {
+            let before = machine.pids();
+            let old = apps.clone();
+            let mut dies = None;
+            for edit in pass {
+                let at = |at: usize, apps: &[Wish]| apps.iter().position(|wish| wish.spec.name == format!("app{at}"));
+                match edit {
+                    Edit::Env(n, value) => if let Some(at) = at(n, &apps) { apps[at].spec.env.insert("V".into(), value.to_string()); },
+                    Edit::Live(n, value) => if let Some(at) = at(n, &apps) { apps[at].spec.max_restarts = Some(value.into()); },
+                    Edit::Count(n, count) => if let Some(at) = at(n, &apps) { apps[at].count = count; },
+                    Edit::Drop(n) => apps.retain(|wish| wish.spec.name != format!("app{n}")),
+                    Edit::Add(n) => if at(n, &apps).is_none() { apps.push(app(&format!("app{n}"))); },
+                    Edit::Reverse => apps.reverse(),
+                    Edit::Die(after) => dies = Some(after),
+                }
+            }
+            if let Some(after) = dies {
+                machine.dies_after = Some(after);
+                machine.command(Command::Sync(Box::new(Sync { desired: desired(&apps), parallel: 2, go_on: false })));
+                machine.dies_after = None;
+            }
+            let synced = machine.sync(desired(&apps)).expect("synced");
+            prop_assert!(synced.outcomes.iter().all(|outcome| !matches!(outcome.done, Done::Failed(_))), "{:?}", synced);
+            // The list is what the source says.
+            let after = machine.pids();
+            let names: BTreeSet<&str> = after.keys().map(String::as_str).collect();
+            let wished: BTreeSet<&str> = apps.iter().map(|wish| wish.spec.name.as_str()).chain(["mine"]).collect();
+            prop_assert_eq!(names, wished);
+            for wish in &apps {
+                let slots: Vec<_> = machine.world.named(&wish.spec.name).collect();
+                prop_assert_eq!(slots.len(), wish.count as usize);
+                let good = slots.iter().all(|slot| {
+                    slot.spec.changes(&wish.spec).is_empty() && matches!(slot.state, State::Online { .. })
+                });
+                prop_assert!(good);
+            }
+            // What was not edited kept its processes.
+            prop_assert_eq!(&after["mine"], &before["mine"]);
+            for wish in &apps {
+                let same = old.iter().find(|known| known.spec.name == wish.spec.name);
+                let untouched = same.is_some_and(|same| same.spec.env == wish.spec.env && same.count == wish.count);
+                if untouched {
+                    prop_assert_eq!(&after[&wish.spec.name], &before[&wish.spec.name]);
+                }
+            }
+            prop_assert!(machine.sync(desired(&apps)).expect("synced").plan.is_empty());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `plan`: what `sync` would do.
+
+use super::common::Common;
+use super::failure::Failure;
+use super::session::{Session, unexpected};
+use super::sync::show;
+use super::sync::source::{Reading, SourceOptions};
+use crate::client::Client;
+use baton_core::proto::{Reply, Request};
+use baton_core::sync::{Desired, DriftRule, Plan};
+use clap::Parser;
+
+/// The exit code when something would be done.
+const CHANGES: u8 = 2;
+
+/// Show what `sync` would do, and do nothing.
+///
+/// Exit code 0: nothing to do; 2: something would be done; 1: an error.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: SourceOptions,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    let reading = args.source.read(DriftRule::Leave, session)?;
+    let mut client = if args.json { session.quiet_client()? } else { session.client()? };
+    tell(reading, args.json, &mut client, session)
+}
+
+/// Shows the plan for a source; what it ends with tells whether there is anything to do.
+///
+/// # Errors
+/// [`Failure::Code`] when there is, and when the daemon refuses.
+pub(super) fn tell(reading: Reading, json: bool, client: &mut Client, session: &Session) -> Result<(), Failure> {
+    let plan = ask(reading.desired, client)?;
+    if json {
+        let document = show::document(&plan, &reading.loaded.skipped);
+        session.data(format!("{document:#}\n").as_bytes());
+    } else {
+        for line in show::skipped(&reading.loaded.skipped).iter().chain(&show::text(&plan)) {
+            session.line(line);
+        }
+        session.say(&show::summary(&plan));
+    }
+    if plan.is_empty() { Ok(()) } else { Err(Failure::Code(CHANGES)) }
+}
+
+/// Asks the daemon for the plan.
+///
+/// # Errors
+/// When it refuses.
+pub(super) fn ask(desired: Desired, client: &mut Client) -> Result<Plan, Failure> {
+    match client.call(Request::Plan(Box::new(desired)))? {
+        Reply::Plan(plan) => Ok(plan),
+        other => Err(unexpected(other)),
+    }
+}

@@ -1,0 +1,118 @@
+//! A source as `plan` and `sync` take it: its files evaluated here, in the caller, into what the daemon compares.
+
+use crate::cli::apps::{self, FileOptions, Loaded};
+use crate::cli::failure::Failure;
+use crate::cli::options::AppOptions;
+use crate::cli::session::Session;
+use crate::cli::target::Meant;
+use baton_config::Dependencies;
+use baton_config::check::refuse_missing_variables;
+use baton_config::target::resolve;
+use baton_core::proto::Wish;
+use baton_core::spec::AppSpec;
+use baton_core::sync::{Desired, DriftRule, Scope};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Which source is meant, and how far the list may be changed for it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SourceOptions {
+    /// Process files, directories and patterns of them, which are one source. Default: ecosystem.config.* of the
+    /// directory.
+    #[arg(value_name = "source")]
+    pub(crate) targets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) file: FileOptions,
+    /// Remove apps that came from this source and that it does not have any more.
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Remove them even when they are more than half, and take apps over that belong to another source.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Undo what was changed by hand: apps that were stopped, scaled or changed become what the source says.
+    #[arg(long)]
+    pub(crate) reset_drift: bool,
+}
+
+/// A source that was read.
+pub(crate) struct Reading {
+    /// What it says.
+    pub(crate) desired: Desired,
+    /// The files behind it.
+    pub(crate) loaded: Loaded,
+}
+
+impl SourceOptions {
+    /// The files of the source.
+    ///
+    /// # Errors
+    /// When there are none, or standard input is meant.
+    pub(crate) fn files(&self, session: &Session) -> Result<Vec<PathBuf>, Failure> {
+        match apps::source(&self.targets, &self.file, session)? {
+            Meant::Files(paths) => Ok(paths),
+            Meant::Stdin | Meant::Slots(_) | Meant::Either(_) => {
+                Err(Failure::Usage("standard input can't be a source: it is gone once it is read".into()))
+            }
+        }
+    }
+
+    /// The name of the source: the absolute paths of its files.
+    ///
+    /// # Errors
+    /// As [`SourceOptions::files`].
+    pub(crate) fn name(&self, session: &Session) -> Result<String, Failure> {
+        let directory = session.directory()?;
+        let mut paths: Vec<String> =
+            self.files(session)?.iter().map(|path| resolve(&directory, path).display().to_string()).collect();
+        paths.sort();
+        paths.dedup();
+        Ok(paths.join(", "))
+    }
+
+    /// Reads the source; the daemon is not asked for anything.
+    ///
+    /// # Errors
+    /// When a file is missing or wrong, or a variable that an app needs has no value.
+    pub(crate) fn read(&self, drift: DriftRule, session: &Session) -> Result<Reading, Failure> {
+        let source = Meant::Files(self.files(session)?);
+        let mut loaded = apps::load(&source, &self.file, &AppOptions::default(), Dependencies::Bring, session)?;
+        refuse_missing_variables(&loaded.apps)?;
+        let apps: Vec<Wish> = std::mem::take(&mut loaded.apps)
+            .into_iter()
+            .map(|spec| Wish { brought: loaded.brought.contains(&spec.name), ..apps::wish(spec) })
+            .collect();
+        let desired = Desired {
+            source: self.name(session)?,
+            variables: apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), variables(&wish.spec)?))).collect(),
+            apps,
+            scope: if self.file.only.is_empty() { Scope::Whole } else { Scope::Some },
+            prune: self.prune,
+            force: self.force,
+            drift: if self.reset_drift { DriftRule::Reset } else { drift },
+        };
+        Ok(Reading { desired, loaded })
+    }
+}
+
+/// A fingerprint of what the files of variables of an app hold; nothing for an app without them.
+fn variables(spec: &AppSpec) -> Option<String> {
+    if spec.env_file.is_empty() {
+        return None;
+    }
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for file in &spec.env_file {
+        // One that is missing says nothing, as at the start of the app.
+        let content = std::fs::read(file).unwrap_or_default();
+        all.extend(baton_config::dotenv::parse(&content));
+    }
+    // Those that the definition sets itself do not reach the app.
+    all.retain(|name, _| !spec.env.contains_key(name));
+    let mut hasher = Sha256::new();
+    for text in all.iter().flat_map(|(name, value)| [name, value]) {
+        hasher.update(text.len().to_le_bytes());
+        hasher.update(text);
+    }
+    Some(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,235 @@
+//! What `plan` and `sync` promise: the files are the truth, and what did not change keeps its process.
+
+use crate::harness::{Baton, alive, kill, testapp};
+use baton_core::world::Status;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// Five files: `a`, `b` and `c` take a value from one that they share.
+pub(crate) fn ecosystems(baton: &Baton) {
+    baton.file("ecosystems/shared.cljs", shared("\"low\"", ""));
+    for name in NAMES {
+        baton.file(&format!("ecosystems/{name}.cljs"), app(name, "\"1\""));
+    }
+}
+
+/// The file that three of them share: what it defines, and something that changes nothing.
+pub(crate) fn shared(level: &str, more: &str) -> String {
+    format!("(ns shared)\n(def level {level})\n{more}")
+}
+
+/// A file with one app.
+pub(crate) fn app(name: &str, value: &str) -> String {
+    let (require, level) = match name {
+        "a" | "b" | "c" => ("[shared :refer [level]]", "level"),
+        _ => ("", "\"none\""),
+    };
+    format!(
+        "(ns {name} (:require [clobber.macro :refer [defapp]] {require}))\n\
+         (defapp \"{name}\" {{:script \"{}\" :args [\"wait\"] :min-uptime 50 :env {{:LEVEL {level} :VALUE {value}}}}})\n",
+        testapp().display()
+    )
+}
+
+/// The pid of each app.
+pub(crate) fn pids(baton: &Baton) -> BTreeMap<String, u64> {
+    let entry = |entry: &Value| Some((entry["name"].as_str()?.to_owned(), entry["pid"].as_u64()?));
+    baton.jlist().iter().filter_map(entry).collect()
+}
+
+/// The apps whose process is another one, or is there in one of the two only.
+pub(crate) fn touched(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<String> {
+    let mut names: Vec<String> = before.keys().chain(after.keys()).cloned().collect();
+    names.sort();
+    names.dedup();
+    names.retain(|name| before.get(name) != after.get(name));
+    names
+}
+
+/// Syncs once and tells which apps that touched.
+fn edit(baton: &Baton, file: &str, content: impl AsRef<[u8]>) -> Vec<String> {
+    let before = pids(baton);
+    baton.file(file, content);
+    baton.run(["sync", "ecosystems"]).ok();
+    touched(&before, &pids(baton))
+}
+
+#[test]
+fn exactly_the_apps_that_an_edit_changes_get_a_new_process() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["plan", "ecosystems"]).code(2).stdout_has("+ a: create, 1 instance").stdout_has("5 to create");
+    baton.run(["sync", "ecosystems"]).ok().stdout_has("+ a: created (0)");
+    assert_eq!(pids(&baton).len(), 5);
+    baton.run(["plan", "ecosystems"]).ok().stdout_has("= a: keep").stdout_has("nothing to do (5 to keep)");
+    let before = pids(&baton);
+    baton.run(["sync", "ecosystems/"]).ok().stdout_has("nothing to do");
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+
+    assert_eq!(edit(&baton, "ecosystems/b.cljs", app("b", "\"2\"")), ["b"], "one value");
+    assert_eq!(edit(&baton, "ecosystems/shared.cljs", shared("\"high\"", "")), ["a", "b", "c"], "a shared value");
+    let other = shared("(str \"hi\" \"gh\")", "(defn unused [x] x)\n; nobody needs it\n");
+    assert_eq!(edit(&baton, "ecosystems/shared.cljs", other), Vec::<String>::new(), "another way to the same value");
+    let spelled = app("d", "\"1\"")
+        .replace(":min-uptime 50 ", "")
+        .replace(":env ", "; order and spelling\n :min_uptime \"50ms\" :env ");
+    assert_eq!(edit(&baton, "ecosystems/d.cljs", spelled), Vec::<String>::new(), "order, comments and spelling");
+}
+
+#[test]
+fn a_file_of_variables_touches_the_app_that_reads_it() {
+    let baton = Baton::new();
+    let app = |name: &str, file: &str| json!({"name": name, "script": testapp(), "args": "wait", "min_uptime": 50, "env_file": file, "env": {"OWN": "1"}});
+    baton
+        .file("ecosystem.config.json", json!({"apps": [app("web", "web.env"), app("worker", "none.env")]}).to_string());
+    baton.file("web.env", "LEVEL=low\n");
+    baton.run(["sync"]).ok();
+    let before = pids(&baton);
+    baton.file("web.env", "# a comment, and what the definition sets itself\nOWN=2\nLEVEL=low\n");
+    baton.run(["sync"]).ok().stdout_has("nothing to do");
+    baton.file("web.env", "LEVEL=high\n");
+    baton.run(["sync"]).ok().stdout_has("env_file: as read before → edited");
+    assert_eq!(touched(&before, &pids(&baton)), ["web"]);
+    baton.run(["sync"]).ok().stdout_has("nothing to do");
+}
+
+#[test]
+fn an_error_touches_nothing_and_its_repair_is_applied() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    let before = pids(&baton);
+    baton.file("ecosystems/b.cljs", "(ns b)\n(defapp \"b\" {");
+    baton.run(["sync", "ecosystems"]).code(1).stderr_has("b.cljs:2");
+    baton.run(["plan", "ecosystems"]).code(1).stderr_has("b.cljs:2");
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    baton.file("ecosystems/b.cljs", app("b", "\"repaired\""));
+    baton.run(["sync", "ecosystems"]).ok();
+    assert_eq!(touched(&before, &pids(&baton)), ["b"]);
+    // Nothing where there was something is a mistake, too.
+    let file = |apps: Value| baton.file("ecosystem.config.json", json!({ "apps": apps }).to_string());
+    file(json!([{"name": "web", "script": testapp(), "args": "wait", "min_uptime": 50}]));
+    baton.run(["sync"]).ok();
+    file(json!([]));
+    baton.run(["sync", "--prune"]).code(1).stderr_has("defines no apps").stderr_has("nothing was done");
+    assert!(pids(&baton).contains_key("web"));
+}
+
+#[test]
+fn a_deleted_file_leaves_an_orphan_until_it_is_pruned_and_what_was_started_by_hand_stays() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    baton.start("mine", &["wait"]);
+    let before = pids(&baton);
+    std::fs::remove_file(baton.dir().join("ecosystems/e.cljs")).expect("a file");
+    baton.run(["plan", "ecosystems"]).ok().stdout_has("? e: orphan").stdout_has("--prune removes it");
+    baton.run(["sync", "ecosystems"]).ok();
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    baton.run(["plan", "ecosystems", "--prune"]).code(2).stdout_has("- e: remove");
+    baton.run(["sync", "ecosystems", "--prune", "--dry-run"]).code(2).stdout_has("- e: remove");
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    // Without a terminal nobody is asked.
+    baton.run(["sync", "ecosystems", "--prune"]).ok().stdout_has("- e: removed");
+    assert_eq!(touched(&before, &pids(&baton)), ["e"]);
+    assert!(!alive(u32::try_from(before["e"]).expect("a pid")));
+    for name in ["b", "c", "d"] {
+        std::fs::remove_file(baton.dir().join(format!("ecosystems/{name}.cljs"))).expect("a file");
+    }
+    baton.run(["sync", "ecosystems", "--prune"]).code(1).stderr_has("3 of the 4 apps").stderr_has("--force");
+    baton.run(["sync", "ecosystems", "--prune", "--force"]).ok();
+    assert_eq!(pids(&baton).into_keys().collect::<Vec<_>>(), ["a", "mine"]);
+}
+
+#[test]
+fn live_keys_scale_and_renames_do_as_the_plan_says() {
+    let baton = Baton::new();
+    let app = |name: &str, count: u32, restarts: u32| json!({"name": name, "script": testapp(), "args": ["wait", name], "min_uptime": 50, "instances": count, "max_restarts": restarts, "env": {"API_TOKEN": "s3cret"}});
+    let file = |apps: Value| baton.file("ecosystem.config.json", json!({ "apps": apps }).to_string());
+    file(json!([app("web", 1, 5), app("pool", 3, 5)]));
+    baton.run(["sync"]).ok();
+    let web = baton.pid("web");
+    let pool = |baton: &Baton| -> Vec<u64> {
+        let list = baton.jlist();
+        list.iter().filter(|entry| entry["name"] == "pool").filter_map(|entry| entry["pid"].as_u64()).collect()
+    };
+    let before = pool(&baton);
+    file(json!([app("web", 1, 9), app("pool", 2, 5)]));
+    let plan: Value = serde_json::from_str(&baton.run(["plan", "--json"]).code(2).stdout).expect("JSON");
+    assert_eq!((&plan["steps"][0]["action"], &plan["steps"][1]["action"]), (&json!("live"), &json!("live")));
+    assert_eq!(plan["steps"][0]["fields"][0], json!({"field": "max_restarts", "class": "live", "old": 5, "new": 9}));
+    assert_eq!(plan["steps"][1]["instances"], json!({"now": 3, "wished": 2}));
+    baton.run(["sync"]).ok().stdout_has("~ web: changed, its processes stay");
+    assert_eq!((baton.pid("web"), pool(&baton)), (web, before[..2].to_vec()));
+    assert_eq!(baton.entry("web")["pm2_env"]["max_restarts"], 9);
+
+    let mut renamed = app("web", 1, 9);
+    renamed["name"] = "site".into();
+    renamed["env"]["API_TOKEN"] = "other".into();
+    file(json!([renamed, app("pool", 2, 5)]));
+    let run =
+        baton.run(["sync"]).ok().stdout_has("~ site: rename from web").stdout_has("env.API_TOKEN: ******** → ********");
+    assert!(!run.stdout.contains("s3cret") && !run.stdout.contains("other"), "{run}");
+    assert!(!alive(web) && baton.pid("site") != web);
+    assert_eq!(baton.jlist().len(), 3);
+}
+
+#[test]
+fn what_was_changed_by_hand_is_drift_and_stays_until_it_is_reset() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    baton.run(["stop", "a"]).ok();
+    baton.run(["scale", "b", "2"]).ok();
+    baton.run(["restart", "c", "--max-restarts", "3"]).ok();
+    baton.run(["delete", "d"]).ok();
+    baton
+        .run(["plan", "ecosystems"])
+        .code(2)
+        .stdout_has("! a: keep (drift: stopped by operator)")
+        .stdout_has("! b: keep (drift: scaled by operator, 2 instead of 1)")
+        .stdout_has("! c: keep (drift: changed by operator: max_restarts)")
+        .stdout_has("+ d: create");
+    // It gets what was edited, and stays down.
+    baton.file("ecosystems/a.cljs", app("a", "\"2\""));
+    baton.run(["sync", "ecosystems"]).ok().stdout_has("~ a: changed, stays stopped").stdout_has("+ d: created");
+    baton.wait_status("a", Status::Stopped);
+    assert_eq!(baton.entry("a")["pm2_env"]["env"]["VALUE"], "2");
+    baton.run(["sync", "ecosystems", "--reset-drift"]).ok();
+    baton.wait_status("a", Status::Online);
+    assert_eq!(baton.jlist().len(), 5);
+    assert_ne!(baton.entry("c")["pm2_env"]["max_restarts"], 3);
+    baton.run(["plan", "ecosystems"]).ok().stdout_has("nothing to do (5 to keep)");
+    // From an empty list everything comes.
+    baton.run(["delete", "all"]).ok();
+    baton.run(["sync", "ecosystems"]).ok().stdout_has("5 to create");
+    assert_eq!(pids(&baton).len(), 5);
+}
+
+#[test]
+fn a_daemon_that_is_killed_in_the_midst_leaves_what_the_next_pass_finishes() {
+    for name in ["a", "c"] {
+        let baton = Baton::new();
+        ecosystems(&baton);
+        baton.run(["sync", "ecosystems"]).ok();
+        let before = pids(&baton);
+        baton.file("ecosystems/shared.cljs", shared("\"other\"", ""));
+        let mut running = baton.command(["sync", "ecosystems"]).spawn().expect("it starts");
+        // The first of three has its turn, or the last.
+        baton.wait_for(&format!("{name} to be touched"), |list| {
+            list.iter().any(|view| view.name == name && view.pid.map(u64::from) != before.get(name).copied())
+        });
+        kill(baton.daemon());
+        let _ = running.wait();
+        baton.connect_to_any();
+        baton.run(["sync", "ecosystems"]).ok();
+        let after = pids(&baton);
+        assert_eq!(touched(&before, &after), ["a", "b", "c"]);
+        for name in touched(&before, &after) {
+            assert_eq!(baton.entry(&name)["pm2_env"]["env"]["LEVEL"], "other");
+        }
+        baton.run(["sync", "ecosystems"]).ok().stdout_has("nothing to do");
+    }
+}
