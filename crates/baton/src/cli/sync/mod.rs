@@ -19,7 +19,7 @@ use clap::Parser;
 use source::{Reading, SourceOptions};
 use std::io::{BufRead, IsTerminal, Write};
 
-/// Make the list what the files say: exactly the apps that differ are touched, the others keep their processes.
+/// Make the list what the files say: exactly the apps that differ are touched.
 ///
 /// Changed apps are reloaded where they can be, else restarted, one instance at a time and in the order of their
 /// dependencies. On a terminal the plan is shown first, and removals are asked for.
