@@ -275,6 +275,31 @@ impl ConfigError {
         }
     }
 
+    /// The files that it is about, as far as it tells: an edit of one may repair it.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let of = |place: &Place| place.file.clone().into_iter().collect();
+        match self {
+            ConfigError::Unreadable { path, .. } | ConfigError::Format { path, .. } => vec![path.clone()],
+            ConfigError::Syntax { place, .. }
+            | ConfigError::Shape { place, .. }
+            | ConfigError::Declaration { place, .. }
+            | ConfigError::MissingVariables { place, .. }
+            | ConfigError::NoScript { place, .. }
+            | ConfigError::Dependencies { place, .. }
+            | ConfigError::Interpreter { place, .. } => of(place),
+            ConfigError::Value(bad) => of(&bad.place),
+            ConfigError::Evaluation(failed) => {
+                let elsewhere = failed.place.as_ref().and_then(|place| place.file.clone());
+                elsewhere.into_iter().chain([failed.file.clone()]).collect()
+            }
+            ConfigError::FileNotFound(_)
+            | ConfigError::NoMatch { .. }
+            | ConfigError::Choice(_)
+            | ConfigError::Duplicate { .. }
+            | ConfigError::ScriptNotFound(_) => Vec::new(),
+        }
+    }
+
     /// What a failed file had printed, for the caller's stderr.
     pub fn console(&self) -> &[u8] {
         match self {

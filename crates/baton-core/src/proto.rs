@@ -66,6 +66,13 @@ pub enum Request {
     Command(Command),
     /// What [`Command::Sync`] would do now.
     Plan(Box<Desired>),
+    /// How reading a source went, for everybody who looks at the list.
+    Report {
+        /// The source.
+        source: String,
+        /// What is wrong with it; nothing when it could be read.
+        error: Option<String>,
+    },
     /// Send a signal to the first process of the chosen slots.
     Signal {
         /// Which slots.

@@ -92,6 +92,10 @@ pub(crate) struct Loaded {
     pub(crate) on_missing: Option<String>,
     /// Every file that was read for it.
     pub(crate) inputs: Vec<PathBuf>,
+    /// Other paths that were looked for, found or not.
+    pub(crate) looked_for: Vec<PathBuf>,
+    /// Directories that were listed.
+    pub(crate) directories: Vec<PathBuf>,
     /// Of a directory of process files, what was left aside and why.
     pub(crate) skipped: Vec<Skipped>,
     /// How messages call it.
@@ -203,8 +207,31 @@ pub(crate) fn load(
         session.warn(&format!("--only: there is no app or unit {name} in the process file"));
     }
     let (shown, is_whole) = (source.to_string(), file.only.is_empty());
-    let baton_config::Loaded { apps, on_missing, inputs, externals, brought, depends, skipped, .. } = loaded;
-    Ok(Loaded { apps, on_missing, inputs, skipped, shown, is_whole, externals, brought, depends })
+    let baton_config::Loaded {
+        apps,
+        on_missing,
+        inputs,
+        looked_for,
+        directories,
+        externals,
+        brought,
+        depends,
+        skipped,
+        ..
+    } = loaded;
+    Ok(Loaded {
+        apps,
+        on_missing,
+        inputs,
+        looked_for,
+        directories,
+        skipped,
+        shown,
+        is_whole,
+        externals,
+        brought,
+        depends,
+    })
 }
 
 /// What a process file exports, as it is.

@@ -85,6 +85,8 @@ pub(super) struct Driver {
     pub(super) notices: Vec<String>,
     /// Log files that can't be written.
     pub(super) troubles: BTreeMap<String, String>,
+    /// Sources that could not be read when they were last looked at, and why.
+    pub(super) unread: BTreeMap<String, String>,
     /// Apps of whose dropped output the journal has told, and from when on it does so again.
     pub(super) told_of_drops: BTreeMap<InstanceId, Instant>,
     /// Who asked what the core is about to answer.
@@ -235,7 +237,10 @@ impl Driver {
             let (bytes, app, id) = (slot.dropped, &slot.spec.name, slot.id);
             format!("{bytes} bytes of output of {app} ({id}) were dropped while its log could not be written")
         });
-        self.notices.iter().cloned().chain(troubles).chain(dropped).collect()
+        let unread = self.unread.iter().map(|(source, error)| {
+            format!("{source} is not followed until this is repaired; its apps stay as they are: {error}")
+        });
+        self.notices.iter().cloned().chain(troubles).chain(dropped).chain(unread).collect()
     }
 
     /// Begins a command that comes from nobody.

@@ -179,6 +179,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         started_at: clock::now().wall,
         notices: Vec::new(),
         troubles: BTreeMap::new(),
+        unread: BTreeMap::new(),
         told_of_drops: BTreeMap::new(),
         asked: BTreeMap::new(),
         next_op: 0,

@@ -77,6 +77,13 @@ impl Driver {
                 Ok(plan) => Reply::Plan(plan),
                 Err(error) => Reply::Refused(Refusal::Sync(error)),
             },
+            Request::Report { source, error } => {
+                match error {
+                    Some(error) => drop(self.unread.insert(source, error)),
+                    None => drop(self.unread.remove(&source)),
+                }
+                Reply::Done
+            }
             Request::Signal { targets, signal } => self.signal_leaders(&targets, signal),
             Request::Flush { targets } => {
                 let Some(answer) = self.connections.responder(client, id) else { return };

@@ -24,5 +24,6 @@ mod sources;
 mod starting;
 mod survival;
 mod sync;
+mod sync_watch;
 mod units;
 mod verbs;

@@ -2,9 +2,12 @@
 //!
 //! * `source` reads the files into what the daemon compares.
 //! * `show` is a plan as text and JSON, and what came of it.
+//! * `watch` makes a pass after each change, `inputs` sees the changes.
 
+mod inputs;
 pub(super) mod show;
 pub(super) mod source;
+mod watch;
 
 use super::act;
 use super::apps::with_place;
@@ -13,10 +16,12 @@ use super::failure::Failure;
 use super::plan;
 use super::session::{Session, unexpected};
 use crate::client::Client;
+use baton_config::Place;
 use baton_core::proto::{Command, Reply, Request};
-use baton_core::sync::{DriftRule, Plan, Sync, Synced};
+use baton_core::sync::{Desired, DriftRule, Plan, Sync, Synced};
 use clap::Parser;
 use source::{Reading, SourceOptions};
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 
 /// Make the list what the files say: exactly the apps that differ are touched.
@@ -41,40 +46,63 @@ pub(crate) struct Args {
     /// Go on with the next app when one fails.
     #[arg(long = "continue")]
     go_on: bool,
+    /// Stay, and follow every change of the files. Errors change nothing and are told by `status` too; SIGUSR1 asks for a
+    /// pass at once.
+    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    watch: bool,
+}
+
+/// How changed apps have their turn.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    parallel: u32,
+    go_on: bool,
 }
 
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let reading = args.source.read(DriftRule::Leave, session)?;
+    let manner = Manner { parallel: args.parallel, go_on: args.go_on };
+    if args.watch {
+        return watch::run(&args.source, manner, session);
+    }
+    let reading = args.source.read(DriftRule::Leave, session).inspect_err(|failure| {
+        watch::report(&args.source, Some(failure.to_string()), session);
+    })?;
     let mut client = session.client()?;
     if args.dry_run {
         return plan::tell(reading, false, &mut client, session);
     }
-    let plan = plan::ask(reading.desired.clone(), &mut client)?;
-    for line in show::skipped(&reading.loaded.skipped).iter().chain(&show::text(&plan)) {
+    let Reading { desired, loaded } = reading;
+    let plan = plan::ask(desired.clone(), &mut client)?;
+    for line in show::skipped(&loaded.skipped).iter().chain(&show::text(&plan)) {
         session.line(line);
     }
     session.say(&show::summary(&plan));
     if !plan.removed().is_empty() && !args.yes && !agreed(&plan)? {
         return Err(Failure::Usage("nothing was done".into()));
     }
-    apply(reading, args.parallel, args.go_on, &mut client, session)
-}
-
-/// Has the daemon make the list what a source says, and tells what came of each step.
-///
-/// # Errors
-/// When it refuses, or a step failed (told already).
-fn apply(reading: Reading, parallel: u32, go_on: bool, client: &mut Client, session: &Session) -> Result<(), Failure> {
-    let Reading { desired, loaded } = reading;
-    let sync = Sync { desired, parallel, go_on };
-    let Synced { plan, outcomes } = match client.call(Request::Command(Command::Sync(Box::new(sync))))? {
-        Reply::Synced(synced) => *synced,
-        other => return Err(with_place(unexpected(other), &loaded.depends)),
-    };
+    let Synced { plan, outcomes } = carry_out(desired, &loaded.depends, manner, &mut client)?;
+    watch::report(&args.source, None, session);
     show::results(&plan, &outcomes, session);
     act::tell_failures(&outcomes, session);
     act::success(&outcomes)
+}
+
+/// Has the daemon make the list what a source says.
+///
+/// # Errors
+/// When it refuses; a mistake in dependencies with where they are written.
+fn carry_out(
+    desired: Desired,
+    depends: &BTreeMap<String, Place>,
+    Manner { parallel, go_on }: Manner,
+    client: &mut Client,
+) -> Result<Synced, Failure> {
+    let sync = Sync { desired, parallel, go_on };
+    match client.call(Request::Command(Command::Sync(Box::new(sync))))? {
+        Reply::Synced(synced) => Ok(*synced),
+        other => Err(with_place(unexpected(other), depends)),
+    }
 }
 
 /// Whether the removals of a plan are wanted: asked on a terminal, and nowhere else.

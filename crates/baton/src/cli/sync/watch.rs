@@ -1,0 +1,182 @@
+//! `sync --watch`: a pass now, and one after each change of anything that the source is made of.
+
+use super::inputs::{Inputs, Wanted};
+use super::source::{Reading, SourceOptions};
+use super::{Manner, carry_out, show};
+use crate::cli::act;
+use crate::cli::failure::Failure;
+use crate::cli::session::Session;
+use crate::client::ClientError;
+use baton_config::target::resolve;
+use baton_core::proto::Request;
+use baton_core::sync::{Deed, DriftRule, Plan, Step, Synced};
+use baton_core::units::WallTime;
+use baton_os::clock;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+/// How long nothing must have changed before a pass: a save is often several changes.
+const QUIET: Duration = Duration::from_millis(200);
+/// How long a pass waits at most while changes go on.
+const LONGEST: Duration = Duration::from_secs(2);
+/// How often a pass is tried again when the daemon dies in the midst; its guard starts another one at once.
+const TRIES: u32 = 5;
+
+/// Follows the source until a signal ends this process.
+///
+/// # Errors
+/// When files can't be watched.
+pub(super) fn run(source: &SourceOptions, manner: Manner, session: &Session) -> Result<(), Failure> {
+    baton_os::interrupt::is_success().map_err(Failure::system("Ctrl-C"))?;
+    let failed = || Failure::system("watching the source");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed())?;
+    runtime.block_on(async {
+        let force = signal(SignalKind::user_defined1()).map_err(failed())?;
+        let inputs = Inputs::new().map_err(failed())?;
+        Watcher { source, manner, session, inputs, force, wanted: beginnings(source, session)?, told: None }.run().await
+    })
+}
+
+struct Watcher<'a> {
+    source: &'a SourceOptions,
+    manner: Manner,
+    session: &'a Session,
+    inputs: Inputs,
+    /// Asks for a pass at once.
+    force: Signal,
+    wanted: Wanted,
+    /// The error that was told last.
+    told: Option<String>,
+}
+
+impl Watcher<'_> {
+    async fn run(mut self) -> Result<(), Failure> {
+        let mut drift = DriftRule::Leave;
+        let mut begun = false;
+        loop {
+            let WallTime(since) = clock::now().wall;
+            self.look(drift);
+            let failed = Failure::system("watching the source");
+            if self.inputs.watch(&self.wanted, since).map_err(failed)? {
+                // One of them changed while it was read.
+                continue;
+            }
+            if !begun {
+                begun = true;
+                self.session.say(&format!(
+                    "watching {} files of {}",
+                    self.inputs.count(),
+                    self.source.name(self.session)?
+                ));
+            }
+            drift = self.wait().await.map_err(Failure::system("watching the source"))?;
+        }
+    }
+
+    /// Waits for what makes a pass necessary; how it deals with what was changed by hand follows from that.
+    async fn wait(&mut self) -> io::Result<DriftRule> {
+        tokio::select! {
+            changed = self.inputs.changed() => changed?,
+            _ = self.force.recv() => return Ok(DriftRule::Leave),
+        }
+        let last = Instant::now() + LONGEST;
+        loop {
+            let quiet = (Instant::now() + QUIET).min(last);
+            tokio::select! {
+                changed = self.inputs.changed() => changed?,
+                _ = self.force.recv() => return Ok(DriftRule::Leave),
+                () = sleep_until(quiet) => return Ok(DriftRule::LeaveAll),
+            }
+        }
+    }
+
+    /// Reads the source and has the list follow it. What is wrong is told, and changes nothing.
+    fn look(&mut self, drift: DriftRule) {
+        match self.source.read(drift, self.session) {
+            Ok(reading) => {
+                let loaded = &reading.loaded;
+                let files = loaded.inputs.iter().chain(&loaded.looked_for).cloned().collect();
+                self.wanted = Wanted { files, directories: loaded.directories.clone(), everything: false };
+                match self.apply(reading) {
+                    Ok(Synced { plan, outcomes }) => {
+                        self.tell(&plan);
+                        show::results(&plan, &outcomes, self.session);
+                        act::tell_failures(&outcomes, self.session);
+                        self.repaired();
+                    }
+                    Err(failure) => self.broken(&failure),
+                }
+            }
+            Err(failure) => {
+                if let Failure::Config(error) = &failure {
+                    self.wanted.files.extend(error.files());
+                }
+                self.wanted.everything = true;
+                self.broken(&failure);
+            }
+        }
+    }
+
+    fn apply(&self, reading: Reading) -> Result<Synced, Failure> {
+        let mut tries = 1;
+        loop {
+            let Reading { desired, loaded } = &reading;
+            let depends = &loaded.depends;
+            let done = self.session.client().and_then(|mut c| carry_out(desired.clone(), depends, self.manner, &mut c));
+            match done {
+                Err(Failure::Client(ClientError::Lost)) if tries < TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// Tells what a pass did.
+    fn tell(&self, plan: &Plan) {
+        let touched = |step: &&Step| !matches!(step.deed, Deed::Keep | Deed::Orphan);
+        let steps = plan.steps.iter().filter(touched).cloned().collect();
+        for line in show::text(&Plan { steps, ..plan.clone() }) {
+            self.session.line(&line);
+        }
+        self.session.say(&show::summary(plan));
+    }
+
+    /// Tells what is wrong, once, and has the daemon tell it to whoever looks at the list.
+    fn broken(&mut self, failure: &Failure) {
+        let text = failure.to_string();
+        if self.told.as_ref() == Some(&text) {
+            return;
+        }
+        failure.tell(self.session);
+        self.report(Some(text.clone()));
+        self.session.say("nothing was changed; waiting for the repair");
+        self.told = Some(text);
+    }
+
+    fn repaired(&mut self) {
+        if self.told.take().is_some() {
+            self.report(None);
+        }
+    }
+
+    fn report(&self, error: Option<String>) {
+        report(self.source, error, self.session);
+    }
+}
+
+/// Has the daemon tell everybody who looks at the list how reading a source went. Without a daemon there is no list.
+pub(super) fn report(source: &SourceOptions, error: Option<String>, session: &Session) {
+    let (Ok(Some(mut client)), Ok(source)) = (session.present_client(), source.name(session)) else { return };
+    // Whether it arrives changes nothing for the source.
+    let _ = client.call(Request::Report { source, error });
+}
+
+/// What to watch before anything was read: the files and directories of the command line.
+fn beginnings(source: &SourceOptions, session: &Session) -> Result<Wanted, Failure> {
+    let directory = session.directory()?;
+    let paths: Vec<PathBuf> = source.files(session)?.iter().map(|path| resolve(&directory, path)).collect();
+    let (directories, files) = paths.into_iter().partition(|path| path.is_dir());
+    Ok(Wanted { files, directories, everything: true })
+}

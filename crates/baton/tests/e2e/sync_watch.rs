@@ -1,0 +1,198 @@
+//! What `sync --watch` promises: whatever changes in the files, exactly what it concerns follows.
+
+use crate::harness::{Baton, Watch, kill, testapp};
+use crate::sync::{app, ecosystems, pids, shared, touched};
+use baton_core::world::Status;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Child;
+
+/// A `sync --watch` that runs.
+struct Watcher<'a> {
+    baton: &'a Baton,
+    child: Child,
+    said: PathBuf,
+    passes: usize,
+}
+
+impl<'a> Watcher<'a> {
+    /// Begins to watch, and waits for the end of the first pass.
+    fn begin(baton: &'a Baton, options: &[&str]) -> Watcher<'a> {
+        let folder = baton.dir().join("said");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let said = folder.join(std::fs::read_dir(&folder).expect("a folder").count().to_string());
+        let file = || File::options().append(true).create(true).open(&said).expect("a file");
+        let args = ["sync", "ecosystems", "--watch"].iter().chain(options);
+        let child = baton.command(args).stdout(file()).stderr(file()).spawn().expect("it starts");
+        let mut watcher = Watcher { baton, child, said, passes: 0 };
+        baton.wait_file(&watcher.said, "watching ");
+        watcher.passes = watcher.count();
+        watcher
+    }
+
+    /// Each pass ends with what it did, or with why it did nothing.
+    fn count(&self) -> usize {
+        let said = std::fs::read_to_string(&self.said).expect("what it said");
+        said.lines().filter(|line| line.contains(" to keep") || line.contains("waiting for the repair")).count()
+    }
+
+    /// Waits for so many more passes, and tells which apps have another process than before.
+    fn pass(&mut self, deed: impl FnOnce()) -> Vec<String> {
+        let before = pids(self.baton);
+        deed();
+        self.passed();
+        self.settled(&before)
+    }
+
+    fn passed(&mut self) {
+        let watch = Watch::on(self.said.parent().expect("a folder"));
+        while self.count() <= self.passes {
+            watch.wait("a pass");
+        }
+        self.passes += 1;
+        assert_eq!(self.count(), self.passes, "one pass");
+    }
+
+    fn settled(&self, before: &BTreeMap<String, u64>) -> Vec<String> {
+        // The result of a step is told behind the summary: nothing of it is under way any more.
+        self.baton.run(["sync", "ecosystems"]).ok().stdout_has("nothing to do");
+        touched(before, &pids(self.baton))
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process(pid, signal).expect("a signal");
+    }
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- the watcher\n{}", std::fs::read_to_string(&self.said).unwrap_or_default());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn every_edit_touches_exactly_what_it_changes() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let mut watcher = Watcher::begin(&baton, &[]);
+    assert_eq!(pids(&baton).len(), 5);
+    let none = Vec::<String>::new();
+    let edit = |name: &str, content: String| drop(baton.file(&format!("ecosystems/{name}.cljs"), content));
+    assert_eq!(watcher.pass(|| edit("b", app("b", "\"2\""))), ["b"], "one value");
+    assert_eq!(watcher.pass(|| edit("shared", shared("\"high\"", ""))), ["a", "b", "c"], "a shared value");
+    assert_eq!(watcher.pass(|| edit("shared", shared("(str \"hi\" \"gh\")", "; x"))), none, "the same value");
+    // An editor that puts a new file in the place of the old one.
+    let saved = || {
+        edit("saved~", app("d", "\"3\""));
+        let at = |name: &str| baton.dir().join("ecosystems").join(name);
+        std::fs::rename(at("saved~.cljs"), at("d.cljs")).expect("renamed");
+    };
+    assert_eq!(watcher.pass(saved), ["d"], "an atomic save");
+    assert_eq!(watcher.pass(|| edit("f", app("f", "\"1\""))), ["f"], "a new file");
+}
+
+#[test]
+fn edits_that_follow_each_other_are_one_pass() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let mut watcher = Watcher::begin(&baton, &[]);
+    // It sees both at once, however slow this machine is.
+    let both = |watcher: &Watcher<'_>| {
+        watcher.signal(Signal::STOP);
+        baton.file("ecosystems/a.cljs", app("a", "\"2\""));
+        baton.file("ecosystems/d.cljs", app("d", "\"2\""));
+        watcher.signal(Signal::CONT);
+    };
+    let before = pids(&baton);
+    both(&watcher);
+    watcher.passed();
+    assert_eq!(watcher.settled(&before), ["a", "d"]);
+    assert_eq!(watcher.pass(|| drop(baton.file("ecosystems/e.cljs", app("e", "\"2\"")))), ["e"]);
+}
+
+#[test]
+fn an_error_touches_nothing_shows_in_the_status_and_its_repair_is_noticed() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let mut watcher = Watcher::begin(&baton, &[]);
+    let before = pids(&baton);
+    baton.file("ecosystems/b.cljs", "(ns b)\n(defapp \"b\" {");
+    watcher.passed();
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    let status = baton
+        .run(["status"])
+        .ok()
+        .stderr_has("ecosystems is not followed until this is repaired")
+        .stderr_has("b.cljs:2");
+    assert!(!status.stdout.contains("b.cljs"), "{status}");
+    assert!(!baton.run(["jlist"]).ok().stdout.contains("repaired"));
+    assert_eq!(watcher.pass(|| drop(baton.file("ecosystems/b.cljs", app("b", "\"2\"")))), ["b"]);
+    let status = baton.run(["status"]).ok();
+    assert!(status.stderr.is_empty(), "{status}");
+}
+
+#[test]
+fn what_goes_is_left_unless_it_may_be_pruned() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let gone = |name: &str| std::fs::remove_file(baton.dir().join(format!("ecosystems/{name}.cljs"))).expect("a file");
+    let mut watcher = Watcher::begin(&baton, &[]);
+    assert_eq!(watcher.pass(|| gone("e")), Vec::<String>::new());
+    drop(watcher);
+    let before = pids(&baton);
+    let mut watcher = Watcher::begin(&baton, &["--prune"]);
+    assert_eq!(touched(&before, &pids(&baton)), ["e"]);
+    baton.start("mine", &["wait"]);
+    assert_eq!(watcher.pass(|| gone("d")), ["d"]);
+}
+
+#[test]
+fn an_app_that_is_deleted_by_hand_stays_away_until_its_definition_changes_or_a_pass_is_asked_for() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let mut watcher = Watcher::begin(&baton, &[]);
+    baton.run(["delete", "a"]).ok();
+    let before = pids(&baton);
+    baton.file("ecosystems/d.cljs", app("d", "\"2\""));
+    watcher.passed();
+    assert_eq!(touched(&before, &pids(&baton)), ["d"]);
+    watcher.signal(Signal::USR1);
+    watcher.passed();
+    baton.wait_status("a", Status::Online);
+    baton.run(["delete", "a"]).ok();
+    assert_eq!(watcher.pass(|| drop(baton.file("ecosystems/a.cljs", app("a", "\"2\"")))), ["a"]);
+}
+
+#[test]
+fn a_daemon_that_dies_does_not_end_the_watch() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let mut watcher = Watcher::begin(&baton, &[]);
+    let daemon = baton.daemon();
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    assert_eq!(watcher.pass(|| drop(baton.file("ecosystems/e.cljs", app("e", "\"2\"")))), ["e"]);
+}
+
+#[test]
+fn files_of_variables_are_followed_also_those_that_are_not_there_yet() {
+    let baton = Baton::new();
+    let app = |name: &str, file: &str| json!({"name": name, "script": testapp(), "args": "wait", "min_uptime": 50, "env_file": file});
+    let apps = json!({"apps": [app("web", "web.env"), app("worker", "none/worker.env")]});
+    baton.file("ecosystems/ecosystem.config.json", apps.to_string());
+    baton.file("web.env", "LEVEL=low\n");
+    let mut watcher = Watcher::begin(&baton, &[]);
+    assert_eq!(watcher.pass(|| drop(baton.file("web.env", "LEVEL=high\n"))), ["web"]);
+    let before = pids(&baton);
+    baton.file("none/worker.env", "LEVEL=high\n");
+    watcher.passed();
+    assert_eq!(watcher.settled(&before), ["worker"]);
+}
