@@ -174,7 +174,7 @@ pub(super) fn duration(text: &str) -> Option<Millis> {
 /// One thing that `start` was asked to do.
 enum Job {
     /// Make the apps of a process file run.
-    Define(Loaded),
+    Define(Box<Loaded>),
     /// Start a script, a program or a command line as it stands.
     Launch(String),
     /// A bare word: a present app, or else a program.
@@ -185,7 +185,7 @@ impl Job {
     /// The same, when it can be done as far as is known without the daemon.
     fn startable(self, session: &Session) -> Result<Job, Failure> {
         match self {
-            Job::Define(loaded) => Ok(Job::Define(loaded.startable(session)?)),
+            Job::Define(loaded) => Ok(Job::Define(Box::new(loaded.startable(session)?))),
             Job::Launch(_) | Job::Word(_) => Ok(self),
         }
     }
@@ -253,13 +253,13 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
     let mut turn = (!files.is_empty()).then_some(0);
     for text in &args.targets {
         match text.as_str() {
-            "-" => jobs.push(Job::Define(apps::load(
+            "-" => jobs.push(Job::Define(Box::new(apps::load(
                 &target::Meant::Stdin,
                 &args.file,
                 &args.app,
                 args.start.dependencies(),
                 session,
-            )?)),
+            )?))),
             text => match classify(text, directory, false) {
                 Target::ProcessFile(_) => {
                     turn.get_or_insert(jobs.len());
@@ -279,7 +279,7 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
     if !files.is_empty() {
         let source = target::Meant::Files(files);
         let loaded = apps::load(&source, &args.file, &args.app, args.start.dependencies(), session)?;
-        jobs.insert(turn.unwrap_or(0), Job::Define(loaded));
+        jobs.insert(turn.unwrap_or(0), Job::Define(Box::new(loaded)));
     }
     Ok(jobs)
 }
@@ -294,7 +294,7 @@ fn carry_out(
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
     match job {
-        Job::Define(loaded) => apps::define(loaded, &args.start, args.start.rolled(), client, session),
+        Job::Define(loaded) => apps::define(*loaded, &args.start, args.start.rolled(), client, session),
         Job::Launch(text) => launch(&text, args, wait, client, session),
         // It stood in a process file of the same command line and was just started with it.
         Job::Word(word) if started.has(&word) => Ok(Vec::new()),
