@@ -21,12 +21,7 @@ const HARMLESS: &[&str] = &[
     "required_env",
 ];
 /// Keys that only mean something beside another one.
-const TUNING: &[(&str, &str)] = &[
-    ("ignore_watch", "watch"),
-    ("watch_delay", "watch"),
-    ("watch_options", "watch"),
-    ("listen_timeout", "wait_ready"),
-];
+const TUNING: &[(&str, &str)] = &[("listen_timeout", "wait_ready")];
 
 /// The keys of [`LATER`] that an app sets to something this version would have to do, and does not do.
 pub fn not_acted_on(app: &AppSpec) -> Vec<&'static str> {
@@ -89,21 +84,21 @@ mod tests {
     fn harmless_values_are_quiet_and_the_others_are_told_once() {
         let quiet = app(
             "quiet",
-            json!({"watch": false, "vizion": true, "pmx": "x", "automation": false, "source_map_support": true,
-                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "cron_restart": "0", "ignore_watch": ["a"],
-                   "watch_delay": 1000, "listen_timeout": 3000, "wait_ready": false, "post_update": []}),
+            json!({"vizion": true, "pmx": "x", "automation": false, "source_map_support": true,
+                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "cron_restart": "0", "listen_timeout": 3000, "wait_ready": false, "post_update": []}),
         );
         assert_eq!(not_acted_on(&quiet), [""; 0]);
         assert_eq!(warnings(&[quiet], &Place::default()), []);
-        let a = app("a", json!({"watch": ["src"], "ignore_watch": ["x"], "max_memory_restart": 1}));
-        let b = AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"watch": true, "wait_ready": true})) };
+        let a = app("a", json!({"cron_restart": "@daily", "max_memory_restart": 1}));
+        let b =
+            AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"cron_restart": "@daily", "wait_ready": true})) };
         let told: Vec<String> =
             warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
         assert_eq!(
             told,
             [
-                "process file f.js: kept but not acted on by this version: watch (a, b), ignore_watch (a), \
-                 max_memory_restart (a), wait_ready (b)",
+                "process file f.js: kept but not acted on by this version: max_memory_restart (a), \
+                 cron_restart (a, b), wait_ready (b)",
                 "process file f.js: cluster mode is not available yet: the instances of b run as separate processes",
             ]
         );

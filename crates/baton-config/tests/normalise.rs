@@ -209,7 +209,8 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
     let more = json!({
         "env_priority": "shell", "log_overflow": "drop", "log_blocking": true, "ready": "notify",
         "max_size": "5M", "retain": 3, "compress": "zstd", "rotate_interval": "0 0 * * *", "max_age": "1h",
-        "max_total_size": "1G",
+        "max_total_size": "1G", "watch": true, "ignore_watch": "x", "watch_delay": 6,
+        "watch_options": {"usePolling": true},
     });
     keys.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
     let spec = serde_json::to_value(app(keys.clone(), &options)).expect("json");

@@ -2,7 +2,7 @@
 
 use crate::spec::AppSpec;
 use crate::units::{Instant, Millis};
-use crate::world::{Cause, Exit, Instance, Then};
+use crate::world::{Cause, Changed, Exit, Instance, Then};
 
 /// Unstable exits in a row after which PM2 gives up by default.
 const DEFAULT_MAX_RESTARTS: u32 = 16;
@@ -10,6 +10,9 @@ const DEFAULT_MAX_RESTARTS: u32 = 16;
 const LONGEST_PAUSE: Millis = Millis(15_000);
 /// Uptime after which the growing series begins anew (PM2's `EXP_BACKOFF_RESET_TIMER`).
 const SERIES_RESET: Millis = Millis(30_000);
+
+/// How long changes of files may keep coming before they are acted on all the same.
+const LONGEST_UNREST: Millis = Millis(5_000);
 
 /// What follows an exit, and the counters that go with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,11 @@ fn respawn(instance: &Instance, why: Cause, unstable: u32, uptime: Millis, now: 
     let last_delay = next_pause(spec.exp_backoff_restart_delay, instance.last_delay, uptime);
     let delay = if last_delay > Millis(0) { last_delay } else { spec.restart_delay };
     Verdict { then: Then::Respawn { at: now + delay, delay, why }, unstable, last_delay }
+}
+
+/// When changes of files are acted on: once none has come for `delay`, and not much later while they keep coming.
+pub fn settled(changed: &Changed, delay: Millis) -> Instant {
+    (changed.last + delay).min(changed.first + delay + LONGEST_UNREST)
 }
 
 /// How many unstable exits in a row are the end; `None` is no limit.

@@ -61,6 +61,7 @@ proptest! {
                         | Event::Timer
                         | Event::ClientGone { .. }
                         | Event::Probed { .. }
+                        | Event::Changed { .. }
                         | Event::OutputDropped { .. } => false,
                     };
                     if stale {

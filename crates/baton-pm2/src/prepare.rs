@@ -7,7 +7,8 @@
 use crate::environment::scalar;
 use baton_core::proto::Saved;
 use baton_core::spec::{
-    AppSpec, Dependency, EnvPriority, Environment, ExecMode, Field, Instances, LATER, Layer, LogType, Source,
+    AppSpec, Dependency, EnvPriority, Environment, ExecMode, Field, Instances, LATER, Layer, LogType, Source, Watch,
+    WatchOptions,
 };
 use baton_core::units::Millis;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ struct Remainder {
     oneshot: bool,
     /// What must come first.
     depends_on: Vec<Dependency>,
+    /// Every other key that the record does not show as it is.
+    keys: BTreeMap<String, Value>,
     /// Keys in [`AppSpec::declared`]: the record shows some of them always.
     declared: Vec<String>,
     source: Source,
@@ -82,6 +85,7 @@ pub(crate) fn remainder(spec: &AppSpec, record: &Map<String, Value>) -> Value {
         pid_file: spec.pid_file.clone(),
         oneshot: spec.oneshot,
         depends_on: spec.depends_on.clone(),
+        keys: unshown(spec, record),
         declared: spec.declared.keys().cloned().collect(),
         source: spec.source.clone(),
     };
@@ -201,7 +205,6 @@ const RUNTIME: &[&str] = &[
 fn is_default(key: &str, value: &Value) -> bool {
     match key {
         "vizion" | "pmx" | "automation" | "windowsHide" => *value == true,
-        "watch" => *value == false,
         "kill_retry_time" => *value == 100,
         _ => false,
     }
@@ -241,6 +244,16 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
         None => otherwise,
     };
     let words = |key: &str| record.get(key).map(words).unwrap_or_default();
+    // Of PM2's options those count that baton knows.
+    let options = |key: &str| {
+        let known = ["followSymlinks", "usePolling", "interval"];
+        let all = record.get(key).and_then(Value::as_object).into_iter().flatten();
+        let taken: Map<String, Value> = all
+            .filter(|(name, _)| known.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        WatchOptions::deserialize(Value::Object(taken)).unwrap_or_default()
+    };
     Ok(AppSpec {
         name: text("name").ok_or(RecordError::Missing("name"))?,
         namespace: text("namespace").unwrap_or(default.namespace),
@@ -284,6 +297,10 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
         min_uptime: millis("min_uptime", default.min_uptime),
         restart_delay: millis("restart_delay", default.restart_delay),
         exp_backoff_restart_delay: millis("exp_backoff_restart_delay", default.exp_backoff_restart_delay),
+        watch: record.get("watch").and_then(|watch| Watch::deserialize(watch).ok()).unwrap_or_default(),
+        ignore_watch: words("ignore_watch"),
+        watch_delay: millis("watch_delay", default.watch_delay),
+        watch_options: options("watch_options"),
         kill_timeout: millis("kill_timeout", default.kill_timeout),
         kill_signal: text("kill_signal"),
         treekill: flag("treekill", true),
@@ -330,7 +347,30 @@ fn restore(spec: &mut AppSpec, remainder: &Remainder, record: &Map<String, Value
     spec.source = remainder.source.clone();
     spec.oneshot = remainder.oneshot;
     spec.depends_on.clone_from(&remainder.depends_on);
+    for (key, value) in &remainder.keys {
+        set(spec, key, value);
+    }
     spec.declared = declared(record, |key, _| remainder.declared.iter().any(|declared| declared == key));
+}
+
+/// Members of the remainder that stand there under their own names, and what has a place of its own in a record.
+const PLACED: &[&str] =
+    &["env", "instances", "out_file", "error_file", "log_file", "pid_file", "oneshot", "depends_on", "declared"];
+
+/// The keys that a record does not show as they are in the definition: those that only baton has, for the most part.
+fn unshown(spec: &AppSpec, record: &Map<String, Value>) -> BTreeMap<String, Value> {
+    let Ok(shown) = definition(record) else { return BTreeMap::new() };
+    let changes = shown.changes(spec).into_iter().filter(|change| !PLACED.contains(&change.field.as_str()));
+    changes.map(|change| (change.field, change.new)).collect()
+}
+
+/// Gives a definition the value of one key; one that no longer fits is passed over.
+fn set(spec: &mut AppSpec, key: &str, value: &Value) {
+    let Ok(Value::Object(mut whole)) = serde_json::to_value(&*spec) else { return };
+    whole.insert(key.to_owned(), value.clone());
+    if let Ok(changed) = serde_json::from_value::<AppSpec>(Value::Object(whole)) {
+        *spec = changed;
+    }
 }
 
 /// Fills in what a record of a real PM2 leaves open.

@@ -105,6 +105,9 @@ impl<'a> Record<'a> {
         let facts = ChildFacts::of(view, host.home);
         let mut counters = counters(view.status.as_str(), &facts);
         counters.push(("version", (host.version)(&view.script).unwrap_or_else(|| "N/A".into()).into()));
+        // What is switched off, or stopped, is not watched under PM2 either.
+        let unwatched = view.spec.as_deref().is_some_and(|spec| spec.watch.is_on()) && !view.watching;
+        counters.extend(unwatched.then(|| ("watch", false.into())));
         counters.extend(view.last_exit.map(|exit| ("exit_code", exit.code().into())));
         let (definition, variables) = match view.spec.as_deref() {
             Some(spec) => (definition(spec, &facts), variables(spec, &facts)),
@@ -234,7 +237,7 @@ pub(crate) fn definition(spec: &AppSpec, facts: &ChildFacts<'_>) -> Members {
     put("vizion".into(), declared("vizion", true.into()));
     put("autostart".into(), spec.autostart.into());
     put("autorestart".into(), spec.autorestart.into());
-    put("watch".into(), declared("watch", false.into()));
+    put("watch".into(), json!(spec.watch));
     put("instance_var".into(), spec.instance_var.clone().into());
     put("pmx".into(), declared("pmx", true.into()));
     put("automation".into(), declared("automation", true.into()));
@@ -287,6 +290,9 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
         "exp_backoff_restart_delay",
         spec.exp_backoff_restart_delay.0.into(),
     );
+    put(!spec.ignore_watch.is_empty(), "ignore_watch", json!(spec.ignore_watch));
+    put(spec.watch_delay != default.watch_delay, "watch_delay", spec.watch_delay.0.into());
+    put(spec.watch_options != default.watch_options, "watch_options", json!(spec.watch_options));
     put(spec.kill_timeout != default.kill_timeout, "kill_timeout", spec.kill_timeout.0.into());
     put(spec.kill_signal.is_some(), "kill_signal", json!(spec.kill_signal));
     put(spec.uid.is_some(), "uid", json!(spec.uid));

@@ -7,6 +7,7 @@ mod frame;
 mod home;
 mod logrotate;
 mod logs;
+mod watching;
 
 use std::process::ExitCode;
 

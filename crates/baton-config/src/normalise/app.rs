@@ -25,6 +25,8 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let variables = merged(&layers);
     let name = name(&values, &program, context);
 
+    watched_paths(&mut values, &cwd);
+
     // Before the fields are filled in: which of them were given decides.
     let mode = mode(&values, &program);
     let merge_logs = merge_logs(&values);
@@ -129,6 +131,15 @@ fn layers(values: &mut Values, context: &Context<'_>) -> Vec<Layer> {
         }
     }
     layers
+}
+
+/// Warns of watched paths that are not there: they are relative to `cwd`, not to the process file. They may come later.
+fn watched_paths(values: &mut Values, cwd: &Path) {
+    for path in values.texts("watch") {
+        if !cwd.join(&path).exists() {
+            values.warn(format_args!("the watched path {path} does not exist below {}", cwd.display()));
+        }
+    }
 }
 
 fn name(values: &Values, program: &Program, context: &Context<'_>) -> String {

@@ -4,7 +4,8 @@ use crate::error::{BadValue, ConfigError, Place, Warning};
 use crate::keys::{self, Given};
 use crate::options::Context;
 use crate::{env, kinds};
-use baton_core::spec::{Environment, Field, LogCompression};
+use baton_core::spec::{Environment, Field, Kind, LogCompression, WatchOptions};
+use baton_core::units::Millis;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -48,7 +49,7 @@ pub(super) fn read(raw: &Map<String, Value>, context: &Context<'_>) -> Result<Va
     let mut values = Values { label, place, warnings: sorted.warnings, ..Values::default() };
     for (name, given) in sorted.fields {
         let Some((field, _)) = keys::find(name) else { continue };
-        let Some(value) = check(field, &given, &values)? else { continue };
+        let Some(value) = check(field, &given, &mut values)? else { continue };
         if field.is_later() {
             values.declared.insert(name.into(), value);
         } else {
@@ -79,7 +80,7 @@ fn label(raw: &Map<String, Value>, context: &Context<'_>) -> String {
 }
 
 /// One value in its canonical form; `None` counts as not given.
-fn check(field: &Field, given: &Given, values: &Values) -> Result<Option<Value>, ConfigError> {
+fn check(field: &Field, given: &Given, values: &mut Values) -> Result<Option<Value>, ConfigError> {
     let value = &given.value;
     match field.name {
         // Whether it is `true` is settled when the name is known.
@@ -116,9 +117,39 @@ fn check(field: &Field, given: &Given, values: &Values) -> Result<Option<Value>,
                 }
             }
         }
+        ("watch_options", Value::Object(options)) => json!(watch_options(&options, given, values)?),
         ("exec_mode", Value::String(mode)) if !mode.ends_with("_mode") => json!(format!("{mode}_mode")),
         (_, canonical) => canonical,
     }))
+}
+
+/// What baton takes of chokidar's options; the others it has no use for.
+fn watch_options(
+    options: &Map<String, Value>,
+    given: &Given,
+    values: &mut Values,
+) -> Result<WatchOptions, ConfigError> {
+    let mut taken = WatchOptions::default();
+    for (name, value) in options {
+        let flag = || {
+            kinds::canonical(Kind::Bool, value).ok().and_then(|value| value.as_bool()).ok_or_else(|| {
+                let expected = format!("a map in which `{name}` is true or false");
+                misfit(given, values, &expected, "write true or false")
+            })
+        };
+        match keys::snake(name).as_str() {
+            "follow_symlinks" => taken.follow_symlinks = flag()?,
+            "use_polling" => taken.use_polling = flag()?,
+            "interval" => {
+                let millis = kinds::canonical(Kind::Duration, value).ok().and_then(|value| value.as_u64());
+                let wrong =
+                    || misfit(given, values, "a map in which `interval` is a time", "write a time such as \"1s\"");
+                taken.interval = Millis(millis.filter(|millis| *millis > 0).ok_or_else(wrong)?);
+            }
+            _ => values.warn(format_args!("`{name}` of watch_options has no effect")),
+        }
+    }
+    Ok(taken)
 }
 
 /// Whether a text has the form of a cron pattern: five or six fields, a nickname such as `@daily`, or `0` for none.

@@ -4,7 +4,7 @@ console.log('reading');
 module.exports = {
   apps: [
     app('api', {
-      execMode: 'cluster', instances: 2, 'max-memory-restart': '512M', watch: ['src'], ignore_watch: ['node_modules'],
+      execMode: 'cluster', instances: 2, 'max-memory-restart': '512M', watch: ['srv'], ignore_watch: ['node_modules'],
       killTimeout: '5s', out: 'logs/out.log', err_file: 'NULL', log_file: true, time: true, env_file: ['.env', 'srv/missing.env'],
       env: { A: 'base', B: undefined }, env_production: { A: 'production' }, vizion: false, watch_ignore: [],
     }),

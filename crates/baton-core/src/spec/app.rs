@@ -1,7 +1,7 @@
 //! The table of keys, and the struct made from it.
 
 use super::field::{Change, ChangeClass, Field, Kind};
-use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer, Listen, Readiness};
+use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer, Listen, Readiness, Watch, WatchOptions};
 use crate::units::Millis;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -210,6 +210,17 @@ app_spec! {
     /// How to tell that the app is ready: `notify`, `fd`, or a map with one of `tcp`, `http` and `exec`, and with `timeout`
     /// (30 s) and `interval` (250 ms). Default: it is up for `min_uptime`.
     ready: Option<Readiness> = None, Kind::Readiness, Live;
+    /// Restart when a file changes: `true` for everything below `cwd`, or a list of files and folders relative to it. What git
+    /// ignores, names that begin with a dot, `node_modules` and the files of baton itself do not count.
+    watch: Watch = Watch::default(), Kind::Switch, Live;
+    /// Patterns of what never causes a restart, as in a `.gitignore`: one without `/` counts at any depth, one that begins with
+    /// `!` has what it matches count after all.
+    ignore_watch: Vec<String> = Vec::new(), Kind::Texts, Live;
+    /// Restart once nothing has changed for so long (ms).
+    watch_delay: Millis = Millis(100), Kind::Duration, Live;
+    /// `followSymlinks` (true), `usePolling` (false; for file systems that tell of no changes, such as those of a virtual
+    /// machine's host) and its `interval` (1 s).
+    watch_options: WatchOptions = WatchOptions::default(), Kind::Map, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -260,10 +271,6 @@ macro_rules! later {
 }
 
 later! {
-    "watch", Kind::Switch, Live, "Restart when a file changes: true for the whole `cwd`, or a list of paths.";
-    "ignore_watch", Kind::Texts, Live, "Patterns that never cause a restart.";
-    "watch_delay", Kind::Duration, Live, "Pause between a change and the restart (ms).";
-    "watch_options", Kind::Map, Live, "Options of the watcher: followSymlinks, usePolling.";
     "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
     "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
     "wait_ready", Kind::Bool, Live, "Count as started only after `process.send('ready')`.";

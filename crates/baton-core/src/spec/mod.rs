@@ -3,6 +3,7 @@
 //! * `dependency` is what an app needs before it starts.
 //! * `external` is what an app needs that others run.
 //! * `readiness` is how it tells that it is ready, and the sockets it is given.
+//! * `watch` is whether files are watched for it.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
 //! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
@@ -15,6 +16,7 @@ mod field;
 mod instances;
 mod layer;
 mod readiness;
+mod watch;
 
 pub(crate) use app::Lean;
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogCompression, LogType, Source, SpecHash};
@@ -24,3 +26,4 @@ pub use field::{Change, ChangeClass, Field, Kind, Shape};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};
 pub use readiness::{Late, Listen, PROBE_INTERVAL, READY_TIMEOUT, Readiness, ReadyBy};
+pub use watch::{Watch, WatchOptions};

@@ -9,7 +9,7 @@ use super::waiting::{dependents, end_in_order, is_down, needed, staying};
 use crate::deps::Graph;
 use crate::proto::{Action, Command, Done, Order, Outcome, Patch, Refusal, Reply, Roll, Saved, Scale, Wait, Wish};
 use crate::select::{SelectError, Selector};
-use crate::spec::{AppSpec, Field};
+use crate::spec::{AppSpec, Field, Watch};
 use crate::units::{Incarnation, InstanceId, Millis, Now, OpId};
 use crate::world::{Cause, Instance, InstanceFiles, State, Then, Verb, Wanted, World};
 use serde_json::Value;
@@ -164,7 +164,7 @@ fn define(
         for id in present {
             let down = world.instances.get(&id).is_some_and(is_down);
             if down && spec.autostart {
-                redefine(world, id, spec.clone());
+                define_anew(world, id, spec.clone());
                 starts.push((id, Done::Restarted));
             }
         }
@@ -172,7 +172,7 @@ fn define(
     }
     let keep = keep(world, now, present, wish.count, pending, effects);
     for id in &keep {
-        redefine(world, *id, spec.clone());
+        define_anew(world, *id, spec.clone());
         starts.push((*id, Done::Restarted));
     }
     for _ in keep.len()..wish.count as usize {
@@ -194,6 +194,11 @@ fn replace(world: &mut World, now: Now, apps: Vec<Wish>, roll: Roll, asked: Aske
         let keep = keep(world, now, present, wish.count, &mut pending, effects);
         for _ in keep.len()..wish.count as usize {
             add(world, now, spec.clone(), &mut starts, &mut pending);
+        }
+        for id in &keep {
+            if let Some(instance) = world.instances.get_mut(id) {
+                instance.unwatched = false;
+            }
         }
         queue.extend(keep.into_iter().map(|id| (id, spec.clone())));
     }
@@ -285,7 +290,7 @@ fn launch(
     let spec = Arc::new(wish.spec);
     let mut starts = Vec::new();
     for id in &again {
-        redefine(world, *id, spec.clone());
+        define_anew(world, *id, spec.clone());
         starts.push((*id, Done::Restarted));
     }
     for _ in again.len()..wish.count as usize {
@@ -322,9 +327,12 @@ fn act(
         .iter()
         .filter_map(|id| world.instances.get(id))
         .filter(|_| *patch != Patch::default())
-        .map(|instance| Ok((instance.id, Arc::new(apply(&instance.spec, patch)?))))
+        .map(|instance| Ok((instance.id, Arc::new(apply(instance, action, patch)?))))
         .collect::<Result<_, Refusal>>()?;
     check_slots(world, action, order, &ids, &patched)?;
+    if let Some(watch) = patch.fields.get("watch") {
+        switch_watch(world, action, &ids, watch);
+    }
     // A reload takes a slot's new definition when its turn comes, and only if it is good.
     if !matches!(action, Action::Roll(_)) {
         for (id, spec) in &patched {
@@ -458,6 +466,14 @@ pub(super) fn insert(
     id
 }
 
+/// Gives a slot a definition from outside, which counts more than what was switched by hand.
+fn define_anew(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
+    redefine(world, id, spec);
+    if let Some(instance) = world.instances.get_mut(&id) {
+        instance.unwatched = false;
+    }
+}
+
 /// Gives a slot another definition; what runs in it runs on.
 pub(super) fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
     if let Some(instance) = world.instances.get_mut(&id) {
@@ -525,8 +541,24 @@ fn expect(world: &World, id: InstanceId, goal: Goal, done: Done, pending: &mut P
     }
 }
 
-/// The definition with the patch's values in it.
-fn apply(spec: &AppSpec, patch: &Patch) -> Result<AppSpec, Refusal> {
+/// `--watch` for slots that exist, as PM2 has it: `stop` switches the watching of files off, `restart` and `reload` over,
+/// `start` on. What was said to be watched stays the same; paths are new and are watched.
+fn switch_watch(world: &mut World, action: Action, ids: &[InstanceId], watch: &Value) {
+    for id in ids {
+        let Some(instance) = world.instances.get_mut(id) else { continue };
+        instance.unwatched = *watch == Value::Bool(true)
+            && match action {
+                Action::Stop => true,
+                Action::Restart | Action::Roll(_) => instance.spec.watch.is_on() && !instance.unwatched,
+                Action::Start | Action::Delete | Action::Reset => false,
+            };
+        world.touched.insert(*id);
+    }
+}
+
+/// The definition of a slot with the patch's values in it.
+fn apply(instance: &Instance, action: Action, patch: &Patch) -> Result<AppSpec, Refusal> {
+    let spec = &*instance.spec;
     let bad = |error: serde_json::Error| Refusal::BadPatch(error.to_string());
     let defaults = serde_json::to_value(AppSpec::default()).map_err(bad)?;
     let Value::Object(mut whole) = serde_json::to_value(spec).map_err(bad)? else {
@@ -544,6 +576,9 @@ fn apply(spec: &AppSpec, patch: &Patch) -> Result<AppSpec, Refusal> {
         whole.insert(key.clone(), value);
     }
     let mut patched: AppSpec = serde_json::from_value(Value::Object(whole)).map_err(bad)?;
+    if patched.watch == Watch::All(true) && (spec.watch.is_on() || action == Action::Stop) {
+        patched.watch = spec.watch.clone();
+    }
     patched.base_env = patch.base_env.as_ref().unwrap_or(&spec.base_env).clone();
     Ok(patched)
 }

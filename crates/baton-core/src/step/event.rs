@@ -86,6 +86,15 @@ pub enum Event {
         /// How much, in bytes.
         bytes: u64,
     },
+    /// A file that is watched for a slot has changed, or come, or gone.
+    Changed {
+        /// The slot.
+        id: InstanceId,
+        /// The file, as people would write it.
+        path: String,
+        /// How many more did at the same time.
+        more: u32,
+    },
     /// Time has passed: the earliest deadline of the world is due.
     Timer,
     /// A life has written a line that was listened for.

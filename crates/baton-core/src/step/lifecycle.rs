@@ -3,6 +3,7 @@
 use super::Effects;
 use super::effect::Effect;
 use super::ending;
+use super::outside;
 use super::overlap;
 use super::rollout;
 use super::waiting;
@@ -18,6 +19,7 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
     instance.incarnation = incarnation;
     instance.process = None;
     instance.forget_words();
+    instance.changed = None;
     instance.started_at = Some(now.wall);
     enter(instance, now, State::Starting { since: now.instant }, cause);
     effects.push(Effect::Spawn { id, incarnation });
@@ -78,6 +80,7 @@ pub(super) fn end_after(
     }
     let Some(instance) = touch(world, id) else { return };
     overlap::end_all(instance, now, effects);
+    instance.changed = None;
     match &mut instance.state {
         // A retired life has still to end.
         State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } | State::Backoff { .. }
@@ -318,6 +321,7 @@ pub(super) fn output_dropped(world: &mut World, id: InstanceId, bytes: u64) {
 pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
     for id in world.due(now.instant) {
         overlap::timers(world, now, id, effects);
+        outside::timers(world, now, id, effects);
         let Some(instance) = touch(world, id) else { continue };
         if instance.state_deadline().is_none_or(|at| at > now.instant) {
             continue;

@@ -4,6 +4,7 @@
 //! * `lifecycle` decides what happens to one slot: the table State × Event, total, without a `_` arm.
 //! * `recovery` decides what a successor of the daemon makes of the lives on record.
 //! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
+//! * `outside` decides what follows when something else than a process or a request wants a slot to run again.
 //! * `rollout` goes on with reloads, slot by slot.
 //! * `sync` carries out what a source needs to become the truth.
 //! * `command` turns requests into what is wished of slots.
@@ -19,6 +20,7 @@ mod effect;
 mod ending;
 mod event;
 mod lifecycle;
+mod outside;
 mod overlap;
 mod pending;
 mod recovery;
@@ -86,6 +88,7 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::TreeGone { id, incarnation } => lifecycle::tree_gone(world, now, id, incarnation, &mut effects),
         Event::Probed { external, result } => waiting::probed(world, &external, result),
         Event::OutputDropped { id, bytes } => lifecycle::output_dropped(world, id, bytes),
+        Event::Changed { id, path, more } => outside::changed(world, now, id, path, more),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {
             if found == Found::Rebooted {

@@ -228,6 +228,13 @@ pub enum Cause {
     DependencyLate(Box<Dependency>),
     /// It needs itself, along these names.
     DependencyCycle(Vec<String>),
+    /// A file that is watched for it has changed, or come, or gone.
+    Changed {
+        /// The first that did, as people would write it.
+        path: String,
+        /// How many more times anything did before it was acted on.
+        more: u32,
+    },
 }
 
 impl Cause {
@@ -257,6 +264,7 @@ impl Cause {
             | Cause::Stable
             | Cause::Ready
             | Cause::NotReady(_)
+            | Cause::Changed { .. }
             | Cause::ReloadFailed(_) => false,
         }
     }
@@ -298,6 +306,8 @@ impl fmt::Display for Cause {
                 }
                 hint.as_ref().map_or(Ok(()), |hint| write!(f, ": {hint}"))
             }
+            Cause::Changed { path, more: 0 } => write!(f, "{path} has changed"),
+            Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),
             Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),
         }
     }

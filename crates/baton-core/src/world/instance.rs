@@ -48,6 +48,19 @@ pub struct Transition {
     pub cause: Cause,
 }
 
+/// Changes of watched files that have not been acted on yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// When the first came.
+    pub first: Instant,
+    /// When the last came.
+    pub last: Instant,
+    /// The first file.
+    pub path: String,
+    /// How many came after it.
+    pub more: u32,
+}
+
 /// The files of one slot, as absolute paths. `None` writes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceFiles {
@@ -122,6 +135,12 @@ pub struct Instance {
     /// The source that it belongs to, when `sync` made it or took it over.
     #[serde(default)]
     pub owner: Option<String>,
+    /// Whether the watching of files was switched off by hand (`stop --watch`, `restart --watch`).
+    #[serde(default)]
+    pub unwatched: bool,
+    /// What has changed since the current life began.
+    #[serde(default)]
+    pub changed: Option<Changed>,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -144,6 +163,9 @@ pub struct Record {
     /// The source that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// Whether the watching of files was switched off by hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwatched: bool,
 }
 
 impl Instance {
@@ -175,6 +197,8 @@ impl Instance {
             refused: None,
             dropped: 0,
             owner: None,
+            unwatched: false,
+            changed: None,
         }
     }
 
@@ -194,7 +218,8 @@ impl Instance {
 
     /// When this slot next wants to be looked at, if a clock runs in it.
     pub fn deadline(&self) -> Option<Instant> {
-        self.state_deadline().into_iter().chain(self.beside.iter().filter_map(Beside::deadline)).min()
+        let beside = self.beside.iter().filter_map(Beside::deadline);
+        self.state_deadline().into_iter().chain(self.change_deadline()).chain(beside).min()
     }
 
     /// When its state next wants to be looked at, if it has a clock.
@@ -214,6 +239,21 @@ impl Instance {
             | State::Stopped { .. }
             | State::Errored { .. } => None,
         }
+    }
+
+    /// Whether files are watched for it. What an operator has stopped stays down whatever changes; what has ended by
+    /// itself, or was given up, is tried again.
+    pub fn is_watched(&self) -> bool {
+        let down_for_good = match &self.state {
+            State::Stopped { why } => !matches!(why, Cause::Exited(_)),
+            state => state.wanted() == Wanted::Gone,
+        };
+        self.spec.watch.is_on() && !self.unwatched && !down_for_good
+    }
+
+    /// When changed files are acted on, if any have.
+    pub fn change_deadline(&self) -> Option<Instant> {
+        self.changed.as_ref().map(|changed| crate::policy::settled(changed, self.spec.watch_delay))
     }
 
     /// Remembers a change of state.
@@ -256,6 +296,7 @@ impl Instance {
             spec: self.spec.clone(),
             created_at: self.created_at,
             owner: self.owner.clone(),
+            unwatched: self.unwatched,
         }
     }
 }

@@ -16,7 +16,7 @@ mod view;
 
 pub use beside::{Beside, Phase};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
-pub use instance::{Death, Identity, Instance, InstanceFiles, Record, Transition};
+pub use instance::{Changed, Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};
 pub use unit::{DEFAULT_UNIT, UnitView, units};
 pub use view::{Detail, InstanceView, Status};

@@ -194,8 +194,7 @@ impl Instance {
             deaths: if history { self.deaths.iter().cloned().collect() } else { Vec::new() },
             mode: self.spec.exec_mode,
             user: self.spec.uid.clone().unwrap_or_else(|| self.spec.username.clone()),
-            // What is only kept is not done, and a status must be true.
-            watching: false,
+            watching: self.is_watched(),
             script: self.spec.script.clone(),
             owner: self.owner.clone(),
         }

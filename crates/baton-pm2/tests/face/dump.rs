@@ -3,6 +3,7 @@
 use crate::common::{demo, host, online, seen, stopped, variables};
 use baton_core::spec::{
     AppSpec, Condition, Dependency, EnvPriority, Environment, ExecMode, Instances, Layer, LogType, Origin, Source,
+    Watch,
 };
 use baton_core::units::{Bytes, InstanceId, Millis};
 use baton_core::world::{Directories, Instance, InstanceFiles};
@@ -62,9 +63,12 @@ fn a_dump_brings_back_what_was_saved() {
     rich.uid = Some("1000".into());
     rich.source = Source { file: "/home/u/app/ecosystem.config.js".into(), index: 2 };
     rich.oneshot = true;
+    rich.watch = Watch::Paths(vec!["src".into()]);
+    rich.watch_delay = Millis(1000);
+    rich.max_size = Some(7);
     rich.depends_on =
         vec![Dependency { on: "db".into(), condition: Condition::Started, timeout: Some(Millis(9)), external: None }];
-    rich.declared = [("watch".to_owned(), json!(false)), ("required_env".to_owned(), json!(["DB"]))].into();
+    rich.declared = [("pmx".to_owned(), json!(false)), ("required_env".to_owned(), json!(["DB"]))].into();
     let mut first = online(0, 1, rich.clone());
     first.number = 3;
     first.increment = Some(8083);
@@ -123,7 +127,8 @@ fn a_dump_of_pm2_is_understood() {
     assert_eq!(cfg.log_date_format.as_deref(), Some("YYYY"));
     assert_eq!(cfg.instances, Instances(2));
     let declared: Vec<&str> = cfg.declared.keys().map(String::as_str).collect();
-    assert_eq!(declared, ["cron_restart", "ignore_watch", "max_memory_restart", "watch"]);
+    assert_eq!(declared, ["cron_restart", "max_memory_restart"]);
+    assert_eq!((cfg.watch.roots(), cfg.ignore_watch.is_empty()), (vec!["lib"], false));
     assert_eq!(cfg.hash(), slots[2].spec.hash(), "instances of one app share its definition");
     let directories = Directories { logs: "/elsewhere".into(), pids: "/elsewhere".into() };
     let files = InstanceFiles::of(cfg, InstanceId(9), &directories);

@@ -1,7 +1,7 @@
 //! What `jlist`, `env` and `describe` say, against captures of PM2 7.0.4.
 
 use crate::common::{MADE, demo, host, online, seen, stopped, variables};
-use baton_core::spec::{AppSpec, EnvPriority};
+use baton_core::spec::{AppSpec, EnvPriority, Watch};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Millis, WallTime};
 use baton_core::world::{Cause, Death, Exit, Signal};
 use baton_pm2::describe::{DescribeOptions, iso, render};
@@ -59,13 +59,13 @@ fn a_file_s_keys_have_the_types_of_pm2() {
         restart_delay: Millis(50),
         max_restarts: Some(3),
         merge_logs: false,
+        watch: Watch::Paths(vec!["lib".into()]),
         increment_var: Some("PORT".into()),
         port: Some(8080),
         log_file: Some("/home/u/app/all.log".into()),
         out_file: Some("/dev/null".into()),
         declared: [
             ("max_memory_restart".to_owned(), json!(209_715_200)),
-            ("watch".to_owned(), json!(["lib"])),
             ("cron_restart".to_owned(), json!("0 4 * * *")),
         ]
         .into(),

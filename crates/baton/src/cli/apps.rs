@@ -13,7 +13,7 @@ use baton_config::{
     CliOverrides, ConfigError, Context, Dependencies, Limits, LoadOptions, Loader, Place, Skipped, check, normalise,
 };
 use baton_core::deps::DependencyError;
-use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Refusal, Roll, Wish};
+use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Refusal, Roll, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, External};
 use baton_core::units::InstanceId;
@@ -432,11 +432,17 @@ pub(crate) fn patch_fields(raw: &Map<String, Value>, session: &Session) -> Resul
     Ok(normalise::patch(raw, &Context::command_line(&options))?)
 }
 
-/// Stops or deletes slots and the apps of process files. Apps of a file that are not in the list are passed over.
+/// Stops or deletes slots and the apps of process files, with these changes of their definitions. Apps of a file that are not in the list are passed over.
 ///
 /// # Errors
 /// When a file can't be read, a word names nothing, or the daemon refuses.
-pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session: &Session) -> Result<(), Failure> {
+pub(crate) fn end(
+    action: Action,
+    words: &[String],
+    file: &FileOptions,
+    patch: Patch,
+    session: &Session,
+) -> Result<(), Failure> {
     let meant = target::sort(words, &file.config, session)?;
     let mut names: Vec<String> = Vec::new();
     for source in &meant.sources {
@@ -462,7 +468,7 @@ pub(crate) fn end(action: Action, words: &[String], file: &FileOptions, session:
     if targets.words.is_empty() && targets.apps.is_empty() {
         return session.table(&mut client);
     }
-    let how = act::How::default();
+    let how = act::How { patch, ..act::How::default() };
     let outcomes = act::on_slots(action, targets, how, &mut client, session)?;
     session.table(&mut client)?;
     act::success(&outcomes)

@@ -5,7 +5,7 @@ use super::common::Common;
 use super::failure::Failure;
 use super::options::UselessOptions;
 use super::session::Session;
-use baton_core::proto::Action;
+use baton_core::proto::{Action, Patch};
 use clap::Parser;
 
 /// End apps and forget them.
@@ -25,5 +25,5 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.useless.0.tell_useless("delete", session);
-    apps::end(Action::Delete, &args.targets, &args.file, session)
+    apps::end(Action::Delete, &args.targets, &args.file, Patch::default(), session)
 }

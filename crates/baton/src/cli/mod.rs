@@ -62,6 +62,7 @@ mod uninstall;
 mod unset;
 mod usage;
 mod version;
+mod watch;
 mod words;
 
 use clap::{CommandFactory, Parser};
@@ -122,6 +123,7 @@ verbs! {
     Render => render, "render";
     Init => init, "init" | "ecosystem";
     Migrate => migrate, "migrate";
+    Watch => watch, "watch";
     Flush => flush, "flush";
     ReloadLogs => reload_logs, "reloadLogs";
     Reset => reset, "reset";

@@ -60,6 +60,13 @@ impl AppOptions {
         }
     }
 
+    /// Whether this option was given; it is taken out.
+    pub(crate) fn take(&mut self, long: &str) -> bool {
+        let before = self.spelled.len();
+        self.spelled.retain(|spelled| *spelled != long);
+        self.spelled.len() < before
+    }
+
     /// Says that these options mean nothing to a verb.
     pub(crate) fn tell_useless(&self, verb: &str, session: &Session) {
         for long in &self.spelled {
@@ -84,6 +91,11 @@ impl AppOptions {
             };
             let Some(value) = value else { continue };
             options.spelled.push(row.long);
+            let value = match row.long {
+                "watch-delay" => in_seconds(value),
+                "ext" => only_these_ends(&value),
+                _ => value,
+            };
             if let Some(key) = row.key {
                 options.given.insert(key.into(), value);
             }
@@ -109,6 +121,19 @@ fn set_to(row: &CliOption) -> Value {
         "execute-command" => "fork".into(),
         long => Value::Bool(!long.starts_with("no-")),
     }
+}
+
+/// PM2 takes a bare number of this option for seconds.
+fn in_seconds(value: Value) -> Value {
+    let seconds = value.as_str().and_then(|text| text.parse::<f64>().ok());
+    seconds.map_or(value, |seconds| format!("{}ms", (seconds * 1000.0).round()).into())
+}
+
+/// Patterns against every file but those with these ends (`js,ts`).
+fn only_these_ends(value: &Value) -> Value {
+    let ends = value.as_str().unwrap_or_default().split([',', ' ']).filter(|end| !end.is_empty());
+    let ends = ends.map(|end| format!("!*.{}", end.trim_start_matches('.')));
+    std::iter::once("*.*".to_owned()).chain(ends).map(Value::String).collect()
 }
 
 /// Stands for an option that was given without its optional value. No command line can hold it.
@@ -265,9 +290,18 @@ mod tests {
     }
 
     #[test]
+    fn options_of_watching_are_those_of_pm2() {
+        let given = |words: &[&str]| Value::Object(parse(words).given);
+        assert_eq!(given(&["--watch"]), json!({"watch": true}));
+        assert_eq!(given(&["--watch", "src", "--watch", "lib"]), json!({"watch": ["src", "lib"]}));
+        assert_eq!(given(&["--watch-delay", "0.5"]), json!({"watch_delay": "500ms"}));
+        assert_eq!(given(&["--watch-delay", "500ms"]), json!({"watch_delay": "500ms"}));
+        assert_eq!(given(&["--ext", "js,.ts"]), json!({"ignore_watch": ["*.*", "!*.js", "!*.ts"]}));
+    }
+
+    #[test]
     fn options_without_effect_yet_are_refused_and_those_that_ask_for_what_is_are_not() {
         let refusal = |words: &[&str]| parse(words).refuse_absent().unwrap_err().to_string();
-        assert_eq!(refusal(&["--watch"]), "--watch is not available yet");
         assert_eq!(refusal(&["--max-memory-restart", "200M"]), "--max-memory-restart is not available yet");
         assert_eq!(refusal(&["--no-daemon"]), "--no-daemon is not available yet");
         assert!(refusal(&["--deep-monitoring"]).contains("is not supported"));

@@ -5,10 +5,10 @@ use super::common::Common;
 use super::failure::Failure;
 use super::options::UselessOptions;
 use super::session::Session;
-use baton_core::proto::Action;
+use baton_core::proto::{Action, Patch};
 use clap::Parser;
 
-/// End apps and keep them in the list.
+/// End apps and keep them in the list. What is stopped is not watched; with `--watch` not even once it is started again.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Names, numbers, units, /patterns/, scripts, process files, `-` for JSON on standard input, or `all`.
@@ -23,7 +23,11 @@ pub(crate) struct Args {
 }
 
 /// Runs the verb.
-pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
+    let mut patch = Patch::default();
+    if args.useless.0.take("watch") {
+        patch.fields.insert("watch".into(), true.into());
+    }
     args.useless.0.tell_useless("stop", session);
-    apps::end(Action::Stop, &args.targets, &args.file, session)
+    apps::end(Action::Stop, &args.targets, &args.file, patch, session)
 }

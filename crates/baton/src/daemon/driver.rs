@@ -16,6 +16,7 @@ use super::rotation::Known;
 use super::server::{ClientId, Connections};
 use super::spawner::Spawner;
 use super::storage::StateFile;
+use super::watcher::Watcher;
 use super::writer::Writer;
 use crate::home::Home;
 use baton_core::proto::{Change, Command, Reply, Update};
@@ -74,6 +75,7 @@ pub(super) struct Driver {
     pub(super) writer: Writer,
     pub(super) measurer: Measurer,
     pub(super) prober: Prober,
+    pub(super) watcher: Watcher,
     pub(super) connections: Connections,
     pub(super) bus: Bus,
     pub(super) inbox: Inbox,
@@ -209,6 +211,7 @@ impl Driver {
             return;
         }
         self.follow_definitions(&touched);
+        self.follow_watching(&touched);
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
         let mut result = self.records.append(touched.into_iter().map(entry));
@@ -339,6 +342,9 @@ impl Driver {
                 }
                 self.queue.push_back(Event::Probed { external, result });
             }
+            Message::Changed { ids, path, more } => self.files_changed(&ids, &path, more),
+            Message::Watching(text) => journal::log(text),
+            Message::NotWatching(text) => self.notice(text),
             Message::Released(key) => self.released(key),
             Message::Written { number, result } => self.written(number, result),
             Message::Dumped(result) => {

@@ -4,6 +4,7 @@ use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
 use baton_core::spec::External;
+use baton_core::units::InstanceId;
 use baton_core::world::SpawnError;
 use baton_os::guard::link::GuardEvent;
 use baton_os::logs::{LogReport, Stream};
@@ -53,6 +54,19 @@ pub(super) enum Message {
         /// What was found.
         result: Result<(), String>,
     },
+    /// A file that is watched for these slots has changed, and more at the same time.
+    Changed {
+        /// The slots.
+        ids: Vec<InstanceId>,
+        /// The first file.
+        path: String,
+        /// How many more.
+        more: u32,
+    },
+    /// Files are watched from now on, or no longer.
+    Watching(String),
+    /// Files can't be watched.
+    NotWatching(String),
     /// The guard holds nothing of a life any more.
     Released(Key),
     /// A state is on disk, or could not be written.

@@ -13,6 +13,7 @@
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
 //! | `prober` | threads that look for what others run, and whether apps are ready |
+//! | `watcher` | which files are watched, and the thread that does |
 //! | `line` | what a life is given to tell that it is ready |
 //! | `journal` | lines for people |
 //!
@@ -40,6 +41,7 @@ mod server;
 mod spawner;
 mod storage;
 mod watch;
+mod watcher;
 mod writer;
 
 use crate::client::HELD;
@@ -170,6 +172,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         records,
         writer: writer::Writer::start(home.clone(), inbox.clone())?,
         measurer: measure::Measurer::start()?,
+        watcher: watcher::Watcher::new(inbox.clone()),
         prober: prober::Prober::new(inbox.clone()),
         connections: server::Connections::new(calls_in),
         bus: bus::Bus::new(home.clone()),
@@ -193,6 +196,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         driver.notice(notice);
     }
     driver.recover(&rebooted, gone);
+    driver.watch_files();
     let listener = server::listen(home)?;
     let pid = std::process::id().to_string();
     write_quick(&home.pid_file(), pid.as_bytes(), 0o600).map_err(|e| named(&e, "write", &home.pid_file()))?;

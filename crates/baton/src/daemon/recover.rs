@@ -113,6 +113,7 @@ fn from_record(record: &Record, rebooted: bool, world: &World) -> Option<Instanc
     let mut instance =
         Instance::new(record.id, record.number, record.spec.clone(), record.created_at, &world.directories);
     instance.increment = record.increment;
+    instance.unwatched = record.unwatched;
     instance.owner = record.owner.clone();
     let why = || record.why.clone().unwrap_or(Cause::NotAutostarted);
     instance.state = match record.wanted {

@@ -27,3 +27,4 @@ mod sync;
 mod sync_watch;
 mod units;
 mod verbs;
+mod watch;

@@ -1,0 +1,234 @@
+//! What else than the process itself, or a request, has a slot run again.
+
+use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
+use baton_core::select::Selector;
+use baton_core::spec::{AppSpec, Watch};
+use baton_core::step::{Effect, Effects, Event, step};
+use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
+use baton_core::world::{Cause, Detail, Directories, Exit, Identity, State, Status, World};
+use serde_json::json;
+
+const SLOT: InstanceId = InstanceId(0);
+
+/// A world with one app, online in its first life, and a clock that only this moves.
+struct Bench {
+    world: World,
+    at: u64,
+    ops: u64,
+}
+
+impl Bench {
+    fn new(spec: AppSpec) -> Bench {
+        let mut bench = Bench { world: World::new(Directories::default()), at: 10_000, ops: 0 };
+        let spec = AppSpec { name: "web".into(), script: "/w/web".into(), ..spec };
+        bench.define(spec);
+        bench.run();
+        bench
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: Instant(self.at), wall: WallTime(self.at) }
+    }
+
+    fn step(&mut self, event: Event) -> Effects {
+        let now = self.now();
+        step(&mut self.world, now, event)
+    }
+
+    fn command(&mut self, command: Command) -> Effects {
+        self.ops += 1;
+        self.step(Event::Command { op: OpId(self.ops), command })
+    }
+
+    fn define(&mut self, spec: AppSpec) -> Effects {
+        let apps = vec![Wish { spec, count: 1, brought: false }];
+        self.command(Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned })
+    }
+
+    fn act(&mut self, action: Action, patch: serde_json::Value) -> Effects {
+        let targets = vec![Selector::new("web")];
+        let fields = serde_json::from_value(patch).expect("a map");
+        let patch = Patch { fields, base_env: None };
+        self.command(Command::Act { action, targets, patch, order: Order::Dependencies, wait: Wait::Spawned })
+    }
+
+    fn life(&self) -> Incarnation {
+        self.world.instances[&SLOT].incarnation
+    }
+
+    /// What was begun runs.
+    fn run(&mut self) {
+        let (id, incarnation) = (SLOT, self.life());
+        let identity = Identity { pid: 100, start_time: incarnation.0, boot_id: "b".into() };
+        self.step(Event::Prepared { id, incarnation, identity });
+        self.step(Event::Spawned { id, incarnation });
+    }
+
+    /// What runs ends, with everything that it had started.
+    fn end(&mut self, exit: Exit) -> Effects {
+        let (id, incarnation) = (SLOT, self.life());
+        let mut effects = self.step(Event::Exited { id, incarnation, exit });
+        effects.extend(self.step(Event::TreeGone { id, incarnation }));
+        effects
+    }
+
+    fn changed(&mut self, path: &str) -> Effects {
+        self.step(Event::Changed { id: SLOT, path: path.into(), more: 0 })
+    }
+
+    /// Lets time pass; every timer that is due meanwhile strikes at its moment.
+    fn pass(&mut self, millis: u64) -> Effects {
+        let end = self.at + millis;
+        let mut effects = Effects::new();
+        while let Some(due) = self.world.next_deadline().filter(|due| due.0 <= end) {
+            self.at = due.0.max(self.at);
+            effects.extend(self.step(Event::Timer));
+        }
+        self.at = end;
+        effects
+    }
+
+    fn status(&self) -> Status {
+        Status::from(&self.world.instances[&SLOT].state)
+    }
+
+    fn watching(&self) -> bool {
+        self.world.instances[&SLOT].view(self.now(), Detail::Row).watching
+    }
+
+    fn last_cause(&self) -> String {
+        self.world.instances[&SLOT].transitions.back().expect("a transition").cause.to_string()
+    }
+}
+
+fn signals(effects: &Effects) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Signal { .. })).count()
+}
+
+fn watched() -> AppSpec {
+    AppSpec { watch: Watch::All(true), watch_delay: Millis(100), min_uptime: Millis(0), ..AppSpec::default() }
+}
+
+#[test]
+fn a_thousand_changes_are_one_restart_that_names_the_first() {
+    let mut bench = Bench::new(watched());
+    let mut effects = Effects::new();
+    for number in 0..1000 {
+        effects.extend(bench.changed(&format!("src/{number}.js")));
+        effects.extend(bench.pass(1));
+    }
+    assert_eq!(signals(&effects), 0, "not while changes keep coming");
+    effects.extend(bench.pass(99));
+    assert_eq!(signals(&effects), 1);
+    assert_eq!(bench.last_cause(), "src/0.js has changed, and 999 more");
+    bench.end(Exit::Code(0));
+    bench.run();
+    assert_eq!(signals(&bench.pass(60_000)), 0);
+    assert_eq!(bench.world.instances[&SLOT].restarts, 1);
+}
+
+#[test]
+fn changes_that_never_end_are_acted_on_all_the_same() {
+    let mut bench = Bench::new(watched());
+    let mut effects = Effects::new();
+    for _ in 0..5_200 {
+        effects.extend(bench.changed("a"));
+        effects.extend(bench.pass(1));
+    }
+    assert_eq!(signals(&effects), 1);
+}
+
+#[test]
+fn what_changes_while_the_old_life_ends_is_found_by_the_new_one() {
+    let mut bench = Bench::new(watched());
+    bench.changed("a");
+    bench.pass(100);
+    bench.changed("run.pid");
+    bench.end(Exit::Code(0));
+    bench.run();
+    assert_eq!(signals(&bench.pass(60_000)), 0);
+}
+
+#[test]
+fn a_change_mends_what_was_given_up_and_leaves_what_was_stopped() {
+    let mut bench = Bench::new(AppSpec { max_restarts: Some(0), min_uptime: Millis(1000), ..watched() });
+    bench.end(Exit::Code(1));
+    assert_eq!(bench.status(), Status::Errored);
+    bench.changed("a");
+    bench.pass(100);
+    assert_eq!(bench.status(), Status::Launching);
+    bench.run();
+    bench.act(Action::Stop, json!({}));
+    bench.end(Exit::Code(0));
+    bench.changed("b");
+    bench.pass(60_000);
+    assert_eq!((bench.status(), bench.watching()), (Status::Stopped, false));
+    // Started again by hand, it is watched again.
+    bench.act(Action::Start, json!({}));
+    bench.run();
+    assert!(bench.watching());
+}
+
+#[test]
+fn a_pause_between_two_lives_ends_with_a_change() {
+    let mut bench = Bench::new(AppSpec { restart_delay: Millis(60_000), ..watched() });
+    bench.end(Exit::Code(1));
+    assert_eq!(bench.status(), Status::WaitingRestart);
+    bench.changed("a");
+    bench.pass(100);
+    assert_eq!(bench.status(), Status::Launching);
+}
+
+#[test]
+fn a_stop_drops_the_changes_that_came_before_it() {
+    let mut bench = Bench::new(watched());
+    bench.changed("a");
+    bench.act(Action::Stop, json!({}));
+    bench.end(Exit::Code(0));
+    bench.act(Action::Start, json!({}));
+    bench.run();
+    assert_eq!(signals(&bench.pass(60_000)), 0);
+}
+
+#[test]
+fn watching_is_switched_by_hand_and_keeps_its_paths() {
+    let paths = Watch::Paths(vec!["src".into()]);
+    let mut bench = Bench::new(AppSpec { watch: paths.clone(), ..watched() });
+    let again = |bench: &mut Bench| {
+        bench.end(Exit::Code(0));
+        bench.run();
+    };
+    bench.act(Action::Restart, json!({"watch": true}));
+    again(&mut bench);
+    assert!(!bench.watching(), "switched over");
+    bench.changed("a");
+    assert_eq!(signals(&bench.pass(60_000)), 0);
+    bench.act(Action::Restart, json!({}));
+    again(&mut bench);
+    assert!(!bench.watching(), "and stays so");
+    bench.act(Action::Restart, json!({"watch": true}));
+    again(&mut bench);
+    assert!(bench.watching());
+    bench.act(Action::Stop, json!({"watch": true}));
+    bench.end(Exit::Code(0));
+    bench.act(Action::Start, json!({}));
+    bench.run();
+    assert!(!bench.watching(), "stopped together with its watching");
+    bench.act(Action::Start, json!({"watch": true}));
+    again(&mut bench);
+    assert_eq!((bench.watching(), &bench.world.instances[&SLOT].spec.watch), (true, &paths));
+    bench.act(Action::Stop, json!({"watch": true}));
+    bench.end(Exit::Code(0));
+    let spec = (*bench.world.instances[&SLOT].spec).clone();
+    bench.define(spec);
+    assert!(bench.watching(), "a definition from outside counts more");
+}
+
+#[test]
+fn an_app_that_is_not_watched_takes_no_notice() {
+    let mut bench = Bench::new(AppSpec { watch: Watch::default(), ..watched() });
+    bench.changed("a");
+    assert_eq!(bench.world.next_deadline(), None);
+    assert!(matches!(bench.world.instances[&SLOT].state, State::Online { .. }));
+    assert!(matches!(bench.world.instances[&SLOT].transitions.back().map(|t| &t.cause), Some(Cause::Spawned)));
+}
