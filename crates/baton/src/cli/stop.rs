@@ -8,7 +8,9 @@ use super::session::Session;
 use baton_core::proto::{Action, Patch};
 use clap::Parser;
 
-/// End apps and keep them in the list. What is stopped is not watched; with `--watch` not even once it is started again.
+/// End apps and keep them in the list.
+///
+/// Files of what is stopped are not watched; with `--watch` not even once it is started again.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Names, numbers, units, /patterns/, scripts, process files, `-` for JSON on standard input, or `all`.

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Show which files are watched for apps, or which rule decides about a file.
+/// Show what is watched for apps, or which rule decides about a file.
 ///
 /// Watching itself is the key `watch` of a process file, or `--watch` of start, restart and stop.
 #[derive(Debug, Parser)]

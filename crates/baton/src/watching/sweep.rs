@@ -87,6 +87,7 @@ fn visit(
 mod tests {
     use super::super::rules::Own;
     use super::*;
+    use crate::home::Home;
     use baton_core::spec::{AppSpec, Watch};
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), at("src/self")).expect("a link");
         let spec = AppSpec { cwd: folder.path().display().to_string(), watch: Watch::All(true), ..AppSpec::default() };
         let aim = Arc::new(Aim::of(&spec).expect("an aim"));
-        let mut rules = Rules::new(aim.clone(), Arc::new(Own::default()));
+        let mut rules = Rules::new(aim.clone(), Arc::new(Own::new(&Home::at("/nowhere"), [].iter())));
         let mut sweep = Sweep::new(aim, &mut rules);
         assert!(sweep.changes(&mut rules).is_empty());
         fs::write(at("src/a.js"), "22").expect("a file");

@@ -209,7 +209,8 @@ impl Tree {
         }
         if rules.verdict(&path, folder).counts() {
             let change = Seen { aim: spot.aim, path: path.clone() };
-            if !seen.contains(&change) && !(folder && rules.is_made_by_us(&path)) {
+            let ours = folder && rules.is_made_by_us(&path);
+            if !ours && !seen.contains(&change) {
                 seen.push(change);
             }
         } else if spot.only.is_none() {
@@ -277,6 +278,7 @@ struct Event {
 mod tests {
     use super::super::rules::Own;
     use super::*;
+    use crate::home::Home;
     use baton_core::spec::{AppSpec, Watch, WatchOptions};
 
     struct Case {
@@ -292,7 +294,7 @@ mod tests {
             let spec = AppSpec { cwd, watch, watch_options: options, ..AppSpec::default() };
             let aim = Arc::new(Aim::of(&spec).expect("an aim"));
             let mut tree = Tree::new().expect("a tree");
-            let rules = Rules::new(aim.clone(), Arc::new(Own::default()));
+            let rules = Rules::new(aim.clone(), Arc::new(Own::new(&Home::at("/nowhere"), [].iter())));
             tree.add(0, aim, rules).expect("watched");
             Case { folder, tree }
         }
