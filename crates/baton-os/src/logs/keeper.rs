@@ -4,13 +4,13 @@
 //! So there is a whole one at any instant; what a kill leaves is removed or done again when the rules are next set.
 
 use super::ledger::{Shared, Verdict, open_folder, remove};
-use super::parts::{Compression, Found, Names};
+use super::parts::{Compression, Found, Names, file_names};
 use super::times;
 use baton_core::units::WallTime;
 use rustix::fs::{
     FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, fchmod, fchown, fstat, futimens, openat, renameat,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -76,6 +76,9 @@ impl Drop for Keeper {
     }
 }
 
+/// The files of folders, as they were a moment ago: a hundred new logs of one folder need one look at it.
+type Folders = BTreeMap<PathBuf, Vec<OsString>>;
+
 struct Worker {
     ledger: Shared,
     /// Where the times of log files are noted.
@@ -99,11 +102,12 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             paths.extend(orders.try_iter());
+            let mut folders = Folders::new();
             for path in paths {
                 if self.stop.load(Ordering::Relaxed) {
                     return;
                 }
-                if let Err(error) = self.tidy(&path) {
+                if let Err(error) = self.tidy(&path, &mut folders) {
                     (self.trouble)(path, error);
                 }
             }
@@ -124,18 +128,30 @@ impl Worker {
         Some(Duration::from_millis(next.0.saturating_sub(now.0)).max(SHORTEST))
     }
 
-    fn tidy(&self, path: &Path) -> io::Result<()> {
+    fn tidy(&self, path: &Path, folders: &mut Folders) -> io::Result<()> {
+        let names = Names::of(path)?;
+        let files = match folders.get(&names.folder) {
+            Some(files) => files,
+            None => folders.entry(names.folder.clone()).or_insert(file_names(&names.folder)?),
+        };
         let mut ledger = self.ledger.lock();
         let Some(rule) = ledger.rule(path).cloned() else { return Ok(()) };
-        let names = ledger.names(path)?;
+        // A part that was made since they were listed is in the ledger.
+        ledger.look_among(path, &names, files);
         ledger.retire_surplus(path)?;
         let plain = if rule.compression == Compression::None { Vec::new() } else { ledger.plain(path) };
         drop(ledger);
-        if !names.folder.exists() {
+        // What compressions of this log have left unfinished. Only one is ever under way, and not now.
+        let left: Vec<OsString> = files.iter().filter(|file| is_unfinished(file, &names)).cloned().collect();
+        if left.is_empty() && plain.is_empty() {
             return Ok(());
         }
         let folder = open_folder(&names)?;
-        remove_unfinished(&folder, &names)?;
+        for file in &left {
+            remove(&folder, file)?;
+        }
+        // It takes a while, and others may change the folder.
+        folders.clear();
         for part in plain {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
@@ -213,16 +229,10 @@ fn unfinished(whole: &OsStr) -> OsString {
     OsString::from_vec([b".", whole.as_bytes(), UNFINISHED.as_bytes()].concat())
 }
 
-/// Removes what compressions of this log have left unfinished. Only one is ever under way, and not now.
-fn remove_unfinished(folder: &OwnedFd, names: &Names) -> io::Result<()> {
-    for entry in std::fs::read_dir(&names.folder)?.flatten() {
-        let name = entry.file_name();
-        let hidden = name.as_bytes().strip_prefix(b".").and_then(|rest| rest.strip_suffix(UNFINISHED.as_bytes()));
-        if hidden.is_some_and(|whole| names.date(OsStr::from_bytes(whole)).is_some()) {
-            remove(folder, &name)?;
-        }
-    }
-    Ok(())
+/// Whether a file is one that a compression of this log has begun.
+fn is_unfinished(file: &OsStr, names: &Names) -> bool {
+    let hidden = file.as_bytes().strip_prefix(b".").and_then(|rest| rest.strip_suffix(UNFINISHED.as_bytes()));
+    hidden.is_some_and(|whole| names.date(OsStr::from_bytes(whole)).is_some())
 }
 
 fn encode(mut source: impl Read, target: &File, compression: Compression) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //! The log thread adds and retires parts, the [keeper](super::keeper) compresses them; both do it here, under one lock,
 //! so that a part is never retired and renamed at once.
 
-use super::parts::{Compression, Found, Names, sorts};
+use super::parts::{Compression, Found, Names, file_names, sorts};
 use super::place;
 use super::rule::{Rotation, Rule};
 use baton_core::units::WallTime;
@@ -76,11 +76,22 @@ impl Ledger {
     /// The folder can't be read.
     pub(super) fn names(&mut self, path: &Path) -> io::Result<Names> {
         let names = Names::of(path)?;
-        if self.logs.get(path).is_none_or(|log| log.names != names) {
-            let parts = names.list()?;
-            self.logs.insert(path.to_owned(), Log { names: names.clone(), parts });
+        if self.is_new(path, &names) {
+            let files = file_names(&names.folder)?;
+            self.look_among(path, &names, &files);
         }
         Ok(names)
+    }
+
+    /// Looks a log's parts up, as [`Ledger::names`] does, among these files of their folder.
+    pub(super) fn look_among(&mut self, path: &Path, names: &Names, files: &[OsString]) {
+        if self.is_new(path, names) {
+            self.logs.insert(path.to_owned(), Log { names: names.clone(), parts: names.among(files) });
+        }
+    }
+
+    fn is_new(&self, path: &Path, names: &Names) -> bool {
+        self.logs.get(path).is_none_or(|log| log.names != *names)
     }
 
     /// The date of the newest part, for the name of the next.

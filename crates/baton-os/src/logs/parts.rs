@@ -115,7 +115,7 @@ fn with_suffix(path: &Path, compression: Compression) -> PathBuf {
 /// The folder can't be read. A folder that is not there has no parts.
 pub fn parts(log: &Path) -> io::Result<Vec<Part>> {
     let names = Names::of(log)?;
-    let mut list = names.list()?;
+    let mut list = names.among(&file_names(&names.folder)?);
     sort(&mut list);
     let mut began = None;
     let part = |found: Found| {
@@ -203,21 +203,13 @@ impl Names {
         is_date(date).then(|| (OsString::from_vec(date.to_vec()), compression))
     }
 
-    /// The parts in the folder, in no order.
-    ///
-    /// # Errors
-    /// The folder can't be read; one that is not there has none.
-    pub(super) fn list(&self) -> io::Result<Vec<Found>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
+    /// The parts among these files of the folder, in no order.
+    pub(super) fn among(&self, files: &[OsString]) -> Vec<Found> {
         let mut list: Vec<Found> = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            let Some((date, compression)) = self.date(&entry.file_name()) else { continue };
+        for file in files {
+            let Some((date, compression)) = self.date(file) else { continue };
             // Not following links; a part that is gone by now is none.
-            let Ok(stat) = entry.metadata() else { continue };
+            let Ok(stat) = fs::symlink_metadata(self.folder.join(file)) else { continue };
             if !stat.is_file() {
                 continue;
             }
@@ -231,7 +223,18 @@ impl Names {
                 None => list.push(found),
             }
         }
-        Ok(list)
+        list
+    }
+}
+
+/// The names of the files in a folder.
+///
+/// # Errors
+/// The folder can't be read; one that is not there has none.
+pub(super) fn file_names(folder: &Path) -> io::Result<Vec<OsString>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.file_name())).collect(),
     }
 }
 
