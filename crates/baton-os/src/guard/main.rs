@@ -405,8 +405,13 @@ fn hold(table: &mut Table, frame: &Frame, fds: &mut [Option<OwnedFd>]) -> (u64, 
     if let Some(name) = table.first_without_place(frame.names()) {
         return (answer::FULL, Some(name));
     }
+    let log = Name::new(super::LOG.as_bytes());
     for (name, fd) in frame.names().zip(fds.iter_mut().filter_map(Option::take)) {
-        table.put(name, fd);
+        if Some(&name) == log.as_ref() {
+            raw::log_to(&fd);
+        } else {
+            table.put(name, fd);
+        }
     }
     (answer::DONE, None)
 }

@@ -35,6 +35,9 @@ pub use image::takeover;
 pub use launch::{Readiness, launch_guard, readiness_pipe};
 pub use main::main;
 
+/// The name under which the daemon gives a guard, instead of something to hold, what it is to write its log to.
+pub const LOG: &str = "log";
+
 /// The environment variable that tells the daemon which descriptor leads to its guard.
 pub const GUARD_FD: &str = "BATON_GUARD_FD";
 

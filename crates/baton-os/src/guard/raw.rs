@@ -269,3 +269,10 @@ pub(super) fn log(text: std::fmt::Arguments<'_>) {
     // Nobody is left to be told that the log can't be written.
     let _ = rustix::io::write(rustix::stdio::stderr(), &line[..=len]);
 }
+
+/// Writes the log, as the daemons to come do, by this descriptor from now on.
+pub(super) fn log_to(fd: &OwnedFd) {
+    // Where that fails the lines go where they went before.
+    let _ = rustix::stdio::dup2_stdout(fd);
+    let _ = rustix::stdio::dup2_stderr(fd);
+}

@@ -7,6 +7,7 @@
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
 //! * `ear.rs`: those who hear what an app writes.
 //! * `overflow.rs`: `log_overflow: drop`, for output that can't be written.
+//! * `own.rs`: the daemon's own log, which is only rotated here.
 //! * `times.rs`: when which bytes of a file were written, for readers.
 //! * `rotate.rs`: when and how a file makes room for the next. `rule.rs`: the settings. `moments.rs`: the times.
 //! * `parts.rs`: how rotated files are called, listed and read. `ledger.rs`: which there are and which go. `keeper.rs`:
@@ -26,6 +27,7 @@ mod keeper;
 mod ledger;
 mod moments;
 mod overflow;
+pub mod own;
 pub mod parts;
 mod place;
 mod pump;

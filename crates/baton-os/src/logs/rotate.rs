@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::moments::Moments;
+use super::own;
 
 /// More than one look at a stream moves: a file with more room than this needs no care.
 const AMPLE: u64 = (ALL + STEP) as u64;
@@ -92,6 +93,9 @@ pub(super) struct Rotor {
     step: u64,
     /// Files that could not be rotated; told once.
     failed: BTreeSet<PathBuf>,
+    /// The daemon's own log, and whether it was rotated.
+    own: Option<PathBuf>,
+    pub(super) renewed: bool,
 }
 
 /// A file could not be rotated, or its parts not be kept as they should. It goes on being written.
@@ -117,6 +121,8 @@ impl Rotor {
             written: 0,
             step: u64::MAX,
             failed: BTreeSet::new(),
+            own: None,
+            renewed: false,
         })
     }
 
@@ -142,6 +148,7 @@ impl Rotor {
                 .map(|(p, _)| p.clone())
                 .collect()
         };
+        self.own.clone_from(&rotation.own);
         self.ledger.lock().set(rotation);
         for path in changed {
             self.keeper.tidy(&path);
@@ -216,6 +223,18 @@ impl Rotor {
             self.written = 0;
             self.enforce(sinks, now, wall, &mut failures);
         }
+        failures
+    }
+
+    /// Rotates the daemon's own log if it is large enough.
+    pub(super) fn look_at_own(&mut self, sinks: &mut Sinks, now: Instant, wall: WallTime) -> Vec<Failure> {
+        let Some(path) = self.own.clone() else { return Vec::new() };
+        if let Err(error) = sinks.get(&path, now) {
+            return vec![(path, error)];
+        }
+        // Its writers write whole lines.
+        let failures = self.wrote(&path, sinks, 0, true, now, wall);
+        sinks.close(&path);
         failures
     }
 
@@ -349,7 +368,10 @@ impl Rotor {
         let (device_line, opened) = (sink.open_line, make(&folder, &names.log, &stat));
         sinks.close(path);
         // Without it the next write makes the file, readable by its owner alone.
-        if let Ok(file) = opened {
+        if self.own.as_deref() == Some(path) {
+            // Before anybody packs up what is set aside: nothing more may come there.
+            self.renewed |= own::move_on(&stat, path)?;
+        } else if let Ok(file) = opened {
             let mut sink = Sink::of(file, now)?;
             sink.open_line = device_line;
             sinks.put(path, sink);

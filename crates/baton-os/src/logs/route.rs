@@ -135,6 +135,8 @@ pub enum LogReport {
         /// Bytes of the app's output.
         bytes: u64,
     },
+    /// The daemon's own log was rotated; whoever else writes it must take [`own::descriptor`](super::own::descriptor).
+    Renewed,
     /// A file that was in trouble is written again.
     Recovered {
         /// The file.

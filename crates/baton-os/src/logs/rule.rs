@@ -37,12 +37,14 @@ pub struct Rotation {
     pub zone: Option<String>,
     /// Bytes that all logs may take with their parts.
     pub quota: Option<u64>,
+    /// The file that this process itself writes, by its standard error.
+    pub own: Option<PathBuf>,
 }
 
 impl Default for Rotation {
     /// Rotates nothing.
     fn default() -> Self {
-        Rotation { rules: BTreeMap::new(), date: DATE_FORMAT.into(), zone: None, quota: None }
+        Rotation { rules: BTreeMap::new(), date: DATE_FORMAT.into(), zone: None, quota: None, own: None }
     }
 }
 

@@ -26,8 +26,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The longest rest. os-notes measured a tenth of the CPU for small writes with it.
+/// The longest rest: small writes in quick succession then cost a tenth of the processor time.
 const LONGEST_REST: Duration = Duration::from_millis(2);
+/// The same while no more comes than a person may be reading as it is written.
+const LONGEST_REST_OF_LITTLE: Duration = Duration::from_micros(400);
+/// So much (bytes) in a rest is little.
+const LITTLE: usize = 4096;
 /// The same while at least so many streams move bytes: each would otherwise be looked at for very little.
 const MANY: usize = 16;
 const LONGEST_REST_OF_MANY: Duration = Duration::from_millis(10);
@@ -54,6 +58,7 @@ enum Command {
     Drain(InstanceId, Incarnation, Duration),
     ReopenAll,
     Rotation(Box<Rotation>),
+    Outgrown,
     Flush(Vec<PathBuf>, Box<dyn FnOnce() + Send>),
     Descriptors(Sender<io::Result<Vec<(String, OwnedFd)>>>),
     Stop,
@@ -145,6 +150,11 @@ impl LogThread {
     /// Rotates by these rules from now on, instead of those before.
     pub fn rotate_by(&self, rotation: Rotation) {
         self.send(Command::Rotation(Box::new(rotation)));
+    }
+
+    /// Rotates the daemon's own log if it is large enough by now.
+    pub fn own_has_grown(&self) {
+        self.send(Command::Outgrown);
     }
 
     /// Empties these files, whether or not a stream writes to them, then calls `then` on the log thread. A failure is
@@ -247,6 +257,9 @@ impl Worker {
                 let failures = self.rotor.tick(&mut self.sinks, busy, Instant::now(), wall);
                 self.not_rotated(failures);
             }
+            if std::mem::take(&mut self.rotor.renewed) {
+                (self.report)(LogReport::Renewed);
+            }
             let (most, moving) = self.pass();
             self.report_drained();
             self.take_a_rest(most, moving);
@@ -297,6 +310,10 @@ impl Worker {
                     self.try_again();
                 }
                 Command::Rotation(rotation) => self.rotor.set(*rotation, crate::clock::now().wall),
+                Command::Outgrown => {
+                    let failures = self.rotor.look_at_own(&mut self.sinks, Instant::now(), crate::clock::now().wall);
+                    self.not_rotated(failures);
+                }
                 Command::Flush(paths, then) => {
                     for path in paths {
                         if let Err(error) = self.sinks.truncate(&path) {
@@ -604,7 +621,12 @@ impl Worker {
         }
         // No more than twice or half as long at once: the flow is uneven.
         let right = self.rest.mul_f64((WELCOME as f64 / most.max(1) as f64).clamp(0.5, 2.0));
-        self.rest = right.clamp(SHORTEST_REST / 2, if moving < MANY { LONGEST_REST } else { LONGEST_REST_OF_MANY });
+        let longest = match (moving, most) {
+            (MANY.., _) => LONGEST_REST_OF_MANY,
+            (_, ..LITTLE) => LONGEST_REST_OF_LITTLE,
+            _ => LONGEST_REST,
+        };
+        self.rest = right.clamp(SHORTEST_REST / 2, longest);
         let work = self.pumps.values().any(|pump| pump.urgent && pump.retry.is_none());
         if self.rest < SHORTEST_REST || work || !self.draining.is_empty() {
             return;

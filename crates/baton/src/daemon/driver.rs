@@ -150,6 +150,9 @@ impl Driver {
             if let Some(ending) = self.ended() {
                 return ending;
             }
+            if journal::has_written() {
+                self.look_at_own_log();
+            }
             let deadline = self.next_deadline();
             let tidy_at = self.tidy_at.filter(|_| self.rests());
             tokio::select! {

@@ -6,6 +6,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything was written since this was last asked.
+pub(super) fn has_written() -> bool {
+    WRITTEN.swap(false, Ordering::Relaxed)
+}
 
 /// A line of this kind (`log`, `warn`, `error`).
 fn line(kind: &str, text: impl Display) {
@@ -15,6 +23,7 @@ fn line(kind: &str, text: impl Display) {
     let line = format!("{}: PM2 {kind}: {text}\n", time.strftime("%Y-%m-%dT%H:%M:%S"));
     // Without a log there is nobody to tell.
     let _ = io::stderr().write_all(line.as_bytes());
+    WRITTEN.store(true, Ordering::Relaxed);
 }
 
 /// Something happened.

@@ -10,7 +10,7 @@ use baton_core::spec::{AppSpec, LogCompression};
 use baton_core::units::InstanceId;
 use baton_core::world::World;
 use baton_os::logs::parts::Compression;
-use baton_os::logs::{Rotation, Rule};
+use baton_os::logs::{Rotation, Rule, own};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,9 @@ use std::sync::Arc;
 const OF_DISK: u64 = 10;
 /// … but no more than this (bytes).
 const MOST: u64 = 10 << 30;
+
+/// The daemon's own log among the groups of logs that have a quota.
+const OWN: &str = "PM2";
 
 /// What the rules that hold were made of.
 #[derive(Debug, Default)]
@@ -46,6 +49,9 @@ impl Known {
                 rules.entry(PathBuf::from(path)).or_insert_with(|| rule(&instance.spec, settings));
             }
         }
+        let own = home.daemon_log();
+        // Nothing of an app holds for it.
+        rules.insert(own.clone(), rule(&AppSpec { name: OWN.into(), ..AppSpec::default() }, settings));
         let quota = match settings.max_total_size {
             Some(0) => None,
             Some(size) => Some(size),
@@ -53,7 +59,7 @@ impl Known {
                 .ok()
                 .map(|disk| (disk.f_blocks.saturating_mul(disk.f_frsize) / OF_DISK).min(MOST)),
         };
-        Rotation { rules, date: settings.date.clone(), zone: settings.zone.clone(), quota }
+        Rotation { rules, date: settings.date.clone(), zone: settings.zone.clone(), quota, own: Some(own) }
     }
 }
 
@@ -79,6 +85,14 @@ fn rule(spec: &AppSpec, settings: &Settings) -> Rule {
 }
 
 impl Driver {
+    /// Has the daemon's own log rotated when it is large enough.
+    pub(super) fn look_at_own_log(&self) {
+        let limit = self.rotation.settings.max_size.filter(|size| *size > 0);
+        if limit.is_some_and(|limit| own::size().is_ok_and(|size| size >= limit)) {
+            self.logs.own_has_grown();
+        }
+    }
+
     /// Gives the log thread new rules when a definition among these slots is new, or gone.
     pub(super) fn follow_definitions<'a>(&mut self, touched: impl IntoIterator<Item = &'a InstanceId>) {
         let (known, world) = (&self.rotation.specs, &self.world);

@@ -225,6 +225,36 @@ fn a_follower_sees_every_line_once_while_the_log_is_rotated_and_compressed() {
 }
 
 #[test]
+fn the_daemons_own_log_is_rotated_and_the_guard_and_every_successor_write_to_the_new_one() {
+    const ROUNDS: usize = 12;
+    let baton = Baton::new();
+    let log = baton.home().join("pm2.log");
+    let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&log).expect("pm2.log"));
+    baton.start("a", &["wait"]).ok();
+    baton.run(["set", "pm2-logrotate:max_size", "1K"]).ok();
+    for _ in 0..ROUNDS {
+        baton.run(["restart", "a"]).ok();
+    }
+    wait_for_parts(&log, |count| count >= 2);
+    let writes_to = |pid: u32| {
+        let end = std::fs::metadata(format!("/proc/{pid}/fd/2")).expect("standard error");
+        std::os::unix::fs::MetadataExt::ino(&end)
+    };
+    let (daemon, guard) = (baton.daemon(), baton.guard());
+    assert_eq!(writes_to(daemon), inode());
+    // It is told a moment later, and by no event.
+    while writes_to(guard) != inode() {
+        std::thread::yield_now();
+    }
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    baton.run(["restart", "a"]).ok();
+    let all: Vec<String> = whole(&log).lines().collect::<Result<_, _>>().expect("text");
+    assert_eq!(all.iter().filter(|line| line.ends_with("App [a:0] online")).count(), ROUNDS + 2, "{all:#?}");
+    assert_eq!(all.iter().filter(|line| line.contains("New PM2 Daemon started")).count(), 2, "{all:#?}");
+}
+
+#[test]
 fn a_bad_setting_is_refused_and_nothing_is_written() {
     let baton = Baton::new();
     for (key, value) in [("max_size", "much"), ("rotateInterval", "61 * * * *"), ("TZ", "Mars"), ("nope", "1")] {

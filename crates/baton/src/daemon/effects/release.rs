@@ -8,7 +8,7 @@ use crate::daemon::line::notify_path;
 use baton_core::step::Event;
 use baton_core::units::{InstanceId, Millis};
 use baton_os::clock;
-use baton_os::logs::LogReport;
+use baton_os::logs::{LogReport, own};
 
 /// How long the journal says nothing of output that an app loses after it has said so once. The list has the sum.
 const DROPS_PAUSE: Millis = Millis(60_000);
@@ -87,6 +87,12 @@ impl Driver {
                     self.told_of_drops.insert(id, clock::now().instant + DROPS_PAUSE);
                 }
                 self.queue.push_back(Event::OutputDropped { id, bytes });
+            }
+            LogReport::Renewed => {
+                if let (Some(guard), Ok(log)) = (&self.guard, own::descriptor()) {
+                    // One that can't be told writes to what was set aside.
+                    let _ = guard.begin_hold(vec![(baton_os::guard::LOG.to_owned(), log)]);
+                }
             }
             LogReport::Recovered { path } => {
                 journal::log(format_args!("{} is written again", path.display()));
