@@ -20,18 +20,11 @@ const HARMLESS: &[&str] = &[
     "on_missing",
     "required_env",
 ];
-/// Keys that only mean something beside another one.
-const TUNING: &[(&str, &str)] = &[("listen_timeout", "wait_ready")];
 
 /// The keys of [`LATER`] that an app sets to something this version would have to do, and does not do.
 pub fn not_acted_on(app: &AppSpec) -> Vec<&'static str> {
     let on = |key: &str| app.declared.get(key).is_some_and(asks);
-    LATER
-        .iter()
-        .map(|field| field.name)
-        .filter(|key| on(key) && !HARMLESS.contains(key))
-        .filter(|key| TUNING.iter().all(|(tuning, main)| tuning != key || on(main)))
-        .collect()
+    LATER.iter().map(|field| field.name).filter(|key| on(key) && !HARMLESS.contains(key)).collect()
 }
 
 fn asks(value: &Value) -> bool {
@@ -85,20 +78,19 @@ mod tests {
         let quiet = app(
             "quiet",
             json!({"vizion": true, "pmx": "x", "automation": false, "source_map_support": true,
-                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "cron_restart": "0", "listen_timeout": 3000, "wait_ready": false, "post_update": []}),
+                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "cron_restart": "0", "post_update": []}),
         );
         assert_eq!(not_acted_on(&quiet), [""; 0]);
         assert_eq!(warnings(&[quiet], &Place::default()), []);
         let a = app("a", json!({"cron_restart": "@daily", "max_memory_restart": 1}));
-        let b =
-            AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"cron_restart": "@daily", "wait_ready": true})) };
+        let b = AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"cron_restart": "@daily", "trace": true})) };
         let told: Vec<String> =
             warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
         assert_eq!(
             told,
             [
                 "process file f.js: kept but not acted on by this version: max_memory_restart (a), \
-                 cron_restart (a, b), wait_ready (b)",
+                 cron_restart (a, b), trace (b)",
                 "process file f.js: cluster mode is not available yet: the instances of b run as separate processes",
             ]
         );

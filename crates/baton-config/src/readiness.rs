@@ -5,18 +5,12 @@ use baton_core::spec::{PROBE_INTERVAL, READY_TIMEOUT};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-const WORDS: [&str; 2] = ["notify", "fd"];
+const WORDS: [&str; 3] = ["notify", "fd", "ipc"];
 const PROBES: [&str; 4] = ["tcp", "http", "exec", "log"];
-/// Ways that a later version will know.
-const LATER: [&str; 1] = ["ipc"];
 
 /// A word, or a map with one probe, as `{ by, timeout, interval }`.
 pub(crate) fn ready(value: &Value) -> Result<Value, Misfit> {
     let nothing = Map::new();
-    if let Some(way) = LATER.into_iter().find(|way| is_way(value, way)) {
-        let help = "write \"notify\", \"fd\", or a map with one of tcp, http, exec and log";
-        return Err(Misfit::new(format!("possible: the way `{way}` to be ready is not available yet"), help));
-    }
     let (by, rest) = match value {
         Value::Null => return Ok(Value::Null),
         Value::String(word) => (word_of(word).ok_or_else(ready_shape)?, &nothing),
@@ -40,19 +34,10 @@ pub(crate) fn ready(value: &Value) -> Result<Value, Misfit> {
     }))
 }
 
-/// Whether a value asks for this way to be ready, in any of its forms.
-fn is_way(value: &Value, way: &str) -> bool {
-    match value {
-        Value::String(word) => word == way,
-        Value::Object(map) => map.contains_key(way) || map.get("by").is_some_and(|by| is_way(by, way)),
-        _ => false,
-    }
-}
-
 fn ready_shape() -> Misfit {
     Misfit::new(
         "a way to tell that an app is ready",
-        "write \"notify\" or \"fd\", or a map with one probe, such as { http: \"http://127.0.0.1:3000/health\", timeout: \"20s\" }",
+        "write \"notify\", \"fd\" or \"ipc\", or a map with one probe, such as { http: \"http://127.0.0.1:3000/health\", timeout: \"20s\" }",
     )
 }
 
@@ -171,6 +156,7 @@ mod tests {
     fn a_way_to_be_ready_is_a_word_or_one_probe() {
         let by = |value| ready(&value).map(|ready| ready["by"].clone()).map_err(|misfit| misfit.expected);
         assert_eq!(by(json!("notify")).unwrap(), json!("notify"));
+        assert_eq!(by(json!({ "ipc": true })).unwrap(), json!("ipc"));
         assert_eq!(by(json!({ "fd": true })).unwrap(), json!("fd"));
         assert_eq!(by(json!({ "tcp": 3000 })).unwrap(), json!({ "tcp": "127.0.0.1:3000" }));
         assert_eq!(by(json!({ "tcp": "[::1]:80" })).unwrap(), json!({ "tcp": "[::1]:80" }));
@@ -188,9 +174,6 @@ mod tests {
             assert!(by(wrong.clone()).is_err(), "{wrong}");
         }
         assert_eq!(by(json!({ "log": "^up" })).unwrap(), json!({ "log": "^up" }));
-        for later in [json!("ipc"), json!({ "by": "ipc" })] {
-            assert!(by(later.clone()).unwrap_err().ends_with("is not available yet"), "{later}");
-        }
         let whole = ready(&json!({ "exec": "true", "timeout": "5s", "interval": 50 })).unwrap();
         assert_eq!(whole, json!({ "by": { "exec": "true" }, "timeout": 5000, "interval": 50 }));
         assert_eq!(ready(&whole).unwrap(), whole, "the canonical form is its own");

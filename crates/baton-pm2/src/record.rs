@@ -294,6 +294,9 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
     put(spec.watch_delay != default.watch_delay, "watch_delay", spec.watch_delay.0.into());
     put(spec.watch_options != default.watch_options, "watch_options", json!(spec.watch_options));
     put(spec.kill_timeout != default.kill_timeout, "kill_timeout", spec.kill_timeout.0.into());
+    put(spec.wait_ready, "wait_ready", true.into());
+    put(spec.listen_timeout != default.listen_timeout, "listen_timeout", spec.listen_timeout.0.into());
+    put(spec.shutdown_with_message, "shutdown_with_message", true.into());
     put(spec.kill_signal.is_some(), "kill_signal", json!(spec.kill_signal));
     put(spec.uid.is_some(), "uid", json!(spec.uid));
     put(spec.gid.is_some(), "gid", json!(spec.gid));

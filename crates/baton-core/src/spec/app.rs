@@ -207,8 +207,8 @@ app_spec! {
     /// of names to `started`, `ready` (the default) or `exited`, or to `{ condition, timeout }`. What is down is started with
     /// the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
-    /// How to tell that the app is ready: `notify`, `fd`, or a map with one of `tcp`, `http` and `exec`, and with `timeout`
-    /// (30 s) and `interval` (250 ms). Default: it is up for `min_uptime`.
+    /// How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http` and `exec`, and with
+    /// `timeout` (30 s) and `interval` (250 ms). Default: it is up for `min_uptime`.
     ready: Option<Readiness> = None, Kind::Readiness, Live;
     /// Restart when a file changes: `true` for everything below `cwd`, or a list of files and folders relative to it. What git
     /// ignores, names that begin with a dot, `node_modules` and the files of baton itself do not count.
@@ -221,6 +221,13 @@ app_spec! {
     /// `followSymlinks` (true), `usePolling` (false; for file systems that tell of no changes, such as those of a virtual
     /// machine's host) and its `interval` (1 s).
     watch_options: WatchOptions = WatchOptions::default(), Kind::Map, Live;
+    /// Count as started only after `process.send('ready')`, or after `listen_timeout` without it, as under PM2. With
+    /// `ready: ipc` an app that does not say so in time has failed.
+    wait_ready: bool = false, Kind::Bool, Live;
+    /// How long `wait_ready` waits (ms).
+    listen_timeout: Millis = Millis(3000), Kind::Duration, Live;
+    /// Ask the app to end by the message `shutdown` (`process.on('message')`) instead of a signal, as long as it has a channel.
+    shutdown_with_message: bool = false, Kind::Bool, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -250,14 +257,8 @@ app_spec! {
 
     // The core decides by these; no key sets them yet (see the rows of the same names below).
     hidden {
-        /// Count as started only after the message `ready`.
-        wait_ready: bool = false;
-        /// How long to wait for the message `ready`, or for a cluster worker to listen (ms).
-        listen_timeout: Millis = Millis(3000);
         /// Sockets that are opened and given to each life of the app.
         listen: Vec<Listen> = Vec::new();
-        /// Ask the app to end by the message `shutdown` instead of a signal.
-        shutdown_with_message: bool = false;
     }
 }
 
@@ -273,9 +274,6 @@ macro_rules! later {
 later! {
     "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
     "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
-    "wait_ready", Kind::Bool, Live, "Count as started only after `process.send('ready')`.";
-    "listen_timeout", Kind::Duration, Live, "How long to wait for ready (ms).";
-    "shutdown_with_message", Kind::Bool, Live, "Ask the app to end by the IPC message `shutdown` instead of a signal.";
     "listen", Kind::Listen, Restart, "Sockets that baton opens for the app: ports, `host:port`, paths, or a map of names to them.";
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";

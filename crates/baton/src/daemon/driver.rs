@@ -6,6 +6,7 @@
 
 use super::abort::AbortPoint;
 use super::bus::Bus;
+use super::channel::Channels;
 use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
@@ -76,6 +77,7 @@ pub(super) struct Driver {
     pub(super) measurer: Measurer,
     pub(super) prober: Prober,
     pub(super) watcher: Watcher,
+    pub(super) channels: Channels,
     pub(super) connections: Connections,
     pub(super) bus: Bus,
     pub(super) inbox: Inbox,
@@ -333,6 +335,7 @@ impl Driver {
             Message::Made { key, outcome, warnings } => self.made(key, outcome, warnings),
             Message::Ready(key) => self.is_ready(key),
             Message::Heard { key, pattern } => self.heard(key, pattern),
+            Message::Said(key, said) => self.said(key, said),
             Message::Reported(key) => self.reported(key),
             Message::Ended(key) => self.leader_ended(key),
             Message::Reaped(key) => self.leader_reaped(key),

@@ -1,5 +1,6 @@
 //! What reaches the loop from threads and tasks of the daemon.
 
+use super::channel::Said;
 use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
@@ -35,6 +36,8 @@ pub(super) enum Message {
         /// What the line matches.
         pattern: String,
     },
+    /// A life has said something over its channel.
+    Said(Key, Said),
     /// The report of a life can be read.
     Reported(Key),
     /// The leader of a life has ended.
@@ -89,6 +92,8 @@ pub(super) struct Made {
     pub(super) streams: [Stream; 2],
     /// What it tells by that it is ready.
     pub(super) line: Option<OwnedFd>,
+    /// Our end of its channel.
+    pub(super) channel: Option<OwnedFd>,
 }
 
 /// What reaches the loop from clients.

@@ -3,6 +3,7 @@
 //! A life is here from the moment a process is to be made until its output is in its files and the guard has dropped
 //! its descriptors: longer than it is the current one of its slot.
 
+use super::channel::ends;
 use super::storage::{LifeRecord, Routes, fifo_path};
 use crate::home::Home;
 use baton_core::units::{Incarnation, InstanceId};
@@ -100,6 +101,8 @@ pub(super) struct Life {
     pub(super) runs: bool,
     /// Where its logs ended when it began; unknown of a life that a predecessor left.
     pub(super) began: Vec<Began>,
+    /// Whether it has a channel.
+    pub(super) has_channel: bool,
     /// A thread looks whether it is ready for as long as this is kept.
     pub(super) looking: Option<std::sync::mpsc::Sender<()>>,
     /// Tasks that wait for its descriptors.
@@ -126,6 +129,7 @@ impl Life {
             heard: Vec::new(),
             runs: false,
             began: Vec::new(),
+            has_channel: false,
             looking: None,
             watches: Vec::new(),
         }
@@ -249,9 +253,11 @@ pub(super) fn stream_key((id, incarnation): Key, channel: Channel) -> StreamKey 
     StreamKey { id, incarnation, channel }
 }
 
-/// The names under which the guard holds what is read of a life: its streams, then what it tells by that it is ready.
+/// The names under which the guard may hold something of a life: its streams, what it tells by that it is ready, and its
+/// channel.
 pub(super) fn guard_names(key: Key) -> Vec<String> {
-    CHANNELS.iter().map(|channel| stream_key(key, *channel).guard_name()).chain([line_name(key)]).collect()
+    let others = [line_name(key), ends::name(key)];
+    CHANNELS.iter().map(|channel| stream_key(key, *channel).guard_name()).chain(others).collect()
 }
 
 /// The guard's name for what a life tells by that it is ready.

@@ -16,8 +16,6 @@ use std::path::PathBuf;
 
 /// The extension of the socket's file in the run folder.
 pub(super) const NOTIFY: &str = "notify";
-/// The number that the first extra descriptor has in the app.
-const FIRST_EXTRA: &str = "3";
 
 /// Both ends.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub(super) struct Line {
 /// What the app is given.
 #[derive(Debug)]
 pub(super) struct Theirs {
-    /// The variable that tells where to say it.
+    /// The variable that tells where to say it; for a descriptor its number, which is known where it is placed.
     pub(super) variable: (&'static str, String),
     /// The descriptor that the variable speaks of.
     pub(super) descriptor: Option<OwnedFd>,
@@ -60,8 +58,8 @@ impl Line {
             }
             Some(ReadyBy::Fd) => {
                 let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-                let variable = ("READY_FD", FIRST_EXTRA.to_owned());
-                Ok(Some(Line { reader, theirs: Theirs { variable, descriptor: Some(writer) } }))
+                let theirs = Theirs { variable: ("READY_FD", String::new()), descriptor: Some(writer) };
+                Ok(Some(Line { reader, theirs }))
             }
             Some(ReadyBy::Tcp(_) | ReadyBy::Http(_) | ReadyBy::Exec(_) | ReadyBy::Log(_) | ReadyBy::Ipc) | None => {
                 Ok(None)

@@ -15,6 +15,7 @@
 //! | `prober` | threads that look for what others run, and whether apps are ready |
 //! | `watcher` | which files are watched, and the thread that does |
 //! | `line` | what a life is given to tell that it is ready |
+//! | `channel/` | Node's IPC channels |
 //! | `journal` | lines for people |
 //!
 //! Invariants: only `driver` changes the world, through the core's `step`. Records are written before the deeds that
@@ -22,6 +23,7 @@
 
 mod abort;
 mod bus;
+mod channel;
 mod driver;
 mod ear;
 mod effects;
@@ -149,7 +151,8 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         journal::warn(complaint);
     }
     logs.rotate_by(rules);
-    let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, held }.adopt(left);
+    let channels = channel::Channels::start(inbox.clone())?;
+    let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, channels: &channels, held }.adopt(left);
 
     let to_loop = inbox.clone();
     let sweeper =
@@ -174,6 +177,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         measurer: measure::Measurer::start()?,
         watcher: watcher::Watcher::new(inbox.clone()),
         prober: prober::Prober::new(inbox.clone()),
+        channels,
         connections: server::Connections::new(calls_in),
         bus: bus::Bus::new(home.clone()),
         inbox,

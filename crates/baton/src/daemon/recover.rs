@@ -4,6 +4,7 @@
 //! daemon begins with. A run record tells what a slot was before the deeds that followed from it; so each deed may have
 //! been done or not, and the core is told what is found.
 
+use super::channel::{Channels, ends};
 use super::driver::Driver;
 use super::inbox::Inbox;
 use super::journal;
@@ -132,6 +133,7 @@ pub(super) struct Output<'a> {
     pub(super) home: &'a Home,
     pub(super) guard: Option<&'a GuardLink>,
     pub(super) logs: &'a LogThread,
+    pub(super) channels: &'a Channels,
     /// What the guard gave back, by name.
     pub(super) held: BTreeMap<String, OwnedFd>,
 }
@@ -166,6 +168,10 @@ impl Output<'_> {
                 deposit.push((line_name(key), fd.as_fd().try_clone_to_owned().ok()?));
                 Some(fd)
             });
+            if let Some(channel) = self.held.remove(&ends::name(key)) {
+                life.has_channel = true;
+                self.channels.open(key, channel);
+            }
             lives.insert(key, life);
         }
         if let Some(guard) = self.guard {
@@ -184,7 +190,7 @@ impl Output<'_> {
 }
 
 fn is_stream(name: &str) -> bool {
-    ["out:", "err:", "ready:"].iter().any(|kind| name.starts_with(kind))
+    ["out:", "err:", "ready:", "chan:"].iter().any(|kind| name.starts_with(kind))
 }
 
 /// Removes what a write left that was cut off; nobody else writes in a home that is locked.

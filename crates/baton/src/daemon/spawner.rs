@@ -4,8 +4,9 @@
 //! server makes one process, the next is ordered. The pid file is written here, before the core knows of the process,
 //! so that it is there when anybody is told of a start.
 
+use super::channel::ends;
 use super::inbox::{Inbox, Made, Message};
-use super::life::{CHANNELS, Key, guard_names, stream_key};
+use super::life::{CHANNELS, Key, line_name, stream_key};
 use super::line::{Line, Theirs};
 use super::log_blocking;
 use super::storage::{Routes, fifo_path};
@@ -28,6 +29,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Jobs whose descriptors go to the guard together.
 const TOGETHER: usize = 32;
+/// The number that the first extra descriptor has in the app.
+const FIRST_EXTRA: usize = 3;
 /// Where programs are looked for when the app's environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The code of the system for something that is not there.
@@ -125,7 +128,7 @@ struct Worker {
     server: ForkServer,
 }
 
-/// The descriptors of one life: of its output, and of what it tells by that it is ready.
+/// The descriptors of one life: of its output, of what it tells by that it is ready, and of its channel.
 struct Pipes {
     ours: Ours,
     theirs: AppEnds,
@@ -134,11 +137,22 @@ struct Pipes {
 struct Ours {
     outputs: [OwnedFd; 2],
     line: Option<OwnedFd>,
+    channel: Option<OwnedFd>,
 }
 
 struct AppEnds {
     outputs: [OwnedFd; 2],
+    channel: Option<OwnedFd>,
     line: Option<Theirs>,
+}
+
+impl Ours {
+    /// Each with the guard's name for it.
+    fn named(&self, key: Key) -> impl Iterator<Item = (String, &OwnedFd)> {
+        let outputs = CHANNELS.into_iter().map(move |channel| stream_key(key, channel).guard_name()).zip(&self.outputs);
+        let line = self.line.iter().map(move |line| (line_name(key), line));
+        outputs.chain(line).chain(self.channel.iter().map(move |channel| (ends::name(key), channel)))
+    }
 }
 
 impl Worker {
@@ -216,18 +230,20 @@ impl Worker {
         let line = Line::of(spec(job), &self.home, incarnation, who)
             .map_err(|error| prepare_error(&error, "it can't be given what it says by that it is ready"))?;
         let (line, theirs) = line.map(|line| (line.reader, line.theirs)).unzip();
-        let ours = Ours { outputs: [out_reader, err_reader], line };
-        Ok(Pipes { ours, theirs: AppEnds { outputs: [out, err], line: theirs } })
+        let channel = if ends::is_for(spec(job)) { Some(ends::pair()) } else { None };
+        let channel = channel.transpose().map_err(|error| prepare_error(&error, "it can't be given a channel"))?;
+        let (channel, their_channel) = channel.unzip();
+        let ours = Ours { outputs: [out_reader, err_reader], line, channel };
+        Ok(Pipes { ours, theirs: AppEnds { outputs: [out, err], channel: their_channel, line: theirs } })
     }
 
-    /// The guard is to hold the read ends.
+    /// The guard is to hold our ends.
     fn deposit(&self, ready: &[(Job, Pipes, Option<Credentials>)]) -> io::Result<Option<Holding>> {
         let Some(guard) = &self.guard else { return Ok(None) };
         let mut held = Vec::new();
         for (job, pipes, _) in ready {
-            let readers = pipes.ours.outputs.iter().chain(&pipes.ours.line);
-            for (name, reader) in guard_names(job.key).into_iter().zip(readers) {
-                held.push((name, reader.as_fd().try_clone_to_owned()?));
+            for (name, end) in pipes.ours.named(job.key) {
+                held.push((name, end.as_fd().try_clone_to_owned()?));
             }
         }
         if held.is_empty() { Ok(None) } else { guard.begin_hold(held).map(Some) }
@@ -264,7 +280,7 @@ impl Worker {
             reader: readers.next().expect("two channels, two readers"),
             route: job.routes.route(channel),
         });
-        Made { prepared, streams, line: ours.line }
+        Made { prepared, streams, line: ours.line, channel: ours.channel }
     }
 
     fn launch(
@@ -298,8 +314,13 @@ impl Worker {
         }
         let [stdout, stderr] = app_ends.outputs;
         let mut extra_fds = Vec::new();
+        if let Some(channel) = app_ends.channel {
+            env.extend(ends::variables(FIRST_EXTRA + extra_fds.len()).map(|(name, value)| (name.into(), value)));
+            extra_fds.push(channel);
+        }
         if let Some(Theirs { variable, descriptor }) = app_ends.line {
-            env.insert(variable.0.into(), variable.1);
+            let value = if descriptor.is_some() { (FIRST_EXTRA + extra_fds.len()).to_string() } else { variable.1 };
+            env.insert(variable.0.into(), value);
             extra_fds.extend(descriptor);
         }
         Ok(Launch {

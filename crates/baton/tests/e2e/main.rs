@@ -7,6 +7,7 @@ mod harness;
 
 mod bad_input;
 mod care;
+mod channel;
 mod clojure;
 mod company;
 mod dependencies;

@@ -129,6 +129,7 @@ impl Driver {
             return;
         }
         let held = self.logs.descriptors().and_then(|mut held| {
+            held.extend(self.channels.descriptors()?);
             held.push((crate::daemon::LOCK_NAME.into(), self.lock.as_fd().try_clone_to_owned()?));
             Ok(held)
         });

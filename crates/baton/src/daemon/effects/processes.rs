@@ -47,7 +47,7 @@ impl Driver {
         let (id, incarnation) = key;
         match outcome {
             Ok(made) => {
-                let Made { prepared, streams, line } = *made;
+                let Made { prepared, streams, line, channel } = *made;
                 let Some(life) = self.lives.get_mut(key) else { return };
                 let identity = prepared.process.identity().clone();
                 self.sweeper.started(identity.pid);
@@ -55,6 +55,10 @@ impl Driver {
                 life.stage = Stage::Waiting(prepared);
                 life.collected = true;
                 life.line = line;
+                life.has_channel = channel.is_some();
+                if let Some(channel) = channel {
+                    self.channels.open(key, channel);
+                }
                 // Without them the end of its tree takes a longer look.
                 let readers = streams.iter().map(|stream| stream.reader.try_clone().map(Arc::new));
                 life.outputs = readers.collect::<Result<_, _>>().unwrap_or_default();
@@ -132,12 +136,17 @@ impl Driver {
     }
 
     pub(super) fn signal(&mut self, key: Key, signal: Signal, scope: Scope) {
+        self.tell_stop(key);
+        self.send(key, signal, scope);
+    }
+
+    /// Says that an app is being stopped.
+    pub(super) fn tell_stop(&self, key: Key) {
         if let Some(instance) = self.world.current(key.0, key.1)
             && matches!(&instance.state, State::Stopping { exit: None, .. })
         {
             journal::log(format_args!("Stopping app:{} id:{}", instance.spec.name, key.0));
         }
-        self.send(key, signal, scope);
     }
 
     fn send(&mut self, key: Key, signal: Signal, scope: Scope) {

@@ -1,5 +1,6 @@
 //! How an incarnation tells that it is ready, takes its leave, and drains.
 
+use crate::daemon::channel::{Said, ends};
 use crate::daemon::driver::Driver;
 use crate::daemon::ear::Search;
 use crate::daemon::journal;
@@ -36,7 +37,7 @@ impl Driver {
             ReadyBy::Tcp(at) => Probe::Tcp(at),
             ReadyBy::Http(url) => Probe::Http(url),
             ReadyBy::Exec(command) => Probe::Exec(command),
-            // It says so itself. The last one is refused where files are read.
+            // It says so itself.
             ReadyBy::Notify | ReadyBy::Fd | ReadyBy::Log(_) | ReadyBy::Ipc => return,
         };
         let view = slot.view(clock::now(), Detail::Definition);
@@ -89,7 +90,37 @@ impl Driver {
 
     /// Asks an incarnation to end by a message, or by a signal where it has no channel.
     pub(super) fn farewell(&mut self, key: Key, signal: Signal, scope: Scope) {
-        self.signal(key, signal, scope);
+        if self.lives.get(key).is_some_and(|life| life.has_channel) {
+            self.tell_stop(key);
+            self.channels.say(key, "shutdown".into());
+        } else {
+            self.signal(key, signal, scope);
+        }
+    }
+
+    /// An incarnation has said something over its channel.
+    pub(in crate::daemon) fn said(&mut self, key: Key, said: Said) {
+        match said {
+            Said::Ready => {
+                let spec = self.world.spec_of(key.0, key.1);
+                let counts = spec.is_some_and(|spec| match &spec.ready {
+                    Some(ready) => ready.by == ReadyBy::Ipc,
+                    None => spec.wait_ready,
+                });
+                if counts {
+                    // It may be heard before the report of the start is read; the core is told in order.
+                    self.reported(key);
+                    self.is_ready(key);
+                }
+            }
+            Said::Gone => {
+                let Some(life) = self.lives.get_mut(key) else { return };
+                life.has_channel = false;
+                if let Some(guard) = &self.guard {
+                    guard.release(vec![ends::name(key)], Box::new(|| ()));
+                }
+            }
+        }
     }
 
     /// Gives an incarnation no new work.

@@ -24,6 +24,7 @@ impl Driver {
     pub(in crate::daemon) fn release(&mut self, key: Key) {
         self.tell_end(key);
         self.sweeper.forget(tree_key(key));
+        self.channels.close(key);
         self.bury(key);
         let Some(life) = self.lives.get(key) else { return };
         if life.collected {

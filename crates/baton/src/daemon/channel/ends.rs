@@ -1,0 +1,72 @@
+//! Who gets a channel, and what its program is told of it.
+
+use crate::daemon::life::Key;
+use baton_core::spec::{AppSpec, ReadyBy};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Runtimes that look for a channel when they start.
+const RUNTIMES: [&str; 3] = ["node", "nodejs", "bun"];
+
+/// Whether a life of this definition gets a channel: programs of Node and Bun do, and whoever asks for what it brings.
+pub(in crate::daemon) fn is_for(spec: &AppSpec) -> bool {
+    let by_message = spec.ready.as_ref().is_some_and(|ready| ready.by == ReadyBy::Ipc);
+    by_message || spec.wait_ready || spec.shutdown_with_message || is_runtime(program(spec))
+}
+
+fn program(spec: &AppSpec) -> &str {
+    if spec.interpreter == "none" { &spec.script } else { &spec.interpreter }
+}
+
+/// `node`, `/usr/bin/nodejs`, `node-22`.
+fn is_runtime(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let bare = name.trim_end_matches(|end: char| end.is_ascii_digit() || ".-@v".contains(end));
+    RUNTIMES.contains(&bare)
+}
+
+/// Our end and the program's.
+///
+/// # Errors
+/// When there are no descriptors to be had.
+pub(in crate::daemon) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+}
+
+/// The variables by which Node finds its end. It removes them before the program runs.
+pub(in crate::daemon) fn variables(descriptor: usize) -> [(&'static str, String); 2] {
+    [("NODE_CHANNEL_FD", descriptor.to_string()), ("NODE_CHANNEL_SERIALIZATION_MODE", "json".into())]
+}
+
+/// The guard's name for our end.
+pub(in crate::daemon) fn name((_, incarnation): Key) -> String {
+    format!("chan:{incarnation}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runtimes_and_whoever_asks_get_a_channel() {
+        let run = |interpreter: &str, script: &str| AppSpec {
+            interpreter: interpreter.into(),
+            script: script.into(),
+            ..AppSpec::default()
+        };
+        for with in
+            [run("node", "a.js"), run("/opt/bin/node-22.1", "a.js"), run("none", "/usr/bin/bun"), run("nodejs", "a")]
+        {
+            assert!(is_for(&with), "{with:?}");
+        }
+        for without in
+            [run("python3", "a.py"), run("none", "./node_modules/x"), run("none", "nodemon"), run("bash", "node")]
+        {
+            assert!(!is_for(&without), "{without:?}");
+            assert!(is_for(&AppSpec { wait_ready: true, ..without.clone() }));
+            assert!(is_for(&AppSpec { shutdown_with_message: true, ..without }));
+        }
+    }
+}
