@@ -7,6 +7,7 @@ use super::date::{self, DateFormat};
 use super::route::{Channel, Format};
 use baton_core::units::WallTime;
 use jiff::tz::TimeZone;
+use memchr::{memchr, memrchr};
 use std::io::Write;
 
 /// How far the current line of a stream has been written: 0 at the start of a line, else the number of pieces of it that
@@ -212,22 +213,16 @@ impl<'a> Iterator for Lines<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let end = newline(self.0).map_or(self.0.len(), |at| at + 1);
+        let end = memchr(b'\n', self.0).map_or(self.0.len(), |at| at + 1);
         let (line, rest) = self.0.split_at(end);
         self.0 = rest;
         Some(line)
     }
 }
 
-fn newline(bytes: &[u8]) -> Option<usize> {
-    // SAFETY: memchr reads at most `bytes.len()` bytes from a pointer that is valid for that many.
-    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), i32::from(b'\n'), bytes.len()) };
-    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
-}
-
 /// The length of the whole lines that `bytes` starts with.
 pub(super) fn whole_lines(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+    memrchr(b'\n', bytes).map_or(0, |at| at + 1)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::sink::{Sink, Sinks};
 use crate::logs::date::DateFormat;
 use baton_core::units::WallTime;
 use jiff::tz::TimeZone;
+use memchr::memchr;
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, fstat, openat, renameat, renameat_with, statat,
 };
@@ -69,7 +70,7 @@ impl Near {
     /// How many of these bytes, which are next in the FIFO, may be moved as they are.
     pub(super) fn plan(self, bytes: &[u8]) -> Plan {
         let from = self.room.saturating_sub(1).min(bytes.len());
-        match bytes[from..].iter().position(|byte| *byte == b'\n') {
+        match memchr(b'\n', &bytes[from..]) {
             Some(at) if from + at < self.most => Plan { most: from + at + 1, then_rotate: true },
             _ if bytes.len() >= self.most => Plan { most: self.most, then_rotate: true },
             // Nothing there, or the line goes on: what comes meanwhile has to be looked at first.
