@@ -9,7 +9,7 @@ pub(crate) mod shared;
 use crate::deps::DependencyError;
 use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Environment, External};
-use crate::sync::{Desired, Plan, Sync, SyncError, Synced};
+use crate::sync::{Baseline, Desired, Plan, Sync, SyncError, Synced};
 use crate::units::{Bytes, InstanceId, Millis, WallTime};
 use crate::world::{Detail, InstanceView, Signal};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,8 @@ pub enum Request {
     Command(Command),
     /// What [`Command::Sync`] would do now.
     Plan(Box<Desired>),
+    /// The sources, and what the last pass made of the apps of each.
+    Sources,
     /// How reading a source went, for everybody who looks at the list.
     Report {
         /// The source.
@@ -344,6 +346,8 @@ pub enum Reply {
     Done,
     /// To `Plan`.
     Plan(Plan),
+    /// To `Sources`.
+    Sources(BTreeMap<String, Baseline>),
     /// To `Sync`.
     Synced(Box<Synced>),
     /// To `Flush`: the files that were emptied.

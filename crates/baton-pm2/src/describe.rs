@@ -153,6 +153,12 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     if !spec.source.file.is_empty() {
         rows.push(("process file", spec.source.file.clone(), None));
     }
+    if let Some(owner) = &view.owner {
+        rows.push(("source", owner.clone(), None));
+    }
+    if view.orphan {
+        rows.push(("orphan", "its source does not have it any more".into(), Some(Style::Yellow)));
+    }
     let later: Vec<String> = spec.declared.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
     if !later.is_empty() {
         rows.push(("not acted on yet", later.join(", "), Some(Style::Yellow)));

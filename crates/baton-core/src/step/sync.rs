@@ -13,7 +13,8 @@ use super::waiting::staying;
 use crate::proto::{Command, Done, Order, Outcome, Refusal, Reply, Roll, Wait, Wish};
 use crate::spec::AppSpec;
 use crate::sync::{
-    Applied, Deed, Desired, Plan, Step, Sync, Synced, between, by_dependency, digest, is_held_down, needs_restart, plan,
+    Applied, Deed, Desired, Origin, Plan, Step, Sync, Synced, between, by_dependency, digest, is_held_down,
+    needs_restart, plan,
 };
 use crate::units::{InstanceId, Millis, Now, OpId};
 use crate::world::{Instance, State, Verb, World};
@@ -31,6 +32,8 @@ pub struct Syncing {
     pub plan: Plan,
     /// What is remembered of each app once it is done; nothing for those that go.
     applied: BTreeMap<String, Option<Applied>>,
+    /// How the source was read.
+    origin: Origin,
     /// Whether these are all apps of the source.
     whole: bool,
     /// Whether the first failure ends it.
@@ -76,7 +79,12 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
         pending: Pending { deadline: Some(now.instant + PATIENCE), ..Pending::default() },
         starts: Vec::new(),
         turns: BTreeMap::new(),
-        syncing: Syncing { whole: desired.scope == crate::sync::Scope::Whole, halts: !go_on, ..Syncing::default() },
+        syncing: Syncing {
+            origin: desired.origin.clone(),
+            whole: desired.scope == crate::sync::Scope::Whole,
+            halts: !go_on,
+            ..Syncing::default()
+        },
     };
     for step in &plan.steps {
         match wishes.get(step.app.as_str()) {
@@ -231,6 +239,20 @@ fn own(world: &mut World, source: &str, ids: impl IntoIterator<Item = InstanceId
     }
 }
 
+/// Marks what belongs to the source and is not in it any more.
+fn tell_orphans(world: &mut World, plan: &Plan, whole: bool) {
+    let orphans: BTreeSet<&str> =
+        plan.steps.iter().filter(|step| step.deed == Deed::Orphan).map(|step| step.app.as_str()).collect();
+    let own = |slot: &&mut Instance| slot.owner.as_deref() == Some(plan.source.as_str());
+    for slot in world.instances.values_mut().filter(own) {
+        let orphan = if whole { orphans.contains(slot.spec.name.as_str()) } else { slot.orphan };
+        if slot.orphan != orphan {
+            slot.orphan = orphan;
+            world.touched.insert(slot.id);
+        }
+    }
+}
+
 /// Remembers what was made of the source's apps, and answers.
 pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Vec<Outcome>, effects: &mut Effects) {
     let failed: BTreeSet<&str> = outcomes
@@ -238,7 +260,8 @@ pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Ve
         .filter(|outcome| matches!(outcome.done, Done::Failed(_)))
         .map(|outcome| outcome.name.as_str())
         .collect();
-    let Syncing { plan, applied, whole, .. } = syncing;
+    let Syncing { plan, applied, origin, whole, .. } = syncing;
+    tell_orphans(world, &plan, whole);
     let baseline = world.synced.entry(plan.source.clone()).or_default();
     for (name, applied) in applied.into_iter().filter(|(name, _)| !failed.contains(name.as_str())) {
         match applied {
@@ -247,6 +270,7 @@ pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Ve
         }
     }
     if whole {
+        baseline.origin = origin;
         let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.app.as_str()).collect();
         baseline.apps.retain(|name, _| known.contains(name.as_str()));
     }

@@ -1,6 +1,6 @@
 //! What the last pass made of each app of a source.
 
-use super::Desired;
+use super::{Desired, Origin};
 use crate::proto::Wish;
 use crate::spec::{Environment, SpecHash};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Baseline {
+    /// How it was read.
+    pub origin: Origin,
     /// The apps.
     pub apps: BTreeMap<String, Applied>,
 }

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 pub struct Desired {
     /// The name of the source: what its apps belong to.
     pub source: String,
+    /// How it was read, so that it can be read again.
+    #[serde(default)]
+    pub origin: Origin,
     /// Its apps, in the order of its files.
     #[serde(with = "shared")]
     pub apps: Vec<Wish>,
@@ -28,6 +31,16 @@ pub struct Desired {
     /// What becomes of apps that were changed by hand.
     #[serde(default)]
     pub drift: DriftRule,
+}
+
+/// How a source was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The directory of whoever read it.
+    pub directory: String,
+    /// The words behind `sync` that say what is read, and how.
+    pub words: Vec<String>,
 }
 
 /// Which apps of a source are looked at.

@@ -15,7 +15,7 @@ mod order;
 mod plan;
 
 pub use applied::{Applied, Baseline, digest};
-pub use desired::{Desired, DriftRule, Scope, Sync, Synced};
+pub use desired::{Desired, DriftRule, Origin, Scope, Sync, Synced};
 pub(crate) use fields::needs_restart;
 pub use fields::{between, paths};
 pub(crate) use order::by_dependency;

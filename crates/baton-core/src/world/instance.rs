@@ -141,6 +141,9 @@ pub struct Instance {
     /// What has changed since the current life began.
     #[serde(default)]
     pub changed: Option<Changed>,
+    /// That source does not have it any more.
+    #[serde(default)]
+    pub orphan: bool,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -199,6 +202,7 @@ impl Instance {
             owner: None,
             unwatched: false,
             changed: None,
+            orphan: false,
         }
     }
 

@@ -149,6 +149,9 @@ pub struct InstanceView {
     /// The source that it belongs to, when `sync` made it or took it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// That source does not have it any more.
+    #[serde(default)]
+    pub orphan: bool,
 }
 
 impl Instance {
@@ -197,6 +200,7 @@ impl Instance {
             watching: self.is_watched(),
             script: self.spec.script.clone(),
             owner: self.owner.clone(),
+            orphan: self.orphan,
         }
     }
 }

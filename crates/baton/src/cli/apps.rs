@@ -65,6 +65,28 @@ pub(crate) struct FileOptions {
 }
 
 impl FileOptions {
+    /// The options as words of a command line, but for `--only`.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut put = |name: &str, values: &[String]| {
+            words.extend(values.iter().map(|value| format!("--{name}={value}")));
+        };
+        put("config", &self.config);
+        put("env", self.env.as_slice());
+        put("profile", self.profile.as_slice());
+        put("entry", self.entry.as_slice());
+        put("set", &self.set);
+        put("unset", &self.unset);
+        put("eval-env", &self.eval_env);
+        match self.loader {
+            LoaderName::Embedded => put("loader", &["embedded".into()]),
+            LoaderName::Node => put("loader", &["node".into()]),
+            LoaderName::Auto => {}
+        }
+        words.extend(self.shell_env_first.then(|| "--shell-env-first".to_owned()));
+        words
+    }
+
     /// The keys that these options set in apps which no process file defines.
     pub(crate) fn keys(&self) -> Map<String, Value> {
         let priority = self.shell_env_first.then(|| (ENV_PRIORITY.to_owned(), SHELL.into()));

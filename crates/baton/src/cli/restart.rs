@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::options::AppOptions;
 use super::session::Session;
 use super::start::{StartOptions, patch};
+use super::sync::again;
 use super::target;
 use crate::client::Client;
 use baton_core::proto::{Action, Roll};
@@ -21,6 +22,9 @@ use clap::{Args as ClapArgs, Parser};
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: Common,
+    /// Give apps that belong to a source what it says now, as `sync SOURCE --only` does, and run them again.
+    #[arg(long)]
+    from_source: bool,
     #[command(flatten)]
     again: Again,
 }
@@ -44,12 +48,30 @@ pub(super) struct Again {
 
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    if args.from_source {
+        return args.again.from_source(session);
+    }
+    let names = args.again.targets.clone();
     let (roll, attach) = (args.again.start.rolled(), args.again.start.attach);
     let (started, mut client) = args.again.run(roll, session)?;
+    again::tell_differences(&target::sort(&names, &[], session)?.words, &mut client, session);
     started.finish(attach, &mut client, session)
 }
 
 impl Again {
+    fn from_source(self, session: &Session) -> Result<(), Failure> {
+        let target::Sorted { sources, words } = target::sort(&self.targets, &self.file.config, session)?;
+        if !sources.is_empty() || !self.app.given.is_empty() || !self.app_args.is_empty() {
+            return Err(Failure::Usage(
+                "--from-source is about apps of the list, and takes their definition from the source alone".into(),
+            ));
+        }
+        let mut client = session.client()?;
+        let mut started = Started::default();
+        started.add(again::restart(&words, &mut client, session)?);
+        started.finish(self.start.attach, &mut client, session)
+    }
+
     /// Runs everything again: all at once, or as `roll` says.
     ///
     /// # Errors

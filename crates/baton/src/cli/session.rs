@@ -59,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) colour: Colour,
     /// Import the apps of a PM2 daemon that holds the home.
     pub(crate) take_over: bool,
+    /// The directory to read files from, when it is not that of the caller.
+    elsewhere: Option<PathBuf>,
     versions: Box<Versions>,
 }
 
@@ -72,6 +74,20 @@ impl Session {
             silent,
             colour: wants_colour(),
             take_over: false,
+            elsewhere: None,
+            versions: Box::new(package_versions()),
+        }
+    }
+
+    /// The same as if the program had been called in this directory, with nothing said but data.
+    pub(crate) fn silently_in(&self, directory: impl Into<PathBuf>) -> Session {
+        Session {
+            home: self.home.clone(),
+            called: self.called,
+            silent: true,
+            colour: self.colour,
+            take_over: self.take_over,
+            elsewhere: Some(directory.into()),
             versions: Box::new(package_versions()),
         }
     }
@@ -205,6 +221,9 @@ impl Session {
     /// # Errors
     /// When it is gone.
     pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
+        if let Some(elsewhere) = &self.elsewhere {
+            return Ok(elsewhere.clone());
+        }
         std::env::current_dir().map_err(Failure::system("the working directory"))
     }
 

@@ -29,7 +29,7 @@ use baton_os::guard::link::GuardLink;
 use baton_os::logs::LogThread;
 use baton_os::memory;
 use baton_os::tree::Sweeper;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -248,7 +248,15 @@ impl Driver {
         let unread = self.unread.iter().map(|(source, error)| {
             format!("{source} is not followed until this is repaired; its apps stay as they are: {error}")
         });
-        self.notices.iter().cloned().chain(troubles).chain(dropped).chain(unread).collect()
+        let mut orphans: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for slot in self.world.instances.values().filter(|slot| slot.orphan) {
+            orphans.entry(slot.owner.as_deref().unwrap_or_default()).or_default().insert(&slot.spec.name);
+        }
+        let orphans = orphans.into_iter().map(|(source, apps)| {
+            let apps: Vec<&str> = apps.into_iter().collect();
+            format!("{source} does not have {} any more; `sync --prune` of it removes what is left", apps.join(", "))
+        });
+        self.notices.iter().cloned().chain(troubles).chain(dropped).chain(unread).chain(orphans).collect()
     }
 
     /// Begins a command that comes from nobody.

@@ -77,6 +77,7 @@ impl Driver {
                 Ok(plan) => Reply::Plan(plan),
                 Err(error) => Reply::Refused(Refusal::Sync(error)),
             },
+            Request::Sources => Reply::Sources(self.world.synced.clone()),
             Request::Report { source, error } => {
                 match error {
                     Some(error) => drop(self.unread.insert(source, error)),

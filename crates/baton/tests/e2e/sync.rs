@@ -233,3 +233,48 @@ fn a_daemon_that_is_killed_in_the_midst_leaves_what_the_next_pass_finishes() {
         baton.run(["sync", "ecosystems"]).ok().stdout_has("nothing to do");
     }
 }
+
+#[test]
+fn restart_tells_when_the_source_says_something_else_and_applies_it_on_request() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    baton.file("ecosystems/a.cljs", app("a", "\"2\""));
+    baton.file("ecosystems/b.cljs", app("b", "\"2\""));
+    let before = pids(&baton);
+    baton
+        .run(["restart", "a"])
+        .ok()
+        .stdout_has("a is defined differently in its source: `baton sync ecosystems --only a` applies it");
+    assert_eq!(touched(&before, &pids(&baton)), ["a"]);
+    assert_eq!(baton.entry("a")["pm2_env"]["env"]["VALUE"], "1", "it is the definition of the list");
+    let quiet = baton.run(["restart", "d"]).ok();
+    assert!(!quiet.stdout.contains("differently"), "{quiet}");
+
+    // From another directory too, and whether it differs or not.
+    let before = pids(&baton);
+    let mut elsewhere = baton.command(["restart", "a", "d", "--from-source"]);
+    let status = elsewhere.current_dir("/").stdout(std::process::Stdio::null()).status().expect("it runs");
+    assert!(status.success());
+    assert_eq!(touched(&before, &pids(&baton)), ["a", "d"]);
+    assert_eq!(baton.entry("a")["pm2_env"]["env"]["VALUE"], "2");
+    baton.run(["plan", "ecosystems"]).code(2).stdout_has("~ b: change (restart)").stdout_has("4 to keep");
+    baton.start("mine", &["wait"]);
+    baton.run(["restart", "mine", "--from-source"]).code(1).stderr_has("mine belongs to no source");
+}
+
+#[test]
+fn orphans_are_told_by_status_and_describe() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    baton.run(["describe", "e"]).ok().stdout_has("ecosystems");
+    std::fs::remove_file(baton.dir().join("ecosystems/e.cljs")).expect("a file");
+    baton.run(["sync", "ecosystems"]).ok();
+    let status = baton.run(["status"]).ok().stderr_has("ecosystems does not have e any more");
+    assert!(!status.stdout.contains("any more"), "{status}");
+    baton.run(["describe", "e"]).ok().stdout_has("its source does not have it any more");
+    baton.file("ecosystems/e.cljs", app("e", "\"1\""));
+    baton.run(["sync", "ecosystems"]).ok();
+    assert!(baton.run(["status"]).ok().stderr.is_empty());
+}

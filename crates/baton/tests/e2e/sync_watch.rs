@@ -196,3 +196,33 @@ fn files_of_variables_are_followed_also_those_that_are_not_there_yet() {
     watcher.passed();
     assert_eq!(watcher.settled(&before), ["worker"]);
 }
+
+#[test]
+fn a_job_follows_its_source_and_survives_the_daemon() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "--list"]).ok();
+    baton.run(["sync", "--now"]).code(1).stderr_has("no source is followed by a job");
+    baton.run(["sync", "ecosystems", "--watch", "--daemon"]).ok().stdout_has("as the app sync-ecosystems");
+    baton.wait_log("sync-ecosystems-out.log", "watching ");
+    baton.run(["sync", "--list"]).ok().stdout_has("sync-ecosystems  online  ").stdout_has("/ecosystems");
+    let job = baton.pid("sync-ecosystems");
+    let daemon = baton.daemon();
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    let is_new = |name: &'static str, old: u32| {
+        baton.wait_for("a new process", move |list| {
+            list.iter().any(|view| view.name == name && view.status == Status::Online && view.pid != Some(old))
+        })
+    };
+    let old = baton.pid("a");
+    baton.file("ecosystems/a.cljs", app("a", "\"2\""));
+    is_new("a", old);
+    assert_eq!(baton.pid("sync-ecosystems"), job);
+    baton.run(["delete", "b"]).ok();
+    baton.run(["sync", "--now", "ecosystems"]).ok();
+    is_new("b", 0);
+    baton.run(["sync", "--stop", "elsewhere"]).code(1).stderr_has("elsewhere is followed by a job");
+    baton.run(["sync", "--stop", "ecosystems"]).ok().stdout_has("is not followed any more; its apps stay");
+    assert_eq!(pids(&baton).len(), 5);
+}

@@ -37,7 +37,8 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) struct Inputs {
     inotify: AsyncFd<OwnedFd>,
-    folders: HashMap<i32, PathBuf>,
+    /// Directories by their watch; behind links one has several names.
+    folders: HashMap<i32, Vec<PathBuf>>,
     /// Paths that count.
     paths: HashSet<PathBuf>,
     listed: HashSet<PathBuf>,
@@ -79,10 +80,10 @@ impl Inputs {
         self.listed = wanted.directories.iter().cloned().collect();
         folders.extend(wanted.directories.iter().filter(|directory| directory.is_dir()).cloned());
         self.everything = wanted.everything;
-        let mut kept = HashMap::new();
+        let mut kept: HashMap<i32, Vec<PathBuf>> = HashMap::new();
         for folder in folders {
             match inotify::add_watch(self.inotify.get_ref(), &folder, mask()) {
-                Ok(watch) => drop(kept.insert(watch, folder)),
+                Ok(watch) => kept.entry(watch).or_default().push(folder),
                 // It went in this moment, which is seen in the one above.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
                 Err(Errno::NOSPC) => {
@@ -195,7 +196,7 @@ fn read(inotify: &OwnedFd, mut counts: impl FnMut(i32, Option<OsString>, ReadFla
 }
 
 fn counts(
-    folder: Option<&PathBuf>,
+    folders: Option<&Vec<PathBuf>>,
     name: Option<OsString>,
     events: ReadFlags,
     paths: &HashSet<PathBuf>,
@@ -206,12 +207,12 @@ fn counts(
     if events.contains(ReadFlags::QUEUE_OVERFLOW) {
         return true;
     }
-    let (Some(folder), Some(name)) = (folder, name) else {
-        return folder.is_some() && events.intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF);
+    let (Some(folders), Some(name)) = (folders, name) else {
+        return folders.is_some() && events.intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF);
     };
     let comes_or_goes = ReadFlags::CREATE | ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO;
-    paths.contains(&folder.join(&name))
-        || (!is_editors(&name) && (everything || (listed.contains(folder) && events.intersects(comes_or_goes))))
+    let any = everything || (events.intersects(comes_or_goes) && folders.iter().any(|folder| listed.contains(folder)));
+    folders.iter().any(|folder| paths.contains(&folder.join(&name))) || (any && !is_editors(&name))
 }
 
 /// Whether a file is one that editors make for themselves.

@@ -2,9 +2,12 @@
 //!
 //! * `source` reads the files into what the daemon compares.
 //! * `show` is a plan as text and JSON, and what came of it.
-//! * `watch` makes a pass after each change, `inputs` sees the changes.
+//! * `watch` makes a pass after each change, `inputs` sees the changes, `job` has the daemon keep a watch.
+//! * `again` reads sources for `restart`.
 
+pub(super) mod again;
 mod inputs;
+mod job;
 pub(super) mod show;
 pub(super) mod source;
 mod watch;
@@ -48,8 +51,20 @@ pub(crate) struct Args {
     go_on: bool,
     /// Stay, and follow every change of the files. Errors change nothing and are told by `status` too; SIGUSR1 asks for a
     /// pass at once.
-    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    #[arg(long, conflicts_with_all = ["dry_run"])]
     watch: bool,
+    /// With --watch: as an app of the list, which stays when this command has ended.
+    #[arg(long, requires = "watch")]
+    daemon: bool,
+    /// Show the sources that are followed so.
+    #[arg(long, conflicts_with_all = ["watch", "dry_run"])]
+    list: bool,
+    /// Follow the source no more; its apps stay. Without a source: none of them.
+    #[arg(long, conflicts_with_all = ["watch", "dry_run", "list"])]
+    stop: bool,
+    /// Have whoever follows the source look at it now. Without a source: all of them.
+    #[arg(long, conflicts_with_all = ["watch", "dry_run", "list", "stop"])]
+    now: bool,
 }
 
 /// How changed apps have their turn.
@@ -62,7 +77,16 @@ struct Manner {
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let manner = Manner { parallel: args.parallel, go_on: args.go_on };
-    if args.watch {
+    if args.list {
+        return job::show(session);
+    }
+    if args.stop {
+        return job::end(&args.source, session);
+    }
+    if args.now {
+        return job::wake(&args.source, session);
+    }
+    if args.watch && !args.daemon {
         return watch::run(&args.source, manner, session);
     }
     let reading = args.source.read(DriftRule::Leave, session).inspect_err(|failure| {
@@ -85,6 +109,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     watch::report(&args.source, None, session);
     show::results(&plan, &outcomes, session);
     act::tell_failures(&outcomes, session);
+    if args.daemon {
+        job::begin(&args, manner, session)?;
+    }
     act::success(&outcomes)
 }
 

@@ -10,7 +10,7 @@ use baton_config::check::refuse_missing_variables;
 use baton_config::target::resolve;
 use baton_core::proto::Wish;
 use baton_core::spec::AppSpec;
-use baton_core::sync::{Desired, DriftRule, Scope};
+use baton_core::sync::{Desired, DriftRule, Origin, Scope};
 use clap::Args;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -71,6 +71,11 @@ impl SourceOptions {
         Ok(paths.join(", "))
     }
 
+    /// The words that say what is read, and how.
+    pub(crate) fn words(&self) -> Vec<String> {
+        self.targets.iter().cloned().chain(self.file.words()).collect()
+    }
+
     /// Reads the source; the daemon is not asked for anything.
     ///
     /// # Errors
@@ -84,6 +89,7 @@ impl SourceOptions {
             .map(|spec| Wish { brought: loaded.brought.contains(&spec.name), ..apps::wish(spec) })
             .collect();
         let desired = Desired {
+            origin: Origin { directory: session.directory()?.display().to_string(), words: self.words() },
             source: self.name(session)?,
             variables: apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), variables(&wish.spec)?))).collect(),
             apps,

@@ -1,6 +1,7 @@
 //! `sync --watch`: a pass now, and one after each change of anything that the source is made of.
 
 use super::inputs::{Inputs, Wanted};
+use super::job;
 use super::source::{Reading, SourceOptions};
 use super::{Manner, carry_out, show};
 use crate::cli::act;
@@ -54,7 +55,8 @@ struct Watcher<'a> {
 
 impl Watcher<'_> {
     async fn run(mut self) -> Result<(), Failure> {
-        let mut drift = DriftRule::Leave;
+        // Nobody has asked for what a job does when it begins anew.
+        let mut drift = if job::is_one() { DriftRule::LeaveAll } else { DriftRule::Leave };
         let mut begun = false;
         loop {
             let WallTime(since) = clock::now().wall;

@@ -1,0 +1,152 @@
+//! `sync --watch --daemon`: a watch that is an app of the list. It lives on with the others, is restarted when it ends, has
+//! logs, and is shown, saved and deleted as any app is.
+
+use super::source::SourceOptions;
+use super::{Args, Manner};
+use crate::cli::apps;
+use crate::cli::failure::Failure;
+use crate::cli::session::{Session, command, list, unexpected};
+use crate::client::Client;
+use baton_config::normalise;
+use baton_core::proto::{Action, Command, List, Order, Patch, Reply, Request, Wait};
+use baton_core::select::Selector;
+use baton_core::spec::AppSpec;
+use baton_core::world::{Detail, InstanceView, Signal};
+use serde_json::{Map, Value, json};
+
+/// The variable that tells a watch that it is a job, and of which source.
+const SOURCE: &str = "BATON_SYNC_SOURCE";
+/// The unit of all jobs.
+const UNIT: &str = "sync";
+/// Asks for a pass.
+const NOW: Signal = Signal(10);
+
+/// Whether this process is a job.
+pub(super) fn is_one() -> bool {
+    std::env::var_os(SOURCE).is_some()
+}
+
+/// Makes the watch of a source a job; one that is there begins anew.
+///
+/// # Errors
+/// When it can't be started.
+pub(super) fn begin(args: &Args, manner: Manner, session: &Session) -> Result<(), Failure> {
+    let source = args.source.name(session)?;
+    let program = std::env::current_exe().map_err(Failure::system("this program"))?;
+    let mut words: Vec<String> = ["sync", "--watch"].map(str::to_owned).to_vec();
+    words.extend(args.source.words());
+    words.push(format!("--parallel={}", manner.parallel));
+    words.extend(args.source.file.only.iter().map(|name| format!("--only={name}")));
+    let flags = [("--prune", args.source.prune), ("--force", args.source.force), ("--continue", manner.go_on)];
+    words.extend(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| (*flag).to_owned()));
+    let mut client = session.client()?;
+    let name = match found(&source, &mut client)?.first() {
+        Some(job) => job.name.clone(),
+        None => free_name(&source, &mut client)?,
+    };
+    let Value::Object(raw): Value = json!({
+        "name": name,
+        "args": words,
+        "interpreter": "none",
+        "namespace": UNIT,
+        "env": { SOURCE: source, "BATON_HOME": session.home.root() },
+    }) else {
+        return Err(Failure::Usage("a job is a map".into()));
+    };
+    let wish = apps::wish(definition(&program.to_string_lossy(), &raw, session)?);
+    let outcomes =
+        command(&mut client, Command::Define { apps: vec![wish], order: Order::Alone, wait: Wait::Spawned })?;
+    crate::cli::act::tell_failures(&outcomes, session);
+    crate::cli::act::success(&outcomes)?;
+    session.say(&format!("following {source} as the app {name}"));
+    Ok(())
+}
+
+fn definition(script: &str, raw: &Map<String, Value>, session: &Session) -> Result<AppSpec, Failure> {
+    let options = apps::load_options(session)?;
+    Ok(normalise::script(script, raw, &baton_config::Context::command_line(&options))?.0)
+}
+
+/// `sync-` and the last part of the source's path; a number behind it when that is the name of another app.
+fn free_name(source: &str, client: &mut Client) -> Result<String, Failure> {
+    let first = source.split(", ").next().unwrap_or(source);
+    let stem = first.trim_end_matches('/').rsplit('/').next().unwrap_or(first);
+    let base = format!("sync-{stem}");
+    let present = list(client, List::default())?.instances;
+    let taken = |name: &str| present.iter().any(|view| view.name == name);
+    let numbered = (2..).map(|number| format!("{base}-{number}"));
+    Ok(std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base))
+}
+
+/// All jobs.
+fn all(client: &mut Client) -> Result<Vec<InstanceView>, Failure> {
+    let what = List { detail: Detail::Definition, ..List::default() };
+    Ok(list(client, what)?.instances.into_iter().filter(|view| source_of(view).is_some()).collect())
+}
+
+fn source_of(view: &InstanceView) -> Option<&str> {
+    view.spec.as_ref()?.env.get(SOURCE).map(String::as_str)
+}
+
+fn found(source: &str, client: &mut Client) -> Result<Vec<InstanceView>, Failure> {
+    Ok(all(client)?.into_iter().filter(|view| source_of(view) == Some(source)).collect())
+}
+
+/// The jobs that the words of a command line mean: those of the source that they name, or all when there are none.
+fn meant(source: &SourceOptions, client: &mut Client, session: &Session) -> Result<Vec<InstanceView>, Failure> {
+    let any = source.targets.is_empty() && source.file.config.is_empty();
+    let jobs = if any { all(client)? } else { found(&source.name(session)?, client)? };
+    if jobs.is_empty() {
+        let what = if any { "no source".into() } else { source.name(session)? };
+        return Err(Failure::Usage(format!("{what} is followed by a job; `sync SOURCE --watch --daemon` makes one")));
+    }
+    Ok(jobs)
+}
+
+/// Shows the jobs, one a line.
+///
+/// # Errors
+/// When the daemon can't be asked.
+pub(super) fn show(session: &Session) -> Result<(), Failure> {
+    let mut client = session.client()?;
+    for job in all(&mut client)? {
+        let source = source_of(&job).unwrap_or_default();
+        session.line(&format!("{}  {}  {source}", job.name, job.status.as_str()));
+    }
+    Ok(())
+}
+
+/// Ends the jobs of a source; its apps stay.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn end(source: &SourceOptions, session: &Session) -> Result<(), Failure> {
+    let mut client = session.client()?;
+    let jobs = meant(source, &mut client, session)?;
+    let targets = selectors(&jobs);
+    let (patch, order, wait) = (Patch::default(), Order::Alone, Wait::Spawned);
+    let outcomes = command(&mut client, Command::Act { action: Action::Delete, targets, patch, order, wait })?;
+    crate::cli::act::tell_failures(&outcomes, session);
+    crate::cli::act::success(&outcomes)?;
+    for job in &jobs {
+        session.say(&format!("{} is not followed any more; its apps stay", source_of(job).unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// Asks the jobs of a source for a pass.
+///
+/// # Errors
+/// When there is none, or none of them runs.
+pub(super) fn wake(source: &SourceOptions, session: &Session) -> Result<(), Failure> {
+    let mut client = session.client()?;
+    let targets = selectors(&meant(source, &mut client, session)?);
+    match client.call(Request::Signal { targets, signal: NOW })? {
+        Reply::Done => Ok(()),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn selectors(jobs: &[InstanceView]) -> Vec<Selector> {
+    jobs.iter().map(|job| Selector::new(job.id.to_string())).collect()
+}
