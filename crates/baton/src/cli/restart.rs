@@ -49,7 +49,7 @@ pub(super) struct Again {
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if args.from_source {
-        return args.again.from_source(session);
+        return args.again.run_from_source(session);
     }
     let names = args.again.targets.clone();
     let (roll, attach) = (args.again.start.rolled(), args.again.start.attach);
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 }
 
 impl Again {
-    fn from_source(self, session: &Session) -> Result<(), Failure> {
+    fn run_from_source(self, session: &Session) -> Result<(), Failure> {
         let target::Sorted { sources, words } = target::sort(&self.targets, &self.file.config, session)?;
         if !sources.is_empty() || !self.app.given.is_empty() || !self.app_args.is_empty() {
             return Err(Failure::Usage(
