@@ -83,6 +83,11 @@ impl Home {
         self.root.join("modules")
     }
 
+    /// What `sync` has done, pass by pass.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.root.join("history")
+    }
+
     /// The saved process list.
     pub(crate) fn dump(&self) -> PathBuf {
         self.root.join("dump.pm2")

@@ -25,6 +25,7 @@ mod sources;
 mod starting;
 mod survival;
 mod sync;
+mod sync_history;
 mod sync_watch;
 mod units;
 mod verbs;

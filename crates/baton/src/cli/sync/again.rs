@@ -36,7 +36,7 @@ pub(crate) fn restart(words: &[Selector], client: &mut Client, session: &Session
             }
         }
         let manner = Manner { parallel: 1, go_on: true };
-        let synced = carry_out(reading.desired, &reading.loaded.depends, manner, client)?;
+        let synced = carry_out(&reading, manner, client, session)?;
         for line in show::text(&synced.plan) {
             session.line(&line);
         }

@@ -3,11 +3,13 @@
 //! * `source` reads the files into what the daemon compares.
 //! * `show` is a plan as text and JSON, and what came of it.
 //! * `watch` makes a pass after each change, `inputs` sees the changes, `job` has the daemon keep a watch.
+//! * `past` keeps what was made before, for `history`, `diff` and `rollback`.
 //! * `again` reads sources for `restart`.
 
 pub(super) mod again;
 mod inputs;
 mod job;
+pub(super) mod past;
 pub(super) mod show;
 pub(super) mod source;
 mod watch;
@@ -19,12 +21,10 @@ use super::failure::Failure;
 use super::plan;
 use super::session::{Session, unexpected};
 use crate::client::Client;
-use baton_config::Place;
 use baton_core::proto::{Command, Reply, Request};
 use baton_core::sync::{Desired, DriftRule, Plan, Sync, Synced};
 use clap::Parser;
 use source::{Reading, SourceOptions};
-use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 
 /// Make the list what the files say: exactly the apps that differ are touched.
@@ -96,39 +96,68 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if args.dry_run {
         return plan::tell(reading, false, &mut client, session);
     }
-    let Reading { desired, loaded } = reading;
-    let plan = plan::ask(desired.clone(), &mut client)?;
-    for line in show::skipped(&loaded.skipped).iter().chain(&show::text(&plan)) {
-        session.line(line);
+    for line in show::skipped(&reading.loaded.skipped) {
+        session.line(&line);
     }
-    session.say(&show::summary(&plan));
-    if !plan.removed().is_empty() && !args.yes && !agreed(&plan)? {
-        return Err(Failure::Usage("nothing was done".into()));
-    }
-    let Synced { plan, outcomes } = carry_out(desired, &loaded.depends, manner, &mut client)?;
+    prepare(&reading.desired, args.yes, &mut client, session)?;
+    let synced = carry_out(&reading, manner, &mut client, session)?;
     watch::report(&args.source, None, session);
-    show::results(&plan, &outcomes, session);
-    act::tell_failures(&outcomes, session);
+    let result = tell(&synced, session);
     if args.daemon {
         job::begin(&args, manner, session)?;
     }
-    act::success(&outcomes)
+    result
 }
 
-/// Has the daemon make the list what a source says.
+/// Makes again what an earlier pass had made.
+///
+/// # Errors
+/// When the daemon refuses, the removals are not agreed to, or a step failed (told already).
+pub(super) fn again(number: u64, desired: Desired, yes: bool, session: &Session) -> Result<(), Failure> {
+    let mut client = session.client()?;
+    prepare(&desired, yes, &mut client, session)?;
+    let draft = past::Draft::again(number, desired.clone());
+    let synced = send(desired, Manner { parallel: 1, go_on: false }, &mut client)?;
+    draft.write(&synced, session);
+    tell(&synced, session)
+}
+
+/// Shows the plan, and asks about removals.
+fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session) -> Result<(), Failure> {
+    let plan = plan::ask(desired.clone(), client)?;
+    for line in show::text(&plan) {
+        session.line(&line);
+    }
+    session.say(&show::summary(&plan));
+    if !plan.removed().is_empty() && !yes && !agreed(&plan)? {
+        return Err(Failure::Usage("nothing was done".into()));
+    }
+    Ok(())
+}
+
+/// Tells what came of each step.
+fn tell(Synced { plan, outcomes }: &Synced, session: &Session) -> Result<(), Failure> {
+    show::results(plan, outcomes, session);
+    act::tell_failures(outcomes, session);
+    act::success(outcomes)
+}
+
+/// Has the daemon make the list what a source says, and keeps what was done.
 ///
 /// # Errors
 /// When it refuses; a mistake in dependencies with where they are written.
-fn carry_out(
-    desired: Desired,
-    depends: &BTreeMap<String, Place>,
-    Manner { parallel, go_on }: Manner,
-    client: &mut Client,
-) -> Result<Synced, Failure> {
+fn carry_out(reading: &Reading, manner: Manner, client: &mut Client, session: &Session) -> Result<Synced, Failure> {
+    let done = send(reading.desired.clone(), manner, client);
+    let synced = done.map_err(|failure| with_place(failure, &reading.loaded.depends))?;
+    past::Draft::of(reading).write(&synced, session);
+    Ok(synced)
+}
+
+fn send(desired: Desired, Manner { parallel, go_on }: Manner, client: &mut Client) -> Result<Synced, Failure> {
     let sync = Sync { desired, parallel, go_on };
     match client.call(Request::Command(Command::Sync(Box::new(sync))))? {
         Reply::Synced(synced) => Ok(*synced),
-        other => Err(with_place(unexpected(other), depends)),
+        other => Err(unexpected(other)),
     }
 }
 

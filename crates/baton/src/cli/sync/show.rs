@@ -4,7 +4,7 @@ use crate::cli::session::Session;
 use baton_config::Skipped;
 use baton_core::proto::{Done, Outcome};
 use baton_core::spec::{Change, ChangeClass};
-use baton_core::sync::{Deed, Drift, Plan, Step};
+use baton_core::sync::{Deed, Drift, Plan, Step, paths};
 use baton_pm2::mask;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -109,6 +109,29 @@ fn safe(change: &Change, value: &Value) -> Value {
     match value {
         Value::String(text) => mask::value(name, text).into(),
         other => other.clone(),
+    }
+}
+
+/// The steps that do something, an app a line, with the names of what differs.
+pub(crate) fn brief(plan: &Plan) -> Vec<String> {
+    let done = plan.steps.iter().filter(|step| !matches!(step.deed, Deed::Keep | Deed::Orphan));
+    let line = |step: &Step| {
+        let fields = if step.fields.is_empty() { String::new() } else { format!(": {}", paths(&step.fields)) };
+        format!("{} {}{fields}", sign(step), step.app)
+    };
+    done.map(line).collect()
+}
+
+/// What differs, as a deed.
+pub(crate) fn deed_of(fields: &[Change], scaled: bool) -> Deed {
+    if fields.iter().any(|change| change.class == ChangeClass::Restart) {
+        Deed::Restart
+    } else if !fields.is_empty() {
+        Deed::Live
+    } else if scaled {
+        Deed::Scale
+    } else {
+        Deed::Keep
     }
 }
 

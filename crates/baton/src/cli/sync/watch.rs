@@ -102,7 +102,7 @@ impl Watcher<'_> {
                 let loaded = &reading.loaded;
                 let files = loaded.inputs.iter().chain(&loaded.looked_for).cloned().collect();
                 self.wanted = Wanted { files, directories: loaded.directories.clone(), everything: false };
-                match self.apply(reading) {
+                match self.apply(&reading) {
                     Ok(Synced { plan, outcomes }) => {
                         self.tell(&plan);
                         show::results(&plan, &outcomes, self.session);
@@ -122,12 +122,11 @@ impl Watcher<'_> {
         }
     }
 
-    fn apply(&self, reading: Reading) -> Result<Synced, Failure> {
+    fn apply(&self, reading: &Reading) -> Result<Synced, Failure> {
         let mut tries = 1;
         loop {
-            let Reading { desired, loaded } = &reading;
-            let depends = &loaded.depends;
-            let done = self.session.client().and_then(|mut c| carry_out(desired.clone(), depends, self.manner, &mut c));
+            let mut client = self.session.client()?;
+            let done = carry_out(reading, self.manner, &mut client, self.session);
             match done {
                 Err(Failure::Client(ClientError::Lost)) if tries < TRIES => tries += 1,
                 other => return other,

@@ -1,0 +1,184 @@
+//! What was made the truth before: an entry for each pass that did something, with the whole resolved state.
+//!
+//! Entries hold the values of all variables, secrets included, and so are readable by their owner only. The last
+//! [`KEPT`] are kept.
+
+use super::{show, source::Reading};
+use crate::cli::failure::Failure;
+use crate::cli::session::Session;
+use baton_core::proto::{Done, Outcome};
+use baton_core::sync::{Deed, Desired, Plan, Step, Synced, between};
+use baton_core::units::WallTime;
+use baton_os::clock;
+use baton_os::files::write_atomic;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// How many entries are kept.
+const KEPT: usize = 100;
+/// Version of an entry.
+const VERSION: u32 = 1;
+
+/// One pass that did something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    version: u32,
+    /// Its number; the first is 1.
+    pub(crate) number: u64,
+    /// When.
+    pub(crate) at: WallTime,
+    /// Who: the name of the user.
+    pub(crate) user: String,
+    /// Which files were read; none for a rollback.
+    pub(crate) files: Vec<PathBuf>,
+    /// The entry that was applied again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rollback: Option<u64>,
+    /// What was done.
+    pub(crate) plan: Plan,
+    /// Apps that failed.
+    pub(crate) failed: BTreeSet<String>,
+    /// What was to be.
+    pub(crate) desired: Desired,
+}
+
+/// What is about to be done, for the entry.
+pub(super) struct Draft {
+    desired: Desired,
+    files: Vec<PathBuf>,
+    rollback: Option<u64>,
+}
+
+impl Draft {
+    /// For a source that was read.
+    pub(super) fn of(reading: &Reading) -> Draft {
+        Draft { desired: reading.desired.clone(), files: reading.loaded.inputs.clone(), rollback: None }
+    }
+
+    /// For an entry that is applied again.
+    pub(super) fn again(number: u64, desired: Desired) -> Draft {
+        Draft { desired, files: Vec::new(), rollback: Some(number) }
+    }
+
+    /// Writes the entry, when something was done. That it could not be written undoes nothing, and is told.
+    pub(super) fn write(self, synced: &Synced, session: &Session) {
+        if synced.plan.is_empty() {
+            return;
+        }
+        let folder = session.home.history();
+        if let Err(error) = self.try_write(synced, &folder) {
+            session.warn(&format!("could not keep what was done in {}: {error}", folder.display()));
+        }
+    }
+
+    fn try_write(self, synced: &Synced, folder: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let mut numbers = numbers(folder)?;
+        let mut number = numbers.last().map_or(1, |last| last + 1);
+        // Whoever makes the file has the number.
+        while let Err(error) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path(folder, number)) {
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                return Err(error);
+            }
+            number += 1;
+        }
+        let Draft { desired, files, rollback } = self;
+        let failed = |outcome: &&Outcome| matches!(outcome.done, Done::Failed(_));
+        let entry = Entry {
+            version: VERSION,
+            number,
+            at: clock::now().wall,
+            user: desired.apps.first().map(|wish| wish.spec.username.clone()).unwrap_or_default(),
+            files,
+            rollback,
+            plan: synced.plan.clone(),
+            failed: synced.outcomes.iter().filter(failed).map(|outcome| outcome.name.clone()).collect(),
+            desired,
+        };
+        write_atomic(&path(folder, number), &serde_json::to_vec(&entry)?, 0o600)?;
+        numbers.push(number);
+        for old in &numbers[..numbers.len().saturating_sub(KEPT)] {
+            fs::remove_file(path(folder, *old))?;
+        }
+        Ok(())
+    }
+}
+
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number}.json"))
+}
+
+/// The numbers of all entries, in order; none when there is no folder.
+fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let files = match fs::read_dir(folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut numbers = Vec::new();
+    for file in files {
+        let name = file?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.strip_suffix(".json")?.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// All entries, oldest first. One that is being written, or can't be understood, is passed over.
+///
+/// # Errors
+/// When the folder can't be read.
+pub(crate) fn all(session: &Session) -> Result<Vec<Entry>, Failure> {
+    let folder = session.home.history();
+    let numbers = numbers(&folder).map_err(Failure::system(folder.display().to_string()))?;
+    Ok(numbers.into_iter().filter_map(|number| read(&folder, number)).collect())
+}
+
+fn read(folder: &Path, number: u64) -> Option<Entry> {
+    let entry: Entry = serde_json::from_slice(&fs::read(path(folder, number)).ok()?).ok()?;
+    (entry.version == VERSION).then_some(entry)
+}
+
+/// The entry of a number.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn one(number: u64, session: &Session) -> Result<Entry, Failure> {
+    let unknown = || Failure::Usage(format!("there is no entry {number}: `history` shows those that are kept"));
+    read(&session.home.history(), number).ok_or_else(unknown)
+}
+
+/// What differs between two entries, as a plan from the first to the second.
+pub(crate) fn difference(from: &Entry, to: &Entry) -> Plan {
+    let step = |app: &str, deed, fields, have, want| Step {
+        app: app.into(),
+        deed,
+        fields,
+        have,
+        want,
+        drift: Vec::new(),
+        stays_down: false,
+    };
+    let mut steps = Vec::new();
+    for wish in &to.desired.apps {
+        let name = wish.spec.name.as_str();
+        match from.desired.apps.iter().find(|old| old.spec.name == name) {
+            None => steps.push(step(name, Deed::Create, Vec::new(), 0, wish.count)),
+            Some(old) => {
+                let fields = between(&old.spec, &wish.spec);
+                let deed = show::deed_of(&fields, old.count != wish.count);
+                if deed != Deed::Keep {
+                    steps.push(step(name, deed, fields, old.count, wish.count));
+                }
+            }
+        }
+    }
+    let gone = |name: &str| !to.desired.apps.iter().any(|wish| wish.spec.name == name);
+    let gone = from.desired.apps.iter().filter(|old| gone(&old.spec.name));
+    steps.extend(gone.map(|old| step(&old.spec.name, Deed::Remove, Vec::new(), old.count, 0)));
+    Plan { source: to.desired.source.clone(), steps }
+}
