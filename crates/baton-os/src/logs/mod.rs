@@ -1,7 +1,7 @@
 //! The log thread: all apps' output from their FIFOs to their log files, without losing, repeating or tearing a byte when
 //! the daemon is killed.
 //!
-//! * [`LogThread`] (`thread.rs`): the loop, its commands and reports.
+//! * [`LogThread`] (`thread.rs`): its commands. `worker.rs`: its loop.
 //! * `pump.rs`: one stream. `sink.rs`: one file, which several streams may share. `place.rs`: how it is opened.
 //! * `raw.rs`: bytes as they are to one file, by `splice`.
 //! * `batch.rs`: everything else, through a private pipe that the guard holds too. `slot.rs`: what is under way.
@@ -39,9 +39,12 @@ mod sink;
 mod slot;
 mod thread;
 pub mod times;
+mod worker;
 
 #[cfg(test)]
 mod kill_tests;
+#[cfg(test)]
+mod overflow_tests;
 #[cfg(test)]
 mod rotate_tests;
 #[cfg(test)]
