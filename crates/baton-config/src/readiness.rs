@@ -88,6 +88,10 @@ pub(crate) fn listen(value: &Value) -> Result<Value, Misfit> {
         Value::Object(map) => map.iter().map(|(name, at)| socket(Some(name), at)).collect::<Result<_, _>>()?,
         single => vec![socket(None, single)?],
     };
+    let mut places = std::collections::BTreeSet::new();
+    if !list.iter().all(|socket| places.insert(socket["at"].as_str())) {
+        return Err(Misfit::new("a list of sockets with different addresses", "name each address once"));
+    }
     Ok(Value::Array(list))
 }
 
@@ -187,9 +191,14 @@ mod tests {
         assert_eq!(seen, [("3000", "[::]:3000"), ("81", "127.0.0.1:81"), ("a", "/run/a.sock")]);
         assert_eq!(listen(&json!({ "web": { "at": 80, "reuseport": true } })).unwrap()[0]["name"], "web");
         assert_eq!(listen(&list).unwrap(), list, "the canonical form is its own");
-        for wrong in
-            [json!("host"), json!("::1:80"), json!(0), json!({ "a:b": 80 }), json!({ "at": "/x", "reuseport": true })]
-        {
+        for wrong in [
+            json!("host"),
+            json!("::1:80"),
+            json!(0),
+            json!({ "a:b": 80 }),
+            json!({ "at": "/x", "reuseport": true }),
+            json!([80, ":80"]),
+        ] {
             assert!(listen(&wrong).is_err(), "{wrong}");
         }
     }

@@ -124,8 +124,11 @@ fn a_taken_port_fails_unless_the_app_itself_has_it() {
     let project = Project::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
-    for key in [json!({"env": {"PORT": port}}), json!({"port": port}), json!({"listen": [format!("127.0.0.1:{port}")]})]
-    {
+    for key in [
+        json!({"env": {"PORT": port}}),
+        json!({"port": port}),
+        json!({"listen": [format!("127.0.0.1:{port}")], "listen_pid": false, "ready": "fd"}),
+    ] {
         let mut app = json!({"name": "a", "script": "./run.sh"});
         app.as_object_mut().expect("a map").extend(key.as_object().cloned().expect("a map"));
         let found = project.trouble(app.clone());
@@ -136,6 +139,19 @@ fn a_taken_port_fails_unless_the_app_itself_has_it() {
         let running = project.check(&json!([app]), true, &["a".to_owned()]);
         assert!(running.iter().all(|finding| finding.verdict == Verdict::Passed), "{running:?}");
     }
+}
+
+#[test]
+fn a_script_between_the_sockets_and_the_program_is_doubtful_and_so_is_a_reload_without_ready() {
+    let project = Project::new();
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let app = json!({"name": "a", "script": "./run.sh", "listen": port});
+    let found = project.trouble(app);
+    assert!(found.iter().all(|(verdict, _)| *verdict == Verdict::Doubtful), "{found:?}");
+    let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(
+        matches!(texts[..], [wrapper, ready] if wrapper.contains("pid of run.sh") && ready.contains("without `ready`"))
+    );
 }
 
 #[test]

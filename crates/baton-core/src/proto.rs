@@ -166,6 +166,7 @@ pub enum Command {
     /// Make these apps run as defined, as `Define`, but slot by slot.
     Replace {
         /// The apps.
+        #[serde(with = "shared")]
         apps: Vec<Wish>,
         /// How.
         roll: Roll,

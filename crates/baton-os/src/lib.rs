@@ -17,6 +17,8 @@ pub mod metrics;
 pub mod probe;
 pub mod process;
 mod procfs;
+#[cfg(target_os = "linux")]
+pub mod sockets;
 pub mod spawn;
 pub mod stub;
 pub mod tree;

@@ -1,6 +1,8 @@
 //! Looks for things that others run: one attempt each, with an end. It decides nothing; who needs them does.
 
+use crate::sockets::{Taker, taker};
 use baton_core::spec::{Environment, Probe};
+use baton_core::world::Identity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::io::{self, Read, Write};
@@ -12,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// Longest status line that an answer may begin with, in bytes.
 const STATUS_LINE: usize = 1024;
+/// How often a look at a shared socket tries to reach the right one.
+const TURNS: u32 = 16;
+/// How long it waits that somebody takes its connection.
+const TAKEN: Duration = Duration::from_secs(1);
 
 /// Looks once, for at most this long; a command runs in `cwd` with these variables.
 ///
@@ -21,8 +27,61 @@ pub fn look(probe: &Probe, cwd: &Path, env: &Environment, within: Duration) -> R
     let deadline = Instant::now() + within;
     match probe {
         Probe::Tcp(address) => connect(address, deadline).map(drop),
-        Probe::Http(address) => get(address, deadline),
+        Probe::Http(address) => {
+            let page = Page::of(address);
+            page.ask(connect(&page.place(), deadline)?, deadline)
+        }
         Probe::Exec(command) => exec(command, cwd, env, deadline),
+    }
+}
+
+/// As [`look`] for a port or a page at a socket that this tree shares with other processes: only its own answer counts. Of
+/// another machine any answer does.
+///
+/// # Errors
+/// What was found instead, for people.
+pub fn look_at(probe: &Probe, leader: &Identity, within: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + within;
+    let mut found = Err("no answer in time".to_owned());
+    // Who gets a connection is chance: with several, the one that is meant soon has its turn.
+    for _ in 0..TURNS {
+        let connected = match probe {
+            Probe::Tcp(address) => connect(address, deadline)?,
+            Probe::Http(address) => connect(&Page::of(address).place(), deadline)?,
+            Probe::Exec(_) => return Err("a command has no socket".into()),
+        };
+        found = match await_taker(&connected, leader, deadline) {
+            Ok(Taker::Tree) => {
+                return match probe {
+                    Probe::Http(address) => Page::of(address).ask(connected, deadline),
+                    Probe::Tcp(_) | Probe::Exec(_) => Ok(()),
+                };
+            }
+            Ok(Taker::Other) => Err("another process answers there".into()),
+            Ok(Taker::Nobody) => return Err("nobody takes the connection".into()),
+            Err(error) => return Err(plain(&error)),
+        };
+    }
+    found
+}
+
+/// Waits until somebody has taken a connection, for a moment.
+fn await_taker(connection: &TcpStream, leader: &Identity, deadline: Instant) -> io::Result<Taker> {
+    let (ours, theirs) = (connection.local_addr()?.ip(), connection.peer_addr()?.ip());
+    if ours != theirs && !theirs.is_loopback() {
+        return Ok(Taker::Tree);
+    }
+    let deadline = deadline.min(Instant::now() + TAKEN);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let taker = taker(connection, leader)?;
+        if taker != Taker::Nobody || Instant::now() >= deadline {
+            return Ok(taker);
+        }
+        // Nothing tells of it: the kernel's table has to be read again.
+        let timeout = Timespec { tv_sec: 0, tv_nsec: pause.subsec_nanos().into() };
+        let _ = poll(&mut [], Some(&timeout));
+        pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
 
@@ -52,16 +111,34 @@ fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
     Err(found)
 }
 
-fn get(address: &str, deadline: Instant) -> Result<(), String> {
-    let rest = address.strip_prefix("http://").unwrap_or(address);
-    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let path = path.split('#').next().unwrap_or_default();
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let mut stream = connect(&if has_port { host.to_owned() } else { format!("{host}:80") }, deadline)?;
-    let request = format!(
-        "GET {slash}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    );
+/// The parts of an address.
+struct Page<'a> {
+    host: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Page<'a> {
+    fn of(address: &'a str) -> Page<'a> {
+        let rest = address.strip_prefix("http://").unwrap_or(address);
+        let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        Page { host, path: path.split('#').next().unwrap_or_default() }
+    }
+
+    /// Host and port.
+    fn place(&self) -> String {
+        let has_port = self.host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if has_port { self.host.to_owned() } else { format!("{}:80", self.host) }
+    }
+
+    fn ask(&self, stream: TcpStream, deadline: Instant) -> Result<(), String> {
+        let slash = if self.path.starts_with('/') { "" } else { "/" };
+        get(&format!("{slash}{}", self.path), self.host, stream, deadline)
+    }
+}
+
+fn get(path: &str, host: &str, mut stream: TcpStream, deadline: Instant) -> Result<(), String> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton\r\nAccept: */*\r\nConnection: close\r\n\r\n");
     stream.set_write_timeout(Some(left(deadline)?)).map_err(|error| plain(&error))?;
     stream.write_all(request.as_bytes()).map_err(|error| plain(&error))?;
     let mut line = Vec::new();
@@ -135,6 +212,7 @@ fn plain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Process;
     use std::net::TcpListener;
 
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -172,6 +250,26 @@ mod tests {
         assert_eq!(ask("HTTP/1.0 302 Found\r\n\r\n", ""), Ok(()));
         assert_eq!(ask("HTTP/1.1 503 Busy\r\n\r\n", "?a=b"), Err("status 503".into()));
         assert_eq!(ask("hello", "/"), Err("no answer of HTTP".into()));
+    }
+
+    #[test]
+    fn at_a_shared_socket_only_the_answer_of_the_right_one_counts() {
+        let me = Process::identify(std::process::id()).unwrap().unwrap().identity().clone();
+        let stranger = Identity { pid: u32::MAX, ..me.clone() };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tcp, http) = (Probe::Tcp(format!("127.0.0.1:{port}")), Probe::Http(format!("http://127.0.0.1:{port}/x")));
+        assert_eq!(look_at(&tcp, &me, PATIENCE), Err("nobody takes the connection".into()));
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                kept.push(stream);
+            }
+        });
+        assert_eq!(look_at(&tcp, &me, PATIENCE), Ok(()));
+        assert_eq!(look_at(&http, &me, PATIENCE), Ok(()));
+        assert_eq!(look_at(&http, &stranger, PATIENCE), Err("another process answers there".into()));
     }
 
     #[test]

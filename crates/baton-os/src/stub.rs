@@ -17,7 +17,7 @@ use crate::spawn::server::{ANSWER, ORDER_MAX};
 use baton_core::world::SpawnStage;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::io::{self, IoSliceMut, Read, Seek};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -274,7 +274,11 @@ fn told_to_go(fd: i32) -> bool {
 
 /// Returns the error number when the program can't be executed.
 fn execute(plan: &Plan<'_>) -> i32 {
-    let env = pointers(plan.env.iter().copied());
+    let own_pid = plan.pid_variable.and_then(|name| {
+        let text = format!("{}={}", name.to_str().ok()?, std::process::id());
+        CString::new(text).ok()
+    });
+    let env = pointers(plan.env.iter().copied().chain(own_pid.as_deref()));
     let argv = pointers(plan.argv.iter().copied());
     // SAFETY: both lists end with a null pointer and point to texts that end with NUL and outlive the call.
     unsafe { libc::execve(plan.program.as_ptr(), argv.as_ptr(), env.as_ptr()) };

@@ -71,7 +71,15 @@ pub const LISTED_KEYS: &[&str] =
     &["pm_log_path", "vizion_running", "km_link", "namespace", "unique_id", "NODE_APP_INSTANCE"];
 
 /// Variables that name a descriptor or a role of the process that has them: wrong in every other process.
-pub const CHANNEL_KEYS: &[&str] = &["NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID"];
+pub const CHANNEL_KEYS: &[&str] = &[
+    "NODE_CHANNEL_FD",
+    "NODE_CHANNEL_SERIALIZATION_MODE",
+    "NODE_UNIQUE_ID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "READY_FD",
+];
 
 /// The shell environment to keep for an app: without [`CHANNEL_KEYS`], and without [`INTERNAL_KEYS`] when the
 /// command line itself runs inside an app.

@@ -17,12 +17,17 @@
 //! * `dump`: what the program sees of itself, as one line of JSON
 //! * `gate:FIFO`: goes on when somebody has opened the FIFO for writing and closed it again
 //! * `notify:TEXT`: sends the text to NOTIFY_SOCKET; `readyfd:TEXT` writes it and a newline to READY_FD
+//! * `serve:VERSION`: a server on the sockets of LISTEN_FDS, which on SIGINT answers what it has and ends; a line
+//!   `serving` when it can. Without VERSION that of the environment
 //! * `memory:MIB`: fills this much memory
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 fn main() -> ExitCode {
     let actions: Vec<String> = std::env::args().skip(1).collect();
@@ -65,6 +70,7 @@ fn run(actions: &[String]) -> ExitCode {
                 let path = format!("/proc/self/fd/{}", variable("READY_FD"));
                 std::fs::write(path, format!("{rest}\n")).expect("READY_FD");
             }
+            "serve" => serve(rest),
             "memory" => {
                 let size = rest.parse::<usize>().expect("memory:MIB") << 20;
                 kept.push(vec![1_u8; size]);
@@ -180,6 +186,79 @@ fn listen(port: u16) {
         let _ = stream.read(&mut request);
         let body = std::process::id().to_string();
         let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    }
+}
+
+/// HTTP on the sockets that were given; each answer is the version, the pid and the path.
+fn serve(version: &str) {
+    let given = || variable("VERSION");
+    let version: &'static str = if version.is_empty() { given() } else { version.to_owned() }.leak();
+    let mut given = listenfd::ListenFd::from_env();
+    assert!(given.len() > 0, "no sockets were given");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut asked = signal(SignalKind::interrupt()).expect("a signal");
+        let (drain, drains) = watch::channel(false);
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..given.len() {
+            let listener = given.take_tcp_listener(number).expect("a socket of TCP").expect("a socket");
+            listener.set_nonblocking(true).expect("a flag");
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            tasks.spawn(accept(listener, version, drains.clone()));
+        }
+        say(b"serving\n");
+        asked.recv().await;
+        drain.send(true).expect("heard");
+        while tasks.join_next().await.is_some() {}
+    });
+}
+
+/// Takes connections until it is to end, and then waits for the last of them.
+async fn accept(listener: tokio::net::TcpListener, version: &'static str, mut drains: watch::Receiver<bool>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                connections.spawn(talk(stream, version, drains.clone()));
+            }
+            _ = drains.changed() => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers the requests of a connection. When it is to end, the next answer says that it is the last; without a request
+/// the connection is closed after a moment.
+#[expect(clippy::disallowed_methods, reason = "a program under supervision may wait as it likes")]
+async fn talk(stream: tokio::net::TcpStream, version: &str, mut drains: watch::Receiver<bool>) {
+    let mut stream = tokio::io::BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        let idle = async {
+            let _ = drains.wait_for(|draining| *draining).await;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        };
+        tokio::select! {
+            () = read_head(&mut stream, &mut head) => {}
+            () = idle => return,
+        }
+        let Some(path) = head.split(' ').nth(1) else { return };
+        let last = *drains.borrow() || head.to_ascii_lowercase().contains("connection: close");
+        let body = format!("{version} {} {path}", std::process::id());
+        let state = if last { "close" } else { "keep-alive" };
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: {state}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// The lines of a request up to the empty one; nothing at the end of the connection.
+async fn read_head(stream: &mut tokio::io::BufReader<tokio::net::TcpStream>, head: &mut String) {
+    while stream.read_line(head).await.is_ok_and(|count| count > 0) && !head.ends_with("\r\n\r\n") {}
+    if !head.ends_with("\r\n\r\n") {
+        head.clear();
     }
 }
 

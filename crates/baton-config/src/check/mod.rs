@@ -2,12 +2,16 @@
 //!
 //! * [`apps`] looks at everything and reports everything; nothing is started, written or asked of the daemon;
 //! * `ports`: whether a port is free, and who has it;
+//! * `wrapper`: whether the sockets of an app reach its program;
 //! * `paths`: whether files may be written, and which of them git tracks.
 //!
 //! To add a check, add a function to the list in [`apps`].
 
 mod paths;
 mod ports;
+mod wrapper;
+
+pub use ports::holder as port_holder;
 
 use crate::duplicates::file_of;
 use crate::error::ConfigError;
@@ -77,6 +81,7 @@ pub fn apps(apps: &[AppSpec], options: &Options<'_>) -> Vec<Finding> {
         case.env_files();
         case.written_files();
         case.ports(apps);
+        case.sockets();
         findings.extend(case.findings);
     }
     findings
@@ -249,6 +254,22 @@ impl Case<'_> {
                 None => self.tell(Verdict::Passed, format!("port {port} is free")),
                 Some(trouble) => self.tell(Verdict::Failed, format!("port {port} {trouble}")),
             };
+        }
+    }
+
+    /// Whether the sockets of `listen` reach the program, and whether a reload can tell a good version.
+    fn sockets(&mut self) {
+        let app = self.app;
+        if app.listen.is_empty() {
+            return;
+        }
+        match wrapper::trouble(app) {
+            Some(trouble) => self.tell(Verdict::Doubtful, format!("listen: {trouble}")),
+            None => self.tell(Verdict::Passed, "listen: the sockets reach the program".into()),
+        };
+        if app.ready.is_none() && !app.wait_ready {
+            let text = "listen: without `ready` a reload takes a new version that is up for min_uptime for a good one";
+            self.tell(Verdict::Doubtful, text.into());
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The ports of an app: which they are, whether they are free, and who has them.
 
 use baton_core::spec::AppSpec;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -10,10 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 pub(super) fn of(app: &AppSpec) -> BTreeSet<u16> {
     let variable = app.env.get("PORT").and_then(|text| text.parse().ok());
     let field = app.port.and_then(|port| u16::try_from(port).ok());
-    // The key is kept for a later version, in its canonical form.
-    let kept = app.declared.get("listen").and_then(Value::as_array).into_iter().flatten();
-    let kept = kept.filter_map(|socket| socket.get("at")?.as_str());
-    let sockets = app.listen.iter().map(|socket| socket.at.as_str()).chain(kept).filter(|at| !at.starts_with('/'));
+    let sockets = app.listen.iter().map(|socket| socket.at.as_str()).filter(|at| !at.starts_with('/'));
     let sockets = sockets.filter_map(|at| at.rsplit(':').next()?.parse().ok());
     variable.into_iter().chain(field).chain(sockets).filter(|port| *port != 0).collect()
 }
@@ -42,7 +38,7 @@ pub(super) fn trouble(port: u16) -> Option<String> {
 }
 
 /// The process that listens on a port, where it can be seen.
-fn holder(port: u16) -> Option<(u32, String)> {
+pub fn holder(port: u16) -> Option<(u32, String)> {
     let inodes: BTreeSet<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())

@@ -133,7 +133,7 @@ pub(super) mod single {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Command, Order, Wait};
+    use crate::proto::{Command, Order, Roll, Wait};
     use crate::units::Millis;
 
     fn wish(name: &str, home: &str) -> Wish {
@@ -157,6 +157,17 @@ mod tests {
         assert!(!text.contains("kill_timeout"), "it has its default: {text}");
         assert!(serde_json::from_str::<Command>(&text.replace("[1,{", "[2,{")).is_err(), "there are two");
     }
+
+    #[test]
+    fn definitions_to_reload_are_sent_with_their_environment() {
+        let apps = vec![wish("a", "/home/u")];
+        let roll = Roll { overlap: true, parallel: 1 };
+        let replace = Command::Replace { apps: apps.clone(), roll, order: Order::Dependencies, wait: Wait::Spawned };
+        let text = serde_json::to_string(&replace).unwrap();
+        let Command::Replace { apps: read, .. } = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+        assert_eq!(read, apps);
+    }
+
     #[test]
     fn one_definition_is_sent_with_its_environment() {
         let mut app = Box::new(wish("a", "/home/u"));

@@ -71,18 +71,17 @@ impl fmt::Display for SpecHash {
 }
 
 macro_rules! app_spec {
-    ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr, $class:ident $(, also $($alias:literal)+)?; )+ hidden { $( $(#[doc = $hidden_doc:literal])+ $hidden:ident: $hidden_type:ty = $hidden_default:expr; )+ }) => {
+    ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr, $class:ident $(, also $($alias:literal)+)?; )+) => {
         /// What one app should be: normalised, with absolute paths and every default filled in. Immutable once made.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default)]
         pub struct AppSpec {
             $( $(#[doc = $doc])+ pub $name: $type, )+
-            $( $(#[doc = $hidden_doc])+ pub $hidden: $hidden_type, )+
         }
 
         impl Default for AppSpec {
             fn default() -> Self {
-                AppSpec { $( $name: $default, )+ $( $hidden: $hidden_default, )+ }
+                AppSpec { $( $name: $default, )+ }
             }
         }
 
@@ -93,9 +92,6 @@ macro_rules! app_spec {
                 let mut members = serializer.serialize_map(None)?;
                 $( if stringify!($name) != "base_env" && spec.$name != default.$name {
                     members.serialize_entry(stringify!($name), &spec.$name)?;
-                } )+
-                $( if spec.$hidden != default.$hidden {
-                    members.serialize_entry(stringify!($hidden), &spec.$hidden)?;
                 } )+
                 members.end()
             }
@@ -228,6 +224,12 @@ app_spec! {
     listen_timeout: Millis = Millis(3000), Kind::Duration, Live;
     /// Ask the app to end by the message `shutdown` (`process.on('message')`) instead of a signal, as long as it has a channel.
     shutdown_with_message: bool = false, Kind::Bool, Live;
+    /// Sockets that baton opens for the app and gives to each of its lives, from descriptor 3 on (LISTEN_FDS): a port, `host:port`
+    /// or path, or a list or map of names to them. Instances share them; `{ at, reuseport: true }` gives each its own. They
+    /// stay open while the app starts again, and `reload` runs the new version beside the old one.
+    listen: Vec<Listen> = Vec::new(), Kind::Listen, Restart;
+    /// Tell the app its own pid in LISTEN_PID, beside LISTEN_FDS. `false` for programs that a script between baton and them starts.
+    listen_pid: bool = true, Kind::Bool, Restart;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -254,12 +256,6 @@ app_spec! {
     declared: BTreeMap<String, Value> = BTreeMap::new(), Kind::Map, Live;
     /// Where the definition was read.
     source: Source = Source::default(), Kind::Any, Context;
-
-    // The core decides by these; no key sets them yet (see the rows of the same names below).
-    hidden {
-        /// Sockets that are opened and given to each life of the app.
-        listen: Vec<Listen> = Vec::new();
-    }
 }
 
 macro_rules! later {
@@ -274,7 +270,6 @@ macro_rules! later {
 later! {
     "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
     "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
-    "listen", Kind::Listen, Restart, "Sockets that baton opens for the app: ports, `host:port`, paths, or a map of names to them.";
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
     "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";

@@ -452,7 +452,9 @@ pub(super) fn insert(
     let increment = increment.or_else(|| {
         let variable = spec.increment_var.as_ref()?;
         let highest = world.named(&spec.name).filter_map(|instance| instance.increment).max();
-        let first = || spec.env.get(variable).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let given = spec.env.get(variable).and_then(|text| text.parse().ok());
+        let port = spec.port.filter(|_| variable == "PORT").map(i64::from);
+        let first = || port.or(given).unwrap_or(0);
         Some(highest.map_or_else(first, |highest| highest + 1))
     });
     let id = InstanceId(world.next_id);

@@ -15,6 +15,7 @@ use super::prober::Prober;
 use super::records::Records;
 use super::rotation::Known;
 use super::server::{ClientId, Connections};
+use super::sockets::{Keeper, Users};
 use super::spawner::Spawner;
 use super::storage::StateFile;
 use super::watcher::Watcher;
@@ -72,6 +73,9 @@ pub(super) struct Driver {
     pub(super) rotation: Known,
     pub(super) sweeper: Sweeper,
     pub(super) spawner: Spawner,
+    /// Our copies of the sockets that apps are given, and who needs which.
+    pub(super) keeper: Keeper,
+    pub(super) sockets: Users,
     pub(super) records: Records,
     pub(super) writer: Writer,
     pub(super) measurer: Measurer,
@@ -217,6 +221,7 @@ impl Driver {
         }
         self.follow_definitions(&touched);
         self.follow_watching(&touched);
+        self.follow_sockets(touched.iter().copied());
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
         let mut result = self.records.append(touched.into_iter().map(entry));
@@ -302,7 +307,7 @@ impl Driver {
     fn ended(&self) -> Option<Ending> {
         let (ending, deadline) = self.ending?;
         let done = match ending {
-            Ending::Stop => self.lives.is_empty() && self.writer.is_idle(),
+            Ending::Stop => self.lives.is_empty() && self.writer.is_idle() && self.sockets.closing == 0,
             Ending::Replaced => self.writer.is_idle(),
         };
         (done || clock::now().instant >= deadline).then_some(ending)
@@ -315,12 +320,19 @@ impl Driver {
         }
         let (world, boot_id) = (&self.world, &self.boot_id);
         self.writer.written(number, || StateFile::of(world, boot_id));
-        while self.held_replies.front().is_some_and(|(needed, ..)| *needed <= number) {
+        self.send_replies();
+        self.drop_records();
+    }
+
+    /// Sends the answers that nothing holds up any more: the state that they tell of is on disk, and what was to be closed
+    /// is closed.
+    pub(super) fn send_replies(&mut self) {
+        let done = self.writer.done();
+        while self.sockets.closing == 0 && self.held_replies.front().is_some_and(|(needed, ..)| *needed <= done) {
             if let Some((_, op, reply)) = self.held_replies.pop_front() {
                 self.reply(op, &reply);
             }
         }
-        self.drop_records();
     }
 
     /// Forgets deleted slots whose deletion is on disk and whose output is in its files: their records need not be
@@ -360,6 +372,7 @@ impl Driver {
             Message::Watching(text) => journal::log(text),
             Message::NotWatching(text) => self.notice(text),
             Message::Released(key) => self.released(key),
+            Message::SocketsClosed => self.sockets_closed(),
             Message::Written { number, result } => self.written(number, result),
             Message::Dumped(result) => {
                 self.writer.dumped();

@@ -72,6 +72,8 @@ pub(super) enum Message {
     NotWatching(String),
     /// The guard holds nothing of a life any more.
     Released(Key),
+    /// The sockets of an order are closed.
+    SocketsClosed,
     /// A state is on disk, or could not be written.
     Written {
         /// Number of the state.

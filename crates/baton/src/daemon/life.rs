@@ -4,6 +4,7 @@
 //! its descriptors: longer than it is the current one of its slot.
 
 use super::channel::ends;
+use super::sockets::SocketKey;
 use super::storage::{LifeRecord, Routes, fifo_path};
 use crate::home::Home;
 use baton_core::units::{Incarnation, InstanceId};
@@ -103,6 +104,8 @@ pub(super) struct Life {
     pub(super) began: Vec<Began>,
     /// Whether it has a channel.
     pub(super) has_channel: bool,
+    /// The sockets that it was given, until it is over.
+    pub(super) sockets: Vec<SocketKey>,
     /// A thread looks whether it is ready for as long as this is kept.
     pub(super) looking: Option<std::sync::mpsc::Sender<()>>,
     /// Tasks that wait for its descriptors.
@@ -130,6 +133,7 @@ impl Life {
             runs: false,
             began: Vec::new(),
             has_channel: false,
+            sockets: Vec::new(),
             looking: None,
             watches: Vec::new(),
         }

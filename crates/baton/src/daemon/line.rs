@@ -28,11 +28,11 @@ pub(super) struct Line {
 
 /// What the app is given.
 #[derive(Debug)]
-pub(super) struct Theirs {
-    /// The variable that tells where to say it; for a descriptor its number, which is known where it is placed.
-    pub(super) variable: (&'static str, String),
-    /// The descriptor that the variable speaks of.
-    pub(super) descriptor: Option<OwnedFd>,
+pub(super) enum Theirs {
+    /// A variable, and the path in it.
+    Path(&'static str, PathBuf),
+    /// A descriptor, and the variable that is to hold its number in the app.
+    Descriptor(&'static str, OwnedFd),
 }
 
 impl Line {
@@ -53,13 +53,11 @@ impl Line {
                     return Err(io::Error::other(text));
                 }
                 let path = notify_path(home, incarnation);
-                let variable = ("NOTIFY_SOCKET", path.display().to_string());
-                Ok(Some(Line { reader: bind(&path)?, theirs: Theirs { variable, descriptor: None } }))
+                Ok(Some(Line { reader: bind(&path)?, theirs: Theirs::Path("NOTIFY_SOCKET", path) }))
             }
             Some(ReadyBy::Fd) => {
                 let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-                let theirs = Theirs { variable: ("READY_FD", String::new()), descriptor: Some(writer) };
-                Ok(Some(Line { reader, theirs }))
+                Ok(Some(Line { reader, theirs: Theirs::Descriptor("READY_FD", writer) }))
             }
             Some(ReadyBy::Tcp(_) | ReadyBy::Http(_) | ReadyBy::Exec(_) | ReadyBy::Log(_) | ReadyBy::Ipc) | None => {
                 Ok(None)

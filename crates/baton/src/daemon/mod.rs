@@ -14,6 +14,7 @@
 //! | `spawner`, `measure` | threads for what takes milliseconds |
 //! | `prober` | threads that look for what others run, and whether apps are ready |
 //! | `watcher` | which files are watched, and the thread that does |
+//! | `sockets` | the sockets that apps are given, from the first life to the last |
 //! | `line` | what a life is given to tell that it is ready |
 //! | `channel/` | Node's IPC channels |
 //! | `journal` | lines for people |
@@ -40,6 +41,7 @@ mod recover;
 mod rotation;
 mod serve;
 mod server;
+mod sockets;
 mod spawner;
 mod storage;
 mod watch;
@@ -151,6 +153,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         journal::warn(complaint);
     }
     logs.rotate_by(rules);
+    let keeper = sockets::Keeper::adopt(&world, &mut held, guard.as_ref());
     let channels = channel::Channels::start(inbox.clone())?;
     let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, channels: &channels, held }.adopt(left);
 
@@ -163,10 +166,12 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let mut driver = Driver {
         home: home.clone(),
         boot_id,
+        sockets: sockets::Users::begin(&world),
         world,
         lives,
         queue: VecDeque::new(),
-        spawner: spawner::Spawner::start(home.clone(), guard.clone(), heritage, inbox.clone())?,
+        spawner: spawner::Spawner::start(home.clone(), (guard.clone(), keeper.clone()), heritage, inbox.clone())?,
+        keeper,
         guard,
         guard_exits: BTreeMap::new(),
         logs,

@@ -5,10 +5,10 @@ use super::inbox::{Inbox, Message};
 use super::life::Key;
 use super::spawner::variables;
 use crate::home::Home;
-use baton_core::spec::{Environment, External, Probe};
+use baton_core::spec::{AppSpec, Environment, External, Probe};
 use baton_core::units::Millis;
-use baton_core::world::InstanceView;
-use baton_os::probe::look;
+use baton_core::world::{Identity, InstanceView};
+use baton_os::probe::{look, look_at};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,12 +58,12 @@ impl Prober {
 }
 
 /// Looks until a life is ready, or until what is returned is dropped; the view must be whole. A command runs in the
-/// app's directory and environment.
+/// app's directory and environment. At a socket that the life shares with others only its own answer counts.
 ///
 /// # Errors
 /// When there is no thread to be had.
 pub(super) fn look_until_ready(
-    key: Key,
+    (key, leader): (Key, Option<Identity>),
     probe: Probe,
     interval: Millis,
     view: InstanceView,
@@ -77,7 +77,12 @@ pub(super) fn look_until_ready(
             Probe::Tcp(_) | Probe::Http(_) => Environment::new(),
         };
         let cwd = view.spec.as_deref().map_or("/", |spec| &spec.cwd);
-        while look(&probe, Path::new(cwd), &env, PATIENCE).is_err() {
+        let leader = view.spec.as_deref().filter(|spec| is_shared(&probe, spec)).and(leader);
+        let look = || match &leader {
+            Some(leader) => look_at(&probe, leader, PATIENCE),
+            None => look(&probe, Path::new(cwd), &env, PATIENCE),
+        };
+        while look().is_err() {
             if !matches!(end.recv_timeout(Duration::from_millis(interval.0)), Err(RecvTimeoutError::Timeout)) {
                 return;
             }
@@ -86,6 +91,21 @@ pub(super) fn look_until_ready(
     };
     std::thread::Builder::new().name("prober".into()).spawn(look_on)?;
     Ok(held)
+}
+
+/// Whether a probe is at the port of a socket that we have opened for the app: connections are taken there before it runs,
+/// and by its other lives.
+fn is_shared(probe: &Probe, spec: &AppSpec) -> bool {
+    let port = |at: &str| at.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let asked = match probe {
+        Probe::Tcp(at) => port(at),
+        Probe::Http(url) => {
+            let host = url.strip_prefix("http://").unwrap_or(url).split(['/', '?', '#']).next();
+            host.map(|host| port(host).unwrap_or(80))
+        }
+        Probe::Exec(_) => None,
+    };
+    asked.is_some() && spec.listen.iter().any(|socket| !socket.at.starts_with('/') && port(&socket.at) == asked)
 }
 
 fn keep_looking(external: &External, env: &Environment, end: &Receiver<()>, inbox: &Inbox) {
@@ -102,5 +122,25 @@ fn keep_looking(external: &External, env: &Environment, end: &Receiver<()>, inbo
             return;
         }
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_core::spec::Listen;
+
+    #[test]
+    fn a_probe_at_a_socket_of_ours_is_known() {
+        let listen = |at: &str| Listen { name: "s".into(), at: at.into(), reuseport: false };
+        let spec =
+            AppSpec { listen: ["[::]:3000", "/run/a.sock", "localhost:80"].map(listen).into(), ..AppSpec::default() };
+        for at in ["http://127.0.0.1:3000/health?a=1:2", "http://localhost", "http://localhost/:9"] {
+            assert!(is_shared(&Probe::Http(at.into()), &spec), "{at}");
+        }
+        assert!(is_shared(&Probe::Tcp("[::1]:3000".into()), &spec));
+        assert!(!is_shared(&Probe::Tcp("127.0.0.1:3001".into()), &spec));
+        assert!(!is_shared(&Probe::Http("http://localhost:3001/".into()), &spec));
+        assert!(!is_shared(&Probe::Exec("true".into()), &spec));
     }
 }

@@ -11,6 +11,7 @@ use super::journal;
 use super::life::{CHANNELS, Key, Life, Lives, Stage, fifos, guard_names, line_name, stream_key};
 use super::line::{self, notify_path};
 use super::proc_stat::{ProcStat, is_stub};
+use super::sockets;
 use super::storage::{LifeRecord, Loaded, RunRecord, fifo_path};
 use super::watch;
 use crate::home::Home;
@@ -345,6 +346,11 @@ impl Driver {
             slot.map_or_else(|| self.world.lives(key.0, key.1), |instance| instance.state.has_process())
         };
         let over: Vec<Key> = self.lives.keys().filter(|key| !current(key)).collect();
+        for key in self.lives.keys().collect::<Vec<_>>() {
+            if let (Some(slot), Some(life)) = (self.world.as_of(key.0, key.1), self.lives.get_mut(key)) {
+                life.sockets = sockets::keys(&slot.spec, slot.number);
+            }
+        }
         for event in look(&self.world, rebooted, &mut self.lives, &self.inbox) {
             self.handle(event);
         }
@@ -354,6 +360,8 @@ impl Driver {
         for id in gone {
             self.forgotten.insert(id, self.writer.wished() + 1);
         }
+        // A predecessor may have died before it closed what nobody needs.
+        self.follow_sockets(self.world.instances.keys().copied().collect::<Vec<_>>());
         // The state file may be behind the records.
         self.carry_out(Effect::Persist);
     }

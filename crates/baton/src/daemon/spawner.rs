@@ -9,6 +9,7 @@ use super::inbox::{Inbox, Made, Message};
 use super::life::{CHANNELS, Key, line_name, stream_key};
 use super::line::{Line, Theirs};
 use super::log_blocking;
+use super::sockets::{self, Keeper, SocketKey};
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
 use baton_core::spec::{AppSpec, Environment};
@@ -25,6 +26,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Jobs whose descriptors go to the guard together.
@@ -47,10 +49,14 @@ pub(super) struct Job {
     pub(super) mark: String,
     /// Where its output goes.
     pub(super) routes: Routes,
+    /// Whether no other life has a socket of this one.
+    pub(super) alone: bool,
 }
 
 enum Order {
     Make(Box<Job>),
+    /// Nobody needs these sockets any more.
+    Close(Vec<SocketKey>),
     /// A pid file outside the home is no longer true.
     RemovePid(PathBuf, u32),
     /// A pid file that names the first process is to name the second.
@@ -78,10 +84,15 @@ impl Spawner {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub(super) fn start(home: Home, guard: Option<GuardLink>, heritage: Heritage, inbox: Inbox) -> io::Result<Spawner> {
+    pub(super) fn start(
+        home: Home,
+        (guard, keeper): (Option<GuardLink>, Keeper),
+        heritage: Heritage,
+        inbox: Inbox,
+    ) -> io::Result<Spawner> {
         let (orders, received) = channel();
         let pids = home.pids();
-        let mut worker = Worker { home, guard, heritage, inbox, server: ForkServer::default() };
+        let mut worker = Worker { home, guard, keeper, heritage, inbox, server: ForkServer::default() };
         std::thread::Builder::new().name("spawner".into()).spawn(move || worker.run(&received))?;
         Ok(Spawner { orders, pids })
     }
@@ -90,6 +101,11 @@ impl Spawner {
     pub(super) fn make(&self, job: Job) {
         // The thread ends with this sender; were it dead by a panic, the hook has told.
         let _ = self.orders.send(Order::Make(Box::new(job)));
+    }
+
+    /// Has sockets closed; answered by `SocketsClosed`.
+    pub(super) fn close(&self, keys: Vec<SocketKey>) {
+        let _ = self.orders.send(Order::Close(keys));
     }
 
     /// Has a pid file that names a process which ended name the one that has its slot.
@@ -123,6 +139,7 @@ fn remove_pid(path: &Path, pid: u32) {
 struct Worker {
     home: Home,
     guard: Option<GuardLink>,
+    keeper: Keeper,
     heritage: Heritage,
     inbox: Inbox,
     server: ForkServer,
@@ -138,11 +155,14 @@ struct Ours {
     outputs: [OwnedFd; 2],
     line: Option<OwnedFd>,
     channel: Option<OwnedFd>,
+    /// Sockets that were opened for it.
+    opened: Vec<SocketKey>,
 }
 
 struct AppEnds {
     outputs: [OwnedFd; 2],
     channel: Option<OwnedFd>,
+    sockets: Vec<Arc<OwnedFd>>,
     line: Option<Theirs>,
 }
 
@@ -163,6 +183,11 @@ impl Worker {
             for order in together {
                 match order {
                     Order::Make(job) => jobs.push(*job),
+                    // Before what was asked for earlier: while that is not made, nobody gives its sockets up.
+                    Order::Close(keys) => {
+                        self.keeper.close(&keys, self.guard.as_ref());
+                        self.inbox.send(Message::SocketsClosed);
+                    }
                     Order::RemovePid(path, pid) => remove_pid(&path, pid),
                     Order::ReplacePid(path, old, new) => self.replace_pid(&path, old, new),
                 }
@@ -205,7 +230,8 @@ impl Worker {
                 Ok(()) => self.server.finish(process).map(|prepared| self.made(&job, ours, prepared, &mut warnings)),
                 Err(error) => {
                     self.server.call_off(process);
-                    Err(prepare_error(error, "the guard can't hold the app's output"))
+                    self.keeper.close(&ours.opened, self.guard.as_ref());
+                    Err(prepare_error(error, "the guard can't hold the app's output and sockets"))
                 }
             };
             match made {
@@ -227,14 +253,21 @@ impl Worker {
             ends().map_err(|error: io::Error| prepare_error(&error, &path.display().to_string()))
         };
         let [(out_reader, out), (err_reader, err)] = [make(CHANNELS[0])?, make(CHANNELS[1])?];
+        let mut opened = Vec::new();
+        let mut sockets = Vec::new();
+        for key in sockets::keys(spec(job), job.view.number) {
+            let (socket, is_new) = self.keeper.give(&key, who, job.alone)?;
+            sockets.push(socket);
+            opened.extend(is_new.then_some(key));
+        }
         let line = Line::of(spec(job), &self.home, incarnation, who)
             .map_err(|error| prepare_error(&error, "it can't be given what it says by that it is ready"))?;
         let (line, theirs) = line.map(|line| (line.reader, line.theirs)).unzip();
         let channel = if ends::is_for(spec(job)) { Some(ends::pair()) } else { None };
         let channel = channel.transpose().map_err(|error| prepare_error(&error, "it can't be given a channel"))?;
         let (channel, their_channel) = channel.unzip();
-        let ours = Ours { outputs: [out_reader, err_reader], line, channel };
-        Ok(Pipes { ours, theirs: AppEnds { outputs: [out, err], channel: their_channel, line: theirs } })
+        let ours = Ours { outputs: [out_reader, err_reader], line, channel, opened };
+        Ok(Pipes { ours, theirs: AppEnds { outputs: [out, err], sockets, channel: their_channel, line: theirs } })
     }
 
     /// The guard is to hold our ends.
@@ -245,6 +278,7 @@ impl Worker {
             for (name, end) in pipes.ours.named(job.key) {
                 held.push((name, end.as_fd().try_clone_to_owned()?));
             }
+            held.extend(self.keeper.copies(&pipes.ours.opened)?);
         }
         if held.is_empty() { Ok(None) } else { guard.begin_hold(held).map(Some) }
     }
@@ -314,14 +348,28 @@ impl Worker {
         }
         let [stdout, stderr] = app_ends.outputs;
         let mut extra_fds = Vec::new();
+        for socket in &app_ends.sockets {
+            let copy = socket.as_fd().try_clone_to_owned();
+            extra_fds.push(copy.map_err(|error| prepare_error(&error, "it can't be given its sockets"))?);
+        }
+        let passes = !extra_fds.is_empty();
+        if passes {
+            let names: Vec<&str> = spec.listen.iter().map(|socket| socket.name.as_str()).collect();
+            env.insert("LISTEN_FDS".into(), extra_fds.len().to_string());
+            env.insert("LISTEN_FDNAMES".into(), names.join(":"));
+            env.remove("LISTEN_PID");
+        }
         if let Some(channel) = app_ends.channel {
             env.extend(ends::variables(FIRST_EXTRA + extra_fds.len()).map(|(name, value)| (name.into(), value)));
             extra_fds.push(channel);
         }
-        if let Some(Theirs { variable, descriptor }) = app_ends.line {
-            let value = if descriptor.is_some() { (FIRST_EXTRA + extra_fds.len()).to_string() } else { variable.1 };
-            env.insert(variable.0.into(), value);
-            extra_fds.extend(descriptor);
+        match app_ends.line {
+            Some(Theirs::Path(variable, path)) => drop(env.insert(variable.into(), path.display().to_string())),
+            Some(Theirs::Descriptor(variable, descriptor)) => {
+                env.insert(variable.into(), (FIRST_EXTRA + extra_fds.len()).to_string());
+                extra_fds.push(descriptor);
+            }
+            None => {}
         }
         Ok(Launch {
             program,
@@ -333,6 +381,7 @@ impl Worker {
             stdout,
             stderr,
             extra_fds,
+            pid_variable: (passes && spec.listen_pid).then_some(c"LISTEN_PID"),
             oom_score_adj: self.heritage.oom_score_adj,
             original_nofile: self.heritage.nofile,
         })

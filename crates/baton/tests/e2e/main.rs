@@ -4,6 +4,7 @@
 
 mod beside_pm2;
 mod harness;
+mod load;
 
 mod bad_input;
 mod care;
@@ -21,6 +22,7 @@ mod projects;
 mod readiness;
 mod reload;
 mod rotation;
+mod sockets;
 mod sources;
 mod starting;
 mod survival;

@@ -131,6 +131,7 @@ impl Driver {
         let held = self.logs.descriptors().and_then(|mut held| {
             held.extend(self.channels.descriptors()?);
             held.push((crate::daemon::LOCK_NAME.into(), self.lock.as_fd().try_clone_to_owned()?));
+            held.extend(self.keeper.descriptors()?);
             Ok(held)
         });
         let error = match held {

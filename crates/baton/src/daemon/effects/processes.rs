@@ -4,6 +4,7 @@ use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Made;
 use crate::daemon::journal;
 use crate::daemon::life::{Began, Key, Life, Stage, tree_key};
+use crate::daemon::sockets;
 use crate::daemon::spawner::Job;
 use crate::daemon::storage::Routes;
 use crate::daemon::watch;
@@ -20,7 +21,9 @@ impl Driver {
             Effect::Spawn { id, incarnation } => {
                 if let Some(slot) = self.world.as_of(*id, *incarnation) {
                     let mark = format!("{}-{incarnation}", self.nonce);
-                    self.lives.insert((*id, *incarnation), Life::new(mark, Routes::of(&slot)));
+                    let mut life = Life::new(mark, Routes::of(&slot));
+                    life.sockets = sockets::keys(&slot.spec, slot.number);
+                    self.lives.insert((*id, *incarnation), life);
                 }
             }
             Effect::Go { id, incarnation } => {
@@ -36,7 +39,8 @@ impl Driver {
         let (Some(slot), Some(life)) = (self.world.as_of(key.0, key.1), self.lives.get(key)) else { return };
         journal::log(format_args!("{} starting in -fork mode-", journal::app(&slot)));
         let view = slot.view(clock::now(), Detail::Definition);
-        self.spawner.make(Job { key, view, mark: life.mark.clone(), routes: life.routes.clone() });
+        let alone = self.is_alone(key);
+        self.spawner.make(Job { key, view, mark: life.mark.clone(), routes: life.routes.clone(), alone });
     }
 
     /// The spawner has made a process, or could not.

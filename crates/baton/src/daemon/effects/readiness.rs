@@ -41,7 +41,8 @@ impl Driver {
             ReadyBy::Notify | ReadyBy::Fd | ReadyBy::Log(_) | ReadyBy::Ipc => return,
         };
         let view = slot.view(clock::now(), Detail::Definition);
-        match look_until_ready(key, probe, interval, view, (self.home.clone(), self.inbox.clone())) {
+        let leader = life.identity.clone();
+        match look_until_ready((key, leader), probe, interval, view, (self.home.clone(), self.inbox.clone())) {
             Ok(looking) => life.looking = Some(looking),
             Err(error) => journal::error(format_args!("no thread to look whether slot {} is ready: {error}", key.0)),
         }

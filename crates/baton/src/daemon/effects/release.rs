@@ -26,6 +26,10 @@ impl Driver {
         self.sweeper.forget(tree_key(key));
         self.channels.close(key);
         self.bury(key);
+        if let Some(life) = self.lives.get_mut(key).filter(|life| !life.sockets.is_empty()) {
+            life.sockets.clear();
+            self.follow_sockets([key.0]);
+        }
         let Some(life) = self.lives.get(key) else { return };
         if life.collected {
             let patience = if life.routes.children_stay() { DRAIN_OF_CHILDREN } else { DRAIN };
