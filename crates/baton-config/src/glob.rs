@@ -52,7 +52,7 @@ pub fn is_pattern(text: &str) -> bool {
 /// The files that a pattern means, in the order of their names. `base` is what a relative pattern starts from;
 /// `node_modules` and what begins with a dot is entered only where the pattern names it. Tells each directory that
 /// is listed.
-pub(crate) fn files(pattern: &str, base: &Path, mut listed: impl FnMut(&Path)) -> Vec<PathBuf> {
+pub fn files(pattern: &str, base: &Path, mut listed: impl FnMut(&Path)) -> Vec<PathBuf> {
     let is_plain = |part: &Component<'_>| !is_pattern(&part.as_os_str().to_string_lossy());
     let plain: PathBuf = Path::new(pattern).components().take_while(is_plain).collect();
     // Only what the pattern says is a pattern: the directory it starts from may be called `[x]`.

@@ -47,6 +47,7 @@ mod yaml;
 
 pub use directory::Skipped;
 pub use error::{ConfigError, Place, Position, Warning};
+pub use glob::files as files_matching;
 pub use js::{Limits, Loader};
 pub use load::{Loaded, Raw, evaluate, evaluate_stdin_json, load, load_all, load_stdin_json};
 pub use options::{CliOverrides, Context, Dependencies, LoadOptions, ProfileIn};

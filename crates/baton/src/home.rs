@@ -88,6 +88,11 @@ impl Home {
         self.root.join("history")
     }
 
+    /// What was read by commands that make sources, when they last ran.
+    pub(crate) fn generated(&self) -> PathBuf {
+        self.root.join("generated")
+    }
+
     /// The saved process list.
     pub(crate) fn dump(&self) -> PathBuf {
         self.root.join("dump.pm2")

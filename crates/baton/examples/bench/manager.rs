@@ -55,6 +55,18 @@ impl<'a> Manager<'a> {
         output(self.command().args(arguments))
     }
 
+    /// Which manager it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.contender.kind
+    }
+
+    /// Begins a command of the manager; what it says comes from the child's standard output.
+    pub(crate) fn begin<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Child, Failure> {
+        let mut command = self.command();
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().map_err(Failure::system("starting a command"))
+    }
+
     /// Takes hold of the processes of the manager, which must run by now. Once more after it has started apps: some
     /// of its processes come with them.
     pub(crate) fn meet(&mut self) -> Result<(), Failure> {

@@ -58,6 +58,8 @@ pub(crate) enum Name {
     Crowd,
     /// A line from the app to who follows its log.
     Follow,
+    /// From saving a process file to the new process.
+    Sync,
     /// Wake-ups with a hundred quiet apps.
     Idle,
     /// Evaluating a process file, beside `node -e`.
@@ -77,6 +79,7 @@ impl Name {
             Name::Read => "read",
             Name::Crowd => "crowd",
             Name::Follow => "follow",
+            Name::Sync => "sync",
             Name::Idle => "idle",
             Name::Load => "load",
         }
@@ -94,6 +97,7 @@ impl Name {
             Name::Read => "reading a gigabyte of log",
             Name::Crowd => "a hundred apps that write a megabyte a second each",
             Name::Follow => "a line from the app to who follows its log",
+            Name::Sync => "from saving one of fifty process files to the new process",
             Name::Idle => "wake-ups in 30 s with a hundred quiet apps",
             Name::Load => "evaluating a process file",
         }

@@ -5,10 +5,10 @@ use super::common::Common;
 use super::failure::Failure;
 use super::options::AppOptions;
 use super::session::Session;
-use super::target::Meant;
 use baton_config::Dependencies;
 use baton_config::render::{self, Format};
 use baton_config::schema;
+use baton_core::spec::AppSpec;
 use clap::{Parser, ValueEnum};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -79,18 +79,37 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let loaded = apps::load(&source, &args.file, &AppOptions::default(), Dependencies::Leave, session)?;
     let document = render::document(&loaded.apps);
     // JSON on standard output is data for programs; a file says where it comes from.
-    let header = (format != Format::Json || args.output.is_some()).then(|| header(&source, &loaded.inputs));
+    let header = (format != Format::Json || args.output.is_some()).then(|| header(&source.to_string(), &loaded.inputs));
     let text = render::text(format, &document, header.as_deref())
         .map_err(|wrong| Failure::Usage(format!("this cannot be written as {format:?}: {wrong}")))?;
     match &args.output {
         None => session.data(text.as_bytes()),
         Some(output) => {
-            let free = fs::read(output).map_or(true, |old| render::is_generated(&old));
-            write(output, &text, free)?;
+            write(output, &text, is_free(output))?;
             session.say(&format!("{} written: {} apps", output.display(), loaded.apps.len()));
         }
     }
     Ok(())
+}
+
+/// Whether a file may be written: it is not there, or was written here.
+fn is_free(output: &Path) -> bool {
+    fs::read(output).map_or(true, |old| render::is_generated(&old))
+}
+
+/// Writes apps to a file in the notation that its name asks for; false when it holds exactly that already.
+///
+/// # Errors
+/// When there is another file of that name, or it can't be written.
+pub(super) fn emit(output: &Path, apps: &[AppSpec], source: &str, inputs: &[PathBuf]) -> Result<bool, Failure> {
+    let format = Format::of(output)
+        .ok_or_else(|| Failure::Usage(format!("{}: name it .json, .yaml, .toml or .cjs", output.display())))?;
+    let text = render::text(format, &render::document(apps), Some(&header(source, inputs)))
+        .map_err(|wrong| Failure::Usage(format!("this cannot be written as {format:?}: {wrong}")))?;
+    if fs::read(output).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(false);
+    }
+    write(output, &text, is_free(output)).map(|()| true)
 }
 
 fn format(args: &Args) -> Result<Format, Failure> {
@@ -106,7 +125,7 @@ fn format(args: &Args) -> Result<Format, Failure> {
 }
 
 /// Where a file comes from, with a fingerprint of everything that was read for it.
-fn header(source: &Meant, inputs: &[PathBuf]) -> String {
+fn header(source: &str, inputs: &[PathBuf]) -> String {
     let mut hasher = Sha256::new();
     for input in inputs {
         // What has just been read and is gone now changes the fingerprint as well.

@@ -21,11 +21,15 @@ struct Watcher<'a> {
 impl<'a> Watcher<'a> {
     /// Begins to watch, and waits for the end of the first pass.
     fn begin(baton: &'a Baton, options: &[&str]) -> Watcher<'a> {
+        Self::of(baton, "ecosystems", options)
+    }
+
+    fn of(baton: &'a Baton, source: &str, options: &[&str]) -> Watcher<'a> {
         let folder = baton.dir().join("said");
         std::fs::create_dir_all(&folder).expect("a folder");
         let said = folder.join(std::fs::read_dir(&folder).expect("a folder").count().to_string());
         let file = || File::options().append(true).create(true).open(&said).expect("a file");
-        let args = ["sync", "ecosystems", "--watch"].iter().chain(options);
+        let args = ["sync", source, "--watch"].into_iter().chain(options.iter().copied());
         let child = baton.command(args).stdout(file()).stderr(file()).spawn().expect("it starts");
         let mut watcher = Watcher { baton, child, said, passes: 0 };
         baton.wait_file(&watcher.said, "watching ");
@@ -57,7 +61,7 @@ impl<'a> Watcher<'a> {
     }
 
     fn settled(&self, before: &BTreeMap<String, u64>) -> Vec<String> {
-        // The result of a step is told behind the summary: nothing of it is under way any more.
+        // Nothing of it is under way any more, and nothing is left to do.
         self.baton.run(["sync", "ecosystems"]).ok().stdout_has("nothing to do");
         touched(before, &pids(self.baton))
     }
@@ -225,4 +229,45 @@ fn a_job_follows_its_source_and_survives_the_daemon() {
     baton.run(["sync", "--stop", "elsewhere"]).code(1).stderr_has("elsewhere is followed by a job");
     baton.run(["sync", "--stop", "ecosystems"]).ok().stdout_has("is not followed any more; its apps stay");
     assert_eq!(pids(&baton).len(), 5);
+}
+
+#[test]
+fn a_source_that_a_command_makes_is_made_anew_when_what_it_reads_has_changed() {
+    let baton = Baton::new();
+    let app = json!({"name": "web", "script": testapp(), "args": "wait", "min_uptime": 50, "env": {"LEVEL": "@"}});
+    baton.file(
+        "src/template",
+        json!({"apps": [app, {"name": "other", "script": testapp(), "args": "wait"}]}).to_string(),
+    );
+    baton.file("src/level", "low");
+    let command = "echo ran >> runs; grep -q bad src/level && exit 3; \
+        sed s/@/$(cat src/level)/ src/template > made.tmp && mv made.tmp ecosystem.config.json";
+    let sync =
+        ["sync", "ecosystem.config.json", "--generate", command, "--generate-from", "src", "--emit", "out.config.cjs"];
+    let runs = || std::fs::read_to_string(baton.dir().join("runs")).expect("runs").lines().count();
+    baton.run(sync).ok().stdout_has("running `echo ran").stdout_has("out.config.cjs written: 2 apps");
+    baton.run(sync).ok().stdout_has("nothing to do");
+    assert_eq!((runs(), baton.entry("web")["pm2_env"]["env"]["LEVEL"].clone()), (1, json!("low")));
+    let emitted = || std::fs::read_to_string(baton.dir().join("out.config.cjs")).expect("the emitted file");
+    assert!(emitted().contains("\"low\"") && emitted().contains("sha256"), "{}", emitted());
+
+    let before = pids(&baton);
+    baton.file("src/level", "bad");
+    baton.run(sync).code(1).stderr_has("ended with exit status: 3: nothing was changed");
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    baton.file("src/level", "mid");
+    let watcher = Watcher::of(&baton, "ecosystem.config.json", &sync[2..]);
+    assert_eq!(touched(&before, &pids(&baton)), ["web"]);
+    let before = pids(&baton);
+    baton.file("src/level", "high");
+    // What the command makes is an edit, too, which changes nothing more.
+    baton.wait_file(&watcher.said, "env.LEVEL: mid → high");
+    assert_eq!(touched(&before, &pids(&baton)), ["web"]);
+    baton.wait_file(&baton.dir().join("out.config.cjs"), "\"high\"");
+    drop(watcher);
+
+    // A file of somebody else's is left alone.
+    baton.file("out.config.cjs", "module.exports = {}");
+    baton.run(sync).code(1).stderr_has("was not written by");
+    assert_eq!(emitted(), "module.exports = {}");
 }

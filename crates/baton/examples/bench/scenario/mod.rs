@@ -12,6 +12,7 @@ mod loggers;
 mod logs;
 mod memory;
 mod read;
+mod sync;
 
 use crate::bench::Bench;
 use crate::failure::Failure;
@@ -30,6 +31,7 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Logs => logs::run(bench),
         Name::Read => read::run(bench),
         Name::Crowd => crowd::run(bench),
+        Name::Sync => sync::run(bench),
         Name::Follow => follow::run(bench),
         Name::Idle => idle::run(bench),
         Name::Load => load::run(bench),

@@ -35,6 +35,7 @@ pub(super) fn begin(args: &Args, manner: Manner, session: &Session) -> Result<()
     let program = std::env::current_exe().map_err(Failure::system("this program"))?;
     let mut words: Vec<String> = ["sync", "--watch"].map(str::to_owned).to_vec();
     words.extend(args.source.words());
+    words.extend(args.made.words());
     words.push(format!("--parallel={}", manner.parallel));
     words.extend(args.source.file.only.iter().map(|name| format!("--only={name}")));
     let flags = [("--prune", args.source.prune), ("--force", args.source.force), ("--continue", manner.go_on)];

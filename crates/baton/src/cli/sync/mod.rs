@@ -3,12 +3,14 @@
 //! * `source` reads the files into what the daemon compares.
 //! * `show` is a plan as text and JSON, and what came of it.
 //! * `watch` makes a pass after each change, `inputs` sees the changes, `job` has the daemon keep a watch.
+//! * `made` is what is made around a pass: the source by a command, a compiled file for others.
 //! * `past` keeps what was made before, for `history`, `diff` and `rollback`.
 //! * `again` reads sources for `restart`.
 
 pub(super) mod again;
 mod inputs;
 mod job;
+mod made;
 pub(super) mod past;
 pub(super) mod show;
 pub(super) mod source;
@@ -24,6 +26,7 @@ use crate::client::Client;
 use baton_core::proto::{Command, Reply, Request};
 use baton_core::sync::{Desired, DriftRule, Plan, Sync, Synced};
 use clap::Parser;
+use made::MakeOptions;
 use source::{Reading, SourceOptions};
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -37,6 +40,8 @@ pub(crate) struct Args {
     source: SourceOptions,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    made: MakeOptions,
     /// Only show what would be done, as `plan` does.
     #[arg(long)]
     dry_run: bool,
@@ -87,9 +92,11 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         return job::wake(&args.source, session);
     }
     if args.watch && !args.daemon {
-        return watch::run(&args.source, manner, session);
+        return watch::run(&args.source, &args.made, manner, session);
     }
-    let reading = args.source.read(DriftRule::Leave, session).inspect_err(|failure| {
+    let made = args.made.generate(&args.source, session);
+    let read = made.and_then(|()| args.source.read(DriftRule::Leave, session));
+    let reading = read.inspect_err(|failure| {
         watch::report(&args.source, Some(failure.to_string()), session);
     })?;
     let mut client = session.client()?;
@@ -103,6 +110,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let synced = carry_out(&reading, manner, &mut client, session)?;
     watch::report(&args.source, None, session);
     let result = tell(&synced, session);
+    args.made.emit(&reading, session)?;
     if args.daemon {
         job::begin(&args, manner, session)?;
     }

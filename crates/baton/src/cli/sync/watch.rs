@@ -2,6 +2,7 @@
 
 use super::inputs::{Inputs, Wanted};
 use super::job;
+use super::made::{MakeOptions, Sources};
 use super::source::{Reading, SourceOptions};
 use super::{Manner, carry_out, show};
 use crate::cli::act;
@@ -30,19 +31,27 @@ const TRIES: u32 = 5;
 ///
 /// # Errors
 /// When files can't be watched.
-pub(super) fn run(source: &SourceOptions, manner: Manner, session: &Session) -> Result<(), Failure> {
+pub(super) fn run(
+    source: &SourceOptions,
+    made: &MakeOptions,
+    manner: Manner,
+    session: &Session,
+) -> Result<(), Failure> {
     baton_os::interrupt::is_success().map_err(Failure::system("Ctrl-C"))?;
     let failed = || Failure::system("watching the source");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed())?;
     runtime.block_on(async {
         let force = signal(SignalKind::user_defined1()).map_err(failed())?;
         let inputs = Inputs::new().map_err(failed())?;
-        Watcher { source, manner, session, inputs, force, wanted: beginnings(source, session)?, told: None }.run().await
+        Watcher { source, made, manner, session, inputs, force, wanted: beginnings(source, session)?, told: None }
+            .run()
+            .await
     })
 }
 
 struct Watcher<'a> {
     source: &'a SourceOptions,
+    made: &'a MakeOptions,
     manner: Manner,
     session: &'a Session,
     inputs: Inputs,
@@ -97,22 +106,32 @@ impl Watcher<'_> {
 
     /// Reads the source and has the list follow it. What is wrong is told, and changes nothing.
     fn look(&mut self, drift: DriftRule) {
-        match self.source.read(drift, self.session) {
+        let made = self.made.generate(self.source, self.session);
+        let read = made.and_then(|()| self.source.read(drift, self.session));
+        let Sources { mut files, mut directories } = self.made.sources(self.session).unwrap_or_default();
+        match read {
             Ok(reading) => {
                 let loaded = &reading.loaded;
-                let files = loaded.inputs.iter().chain(&loaded.looked_for).cloned().collect();
-                self.wanted = Wanted { files, directories: loaded.directories.clone(), everything: false };
+                files.extend(loaded.inputs.iter().chain(&loaded.looked_for).cloned());
+                directories.extend(loaded.directories.iter().cloned());
+                self.wanted = Wanted { files, directories, everything: false };
                 match self.apply(&reading) {
                     Ok(Synced { plan, outcomes }) => {
+                        self.repaired();
                         self.tell(&plan);
                         show::results(&plan, &outcomes, self.session);
                         act::tell_failures(&outcomes, self.session);
-                        self.repaired();
+                        if let Err(failure) = self.made.emit(&reading, self.session) {
+                            failure.tell(self.session);
+                        }
+                        self.session.say(&show::summary(&plan));
                     }
                     Err(failure) => self.broken(&failure),
                 }
             }
             Err(failure) => {
+                self.wanted.files.extend(files);
+                self.wanted.directories.extend(directories);
                 if let Failure::Config(error) = &failure {
                     self.wanted.files.extend(error.files());
                 }
@@ -134,14 +153,13 @@ impl Watcher<'_> {
         }
     }
 
-    /// Tells what a pass did.
+    /// Tells what a pass is about.
     fn tell(&self, plan: &Plan) {
         let touched = |step: &&Step| !matches!(step.deed, Deed::Keep | Deed::Orphan);
         let steps = plan.steps.iter().filter(touched).cloned().collect();
         for line in show::text(&Plan { steps, ..plan.clone() }) {
             self.session.line(&line);
         }
-        self.session.say(&show::summary(plan));
     }
 
     /// Tells what is wrong, once, and has the daemon tell it to whoever looks at the list.
