@@ -7,7 +7,7 @@ use crate::contender::Kind;
 use crate::failure::Failure;
 use crate::manager::Manager;
 use crate::proc::ready_within;
-use crate::rendezvous::Rendezvous;
+use crate::rendezvous::{Rendezvous, Visitor};
 use crate::row::{Row, Target, Unit};
 use serde_json::json;
 use std::io::Read;
@@ -28,11 +28,13 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
     let mut sources = managers.iter().map(Source::of).collect::<Result<Vec<_>, _>>()?;
     let samples =
         bench.in_turn(bench.runs, |index, round| sources[index].edit(&managers[index], round).map(milliseconds))?;
+    for manager in &managers {
+        manager.online(APPS)?;
+    }
     for source in sources {
         source.end()?;
     }
     for manager in managers {
-        manager.online(APPS)?;
         manager.end()?;
     }
     let what = "save one of 50 process files until its new process runs";
@@ -45,6 +47,8 @@ struct Source {
     rendezvous: Rendezvous,
     folder: PathBuf,
     watcher: Option<Child>,
+    /// The edited app: it ends with its connection.
+    running: Option<Visitor>,
 }
 
 impl Source {
@@ -52,7 +56,7 @@ impl Source {
         let folder = manager.path("source");
         std::fs::create_dir(&folder).map_err(Failure::system("making a directory"))?;
         let rendezvous = Rendezvous::in_directory(manager.home())?;
-        let mut source = Source { rendezvous, folder, watcher: None };
+        let mut source = Source { rendezvous, folder, watcher: None, running: None };
         for number in 0..APPS {
             source.write(number, 0)?;
         }
@@ -68,7 +72,7 @@ impl Source {
                 }
             }
         }
-        source.rendezvous.meet()?;
+        source.running = Some(source.rendezvous.meet()?);
         Ok(source)
     }
 
@@ -97,7 +101,9 @@ impl Source {
             Some(_) => None,
             None => Some(manager.begin(["start".as_ref(), self.path(EDITED).as_os_str()])?),
         };
-        let took = self.rendezvous.meet()?.at.saturating_duration_since(begin);
+        let visitor = self.rendezvous.meet()?;
+        let took = visitor.at.saturating_duration_since(begin);
+        self.running = Some(visitor);
         // The next edit comes when all is done.
         if let Some(mut command) = command {
             said(&mut command, "")?;
