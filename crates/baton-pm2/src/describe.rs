@@ -131,6 +131,11 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
         (None, Some(exit)) => rows.push(("last exit", exit.to_string(), None)),
         (None, None) => {}
     }
+    if !spec.listen.is_empty() {
+        let sockets: Vec<String> =
+            spec.listen.iter().map(|socket| format!("{} ({})", socket.at, socket.name)).collect();
+        rows.push(("listens on", sockets.join(", "), None));
+    }
     if let Some(pause) = view.starts_in {
         rows.push(("next start", format!("in {} ms", pause.0), None));
     }

@@ -151,7 +151,7 @@ fn name(values: &Values, program: &Program, context: &Context<'_>) -> String {
     }
 }
 
-/// PM2 takes a node program with a given number of instances as a cluster.
+/// PM2 takes a node program with a given number of instances as a cluster. One with sockets of its own (`listen`) needs none.
 fn mode(values: &Values, program: &Program) -> &'static str {
     match values.text("exec_mode") {
         Some("cluster_mode") => return "cluster_mode",
@@ -160,7 +160,8 @@ fn mode(values: &Values, program: &Program) -> &'static str {
     }
     let several = values.fields.get("instances").and_then(Value::as_i64).is_some_and(|wished| wished >= -1);
     let runs_node = program.interpreter.ends_with("node") || program.interpreter.ends_with("bun");
-    if several && runs_node { "cluster_mode" } else { "fork_mode" }
+    let has_sockets = values.fields.get("listen").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    if several && runs_node && !has_sockets { "cluster_mode" } else { "fork_mode" }
 }
 
 /// PM2 shares the log files of an app that is no cluster and has no number of instances, or 0.

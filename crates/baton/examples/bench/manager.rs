@@ -119,6 +119,11 @@ impl<'a> Manager<'a> {
         self.home.path().join(name)
     }
 
+    /// Whether it is baton.
+    pub(crate) fn is_baton(&self) -> bool {
+        self.contender.kind == Kind::Baton
+    }
+
     /// The directory of the home.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()

@@ -62,6 +62,8 @@ pub(crate) enum Name {
     Sync,
     /// Wake-ups with a hundred quiet apps.
     Idle,
+    /// Requests lost over reloads of a Node server.
+    Reload,
     /// Evaluating a process file, beside `node -e`.
     Load,
 }
@@ -81,6 +83,7 @@ impl Name {
             Name::Follow => "follow",
             Name::Sync => "sync",
             Name::Idle => "idle",
+            Name::Reload => "reload",
             Name::Load => "load",
         }
     }
@@ -99,6 +102,7 @@ impl Name {
             Name::Follow => "a line from the app to who follows its log",
             Name::Sync => "from saving one of fifty process files to the new process",
             Name::Idle => "wake-ups in 30 s with a hundred quiet apps",
+            Name::Reload => "reloads under load",
             Name::Load => "evaluating a process file",
         }
     }

@@ -57,6 +57,9 @@ pub(crate) enum Unit {
     /// Of one processor.
     #[serde(rename = "%")]
     Percent,
+    /// Requests of a client.
+    #[serde(rename = "requests")]
+    Requests,
     /// How often a thread went to sleep, and so was woken before.
     #[serde(rename = "wake-ups")]
     WakeUps,
@@ -71,6 +74,7 @@ impl Unit {
             Unit::MegabytesPerSecond => "MB/s",
             Unit::ProcessorPerGigabyte => "CPU s/GB",
             Unit::Percent => "%",
+            Unit::Requests => "requests",
             Unit::WakeUps => "wake-ups",
         }
     }

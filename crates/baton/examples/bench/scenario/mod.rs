@@ -12,6 +12,7 @@ mod loggers;
 mod logs;
 mod memory;
 mod read;
+mod reload;
 mod sync;
 
 use crate::bench::Bench;
@@ -34,6 +35,7 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Sync => sync::run(bench),
         Name::Follow => follow::run(bench),
         Name::Idle => idle::run(bench),
+        Name::Reload => reload::run(bench),
         Name::Load => load::run(bench),
     }
 }
