@@ -96,9 +96,17 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
     }
 }
 
-/// What is wrong with a cron pattern of five fields, of six with seconds first, or a nickname such as `@daily`.
+/// What is wrong with a cron pattern of five fields, of six with seconds first, or a nickname such as `@daily`, with or
+/// without a time zone in front (`CRON_TZ=Europe/Berlin`).
 pub fn cron_error(pattern: &str) -> Option<String> {
     use croner::parser::{CronParser, Seconds, Year};
+    let (zone, pattern) = match pattern.trim().strip_prefix("CRON_TZ=").and_then(|rest| rest.split_once(' ')) {
+        Some((zone, rest)) => (Some(zone), rest.trim()),
+        None => (None, pattern),
+    };
+    if let Some(Err(error)) = zone.map(jiff::tz::TimeZone::get) {
+        return Some(error.to_string());
+    }
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
     parser.parse(pattern).err().map(|error| error.to_string())
 }

@@ -31,8 +31,6 @@ fn asks(value: &Value) -> bool {
     let empty = match value {
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
-        // `cron_restart: "0"` switches it off.
-        Value::String(text) => text == "0",
         _ => false,
     };
     truthy(value) && !empty
@@ -78,19 +76,18 @@ mod tests {
         let quiet = app(
             "quiet",
             json!({"vizion": true, "pmx": "x", "automation": false, "source_map_support": true,
-                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "cron_restart": "0", "post_update": []}),
+                   "windowsHide": true, "kill_retry_time": 100, "trace": false, "post_update": []}),
         );
         assert_eq!(not_acted_on(&quiet), [""; 0]);
         assert_eq!(warnings(&[quiet], &Place::default()), []);
-        let a = app("a", json!({"cron_restart": "@daily", "max_memory_restart": 1}));
-        let b = AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"cron_restart": "@daily", "trace": true})) };
+        let a = app("a", json!({"memory_max": 1, "heartbeat": true}));
+        let b = AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"heartbeat": true})) };
         let told: Vec<String> =
             warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
         assert_eq!(
             told,
             [
-                "process file f.js: kept but not acted on by this version: max_memory_restart (a), \
-                 cron_restart (a, b), trace (b)",
+                "process file f.js: kept but not acted on by this version: heartbeat (a, b), memory_max (a)",
                 "process file f.js: cluster mode is not available yet: the instances of b run as separate processes",
             ]
         );

@@ -81,7 +81,7 @@ fn a_javascript_file_with_everything_in_it() {
     assert_eq!(api.log_date_format.as_deref(), Some("YYYY-MM-DDTHH:mm:ss"));
     assert!(!api.merge_logs);
     assert_eq!(api.env_file.len(), 2);
-    assert_eq!(api.declared["max_memory_restart"], json!(512 << 20));
+    assert_eq!(api.max_memory_restart, Some(512 << 20));
     assert_eq!(api.watch.roots(), ["srv"]);
     assert_eq!((worker.uid.as_deref(), worker.port, worker.autorestart), (Some("1000"), Some(8081), false));
     assert_eq!(worker.stop_exit_codes, [0]);
@@ -97,7 +97,6 @@ fn a_javascript_file_with_everything_in_it() {
             "Environment [production] is not defined in process file",
             "app `worker` is defined twice in the same way, by app 2 in process file full.config.cjs and app 3 in process \
              file full.config.cjs; it is taken once",
-            "process file full.config.cjs: kept but not acted on by this version: max_memory_restart (api)",
             "process file full.config.cjs: cluster mode is not available yet: the instances of api run as separate processes",
         ]
     );

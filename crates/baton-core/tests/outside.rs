@@ -4,7 +4,7 @@ use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, Watch};
 use baton_core::step::{Effect, Effects, Event, step};
-use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
+use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Cause, Detail, Directories, Exit, Identity, State, Status, World};
 use serde_json::json;
 
@@ -222,6 +222,56 @@ fn watching_is_switched_by_hand_and_keeps_its_paths() {
     let spec = (*bench.world.instances[&SLOT].spec).clone();
     bench.define(spec);
     assert!(bench.watching(), "a definition from outside counts more");
+}
+
+#[test]
+fn a_time_starts_again_what_runs_or_has_ended_and_not_what_was_stopped() {
+    let spec = AppSpec { cron_restart: Some("0 3 * * *".into()), min_uptime: Millis(0), ..AppSpec::default() };
+    let mut bench = Bench::new(AppSpec { autorestart: false, ..spec.clone() });
+    assert_eq!(signals(&bench.step(Event::Struck { id: SLOT })), 1);
+    assert_eq!(bench.last_cause(), "it was time: 0 3 * * *");
+    // Once more while it ends changes nothing.
+    assert!(signals(&bench.step(Event::Struck { id: SLOT })) == 0);
+    bench.end(Exit::Code(0));
+    bench.run();
+    bench.end(Exit::Code(0));
+    assert_eq!(bench.status(), Status::Stopped);
+    bench.step(Event::Struck { id: SLOT });
+    assert_eq!(bench.status(), Status::Launching, "a job runs at its time");
+    bench.run();
+    bench.act(Action::Stop, json!({}));
+    bench.end(Exit::Code(0));
+    bench.step(Event::Struck { id: SLOT });
+    assert_eq!(bench.status(), Status::Stopped, "what was stopped stays down");
+    let mut off = Bench::new(AppSpec { cron_restart: Some("0".into()), ..spec });
+    assert_eq!(signals(&off.step(Event::Struck { id: SLOT })), 0);
+}
+
+#[test]
+fn what_uses_too_much_memory_is_ended_gracefully_and_what_does_so_at_once_is_given_up() {
+    let limited = AppSpec { max_memory_restart: Some(100 << 20), max_restarts: Some(3), ..AppSpec::default() };
+    let mut bench = Bench::new(limited);
+    let weigh = |bench: &mut Bench, used: u64| {
+        let incarnation = bench.life();
+        bench.step(Event::Weighed { id: SLOT, incarnation, used: Bytes(used << 20) })
+    };
+    bench.pass(2000);
+    assert_eq!(signals(&weigh(&mut bench, 100)), 0);
+    assert_eq!(signals(&weigh(&mut bench, 150)), 1);
+    assert_eq!(bench.last_cause(), "it used 150 MB of memory, more than 100 MB");
+    assert_eq!(signals(&weigh(&mut bench, 150)), 0, "it is ending already");
+    let old = bench.life();
+    bench.end(Exit::Code(0));
+    bench.run();
+    let stale = Event::Weighed { id: SLOT, incarnation: old, used: Bytes(1 << 40) };
+    assert_eq!(signals(&bench.step(stale)), 0);
+    for _ in 0..3 {
+        weigh(&mut bench, 150);
+        bench.end(Exit::Code(0));
+        bench.run();
+    }
+    assert_eq!(bench.status(), Status::Errored);
+    assert!(bench.last_cause().contains("150 MB"));
 }
 
 #[test]

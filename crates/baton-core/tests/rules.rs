@@ -254,11 +254,11 @@ fn a_patch_reaches_the_keys_that_are_only_kept() {
         step(world, Now::default(), Event::Command { op: OpId(1), command });
         Arc::clone(&world.instances[&InstanceId(3)].spec)
     };
-    let spec = reset(&mut world, json!({"max_memory_restart": 1024, "cron_restart": "0 3 * * *", "max_restarts": 4}));
-    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cron_restart", "max_memory_restart"]);
+    let spec = reset(&mut world, json!({"memory_max": 1024, "cpu_max": "0 3", "max_restarts": 4}));
+    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cpu_max", "memory_max"]);
     assert_eq!(spec.max_restarts, Some(4));
-    let spec = reset(&mut world, json!({"max_memory_restart": null, "max_restarts": null}));
-    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cron_restart"]);
+    let spec = reset(&mut world, json!({"memory_max": null, "max_restarts": null}));
+    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cpu_max"]);
     assert_eq!(spec.max_restarts, None);
 }
 

@@ -62,6 +62,8 @@ proptest! {
                         | Event::ClientGone { .. }
                         | Event::Probed { .. }
                         | Event::Changed { .. }
+                        | Event::Struck { .. }
+                        | Event::Weighed { .. }
                         | Event::OutputDropped { .. } => false,
                     };
                     if stale {

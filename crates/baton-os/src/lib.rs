@@ -14,6 +14,8 @@ pub mod logs;
 pub mod memory;
 pub mod metrics;
 #[cfg(target_os = "linux")]
+pub mod moments;
+#[cfg(target_os = "linux")]
 pub mod probe;
 pub mod process;
 mod procfs;

@@ -78,17 +78,16 @@ fn heading(colour: Colour, title: &str) -> String {
 fn pm2_rows(view: &InstanceView, spec: &AppSpec, options: &DescribeOptions<'_>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut put = |key, value: String| rows.push((key, value, None));
-    let declared = |key: &str| spec.declared.get(key).filter(|value| !value.is_null());
     let path = |path: &Option<String>| path.clone().unwrap_or_else(|| "/dev/null".into());
     put("name", view.name.clone());
     put("namespace", view.namespace.clone());
     put("version", or_na((options.host.version)(&view.script)));
     put("restarts", view.restarts.to_string());
-    if let Some(limit) = declared("max_memory_restart") {
-        put("max memory restart", plain(limit));
+    if let Some(limit) = spec.max_memory_restart {
+        put("max memory restart", limit.to_string());
     }
-    if let Some(pattern) = declared("cron_restart") {
-        put("cron restart", plain(pattern));
+    if let Some(pattern) = &spec.cron_restart {
+        put("cron restart", pattern.clone());
     }
     put("uptime", online_uptime(view));
     if let Some(combined) = &view.files.combined {

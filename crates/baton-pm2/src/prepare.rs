@@ -298,6 +298,8 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
         restart_delay: millis("restart_delay", default.restart_delay),
         exp_backoff_restart_delay: millis("exp_backoff_restart_delay", default.exp_backoff_restart_delay),
         watch: record.get("watch").and_then(|watch| Watch::deserialize(watch).ok()).unwrap_or_default(),
+        cron_restart: text("cron_restart"),
+        max_memory_restart: record.get("max_memory_restart").and_then(whole).and_then(|size| u64::try_from(size).ok()),
         ignore_watch: words("ignore_watch"),
         watch_delay: millis("watch_delay", default.watch_delay),
         watch_options: options("watch_options"),

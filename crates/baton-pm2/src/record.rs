@@ -290,6 +290,8 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
         "exp_backoff_restart_delay",
         spec.exp_backoff_restart_delay.0.into(),
     );
+    put(spec.max_memory_restart.is_some(), "max_memory_restart", json!(spec.max_memory_restart));
+    put(spec.cron_restart.is_some(), "cron_restart", json!(spec.cron_restart));
     put(!spec.ignore_watch.is_empty(), "ignore_watch", json!(spec.ignore_watch));
     put(spec.watch_delay != default.watch_delay, "watch_delay", spec.watch_delay.0.into());
     put(spec.watch_options != default.watch_options, "watch_options", json!(spec.watch_options));

@@ -95,10 +95,8 @@ fn check(field: &Field, given: &Given, values: &mut Values) -> Result<Option<Val
         // Every name contains the empty text.
         ("filter_env", Value::Bool(true)) => json!([""]),
         ("filter_env", Value::Bool(false)) => json!([]),
-        ("cron_restart", Value::String(pattern)) if !is_cron(&pattern) => {
-            return Err(misfit(given, values, "a cron pattern", "write five or six fields, such as \"0 3 * * *\""));
-        }
-        ("rotate_interval", Value::String(pattern)) => match kinds::cron_error(&pattern) {
+        ("cron_restart", Value::String(pattern)) if pattern.trim() == "0" => json!("0"),
+        ("rotate_interval" | "cron_restart", Value::String(pattern)) => match kinds::cron_error(&pattern) {
             None => json!(pattern),
             Some(_) => {
                 return Err(misfit(given, values, "a cron pattern", "write five or six fields, such as \"0 3 * * *\""));
@@ -152,13 +150,6 @@ fn watch_options(
     Ok(taken)
 }
 
-/// Whether a text has the form of a cron pattern: five or six fields, a nickname such as `@daily`, or `0` for none.
-fn is_cron(pattern: &str) -> bool {
-    let part = |field: &str| field.chars().all(|c| c.is_ascii_alphanumeric() || "*/,-?#+".contains(c));
-    let fields = pattern.split_whitespace().count();
-    pattern == "0" || pattern.starts_with('@') || ((5..=6).contains(&fields) && pattern.split_whitespace().all(part))
-}
-
 fn misfit(given: &Given, values: &Values, expected: &str, help: &str) -> ConfigError {
     ConfigError::Value(Box::new(BadValue {
         place: values.place.clone(),
@@ -168,19 +159,4 @@ fn misfit(given: &Given, values: &Values, expected: &str, help: &str) -> ConfigE
         expected: expected.into(),
         help: help.into(),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_cron;
-
-    #[test]
-    fn cron_patterns_are_known_by_their_form() {
-        for pattern in ["0 3 * * *", "*/10 * * * * *", "0 0 1-5 JAN,FEB MON#2", "@daily", "0"] {
-            assert!(is_cron(pattern), "{pattern}");
-        }
-        for pattern in ["bad", "", "* * * *", "* * * * * * *", "0 3 * * !"] {
-            assert!(!is_cron(pattern), "{pattern}");
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer, Listen, Readiness, Watch, WatchOptions};
-use crate::units::Millis;
+use crate::units::{Bytes, Millis};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -230,6 +230,11 @@ app_spec! {
     listen: Vec<Listen> = Vec::new(), Kind::Listen, Restart;
     /// Tell the app its own pid in LISTEN_PID, beside LISTEN_FDS. `false` for programs that a script between baton and them starts.
     listen_pid: bool = true, Kind::Bool, Restart;
+    /// Restart at these times, in cron notation: five fields, or six with seconds first, or `@daily` and the like.
+    /// `CRON_TZ=Europe/Berlin` in front gives another time zone than the machine's. `0` is never.
+    cron_restart: Option<String> = None, Kind::Text, Live, also "cron";
+    /// Restart when the whole process tree of an instance uses more memory than this (bytes). It is looked at each second.
+    max_memory_restart: Option<u64> = None, Kind::Size, Live;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.
@@ -268,8 +273,6 @@ macro_rules! later {
 }
 
 later! {
-    "max_memory_restart", Kind::Size, Live, "Restart when the app uses more memory than this (bytes).";
-    "cron_restart", Kind::Text, Live, "Restart at these times, in cron notation.", also "cron";
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
     "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";
@@ -330,6 +333,16 @@ impl AppSpec {
                 new: then.get(field.name).cloned().unwrap_or(Value::Null),
             })
             .collect()
+    }
+
+    /// The times at which it is started again, unless they are switched off.
+    pub fn times(&self) -> Option<&str> {
+        self.cron_restart.as_deref().filter(|pattern| *pattern != "0")
+    }
+
+    /// How much memory one instance may use.
+    pub fn memory_limit(&self) -> Option<Bytes> {
+        self.max_memory_restart.filter(|limit| *limit > 0).map(Bytes)
     }
 
     /// What it depends on that others run.

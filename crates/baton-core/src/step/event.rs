@@ -2,7 +2,7 @@
 
 use crate::proto::Command;
 use crate::spec::External;
-use crate::units::{Incarnation, InstanceId, OpId};
+use crate::units::{Bytes, Incarnation, InstanceId, OpId};
 use crate::world::{Exit, Identity, SpawnError};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,20 @@ pub enum Event {
         id: InstanceId,
         /// How much, in bytes.
         bytes: u64,
+    },
+    /// It is one of the times at which a slot is to be started again.
+    Struck {
+        /// The slot.
+        id: InstanceId,
+    },
+    /// What the process tree of a life uses, where there is a limit.
+    Weighed {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// Its memory.
+        used: Bytes,
     },
     /// A file that is watched for a slot has changed, or come, or gone.
     Changed {

@@ -88,6 +88,8 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::TreeGone { id, incarnation } => lifecycle::tree_gone(world, now, id, incarnation, &mut effects),
         Event::Probed { external, result } => waiting::probed(world, &external, result),
         Event::OutputDropped { id, bytes } => lifecycle::output_dropped(world, id, bytes),
+        Event::Struck { id } => outside::struck(world, now, id, &mut effects),
+        Event::Weighed { id, incarnation, used } => outside::weighed(world, now, id, incarnation, used, &mut effects),
         Event::Changed { id, path, more } => outside::changed(world, now, id, path, more),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {

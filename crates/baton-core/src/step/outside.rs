@@ -1,9 +1,56 @@
-//! What else than the process itself, or a request, wants a slot to run again: a file that has changed.
+//! What else than the process itself, or a request, wants a slot to run again: a file that has changed, a time, or the
+//! memory that it uses.
 
 use super::Effects;
-use super::lifecycle::end;
-use crate::units::{InstanceId, Now};
+use super::lifecycle::{end, fail};
+use crate::units::{Bytes, Incarnation, InstanceId, Now};
 use crate::world::{Cause, Changed, State, Then, World};
+
+/// It is one of the times at which a slot is to be started again. One that has ended by itself, or was given up, runs
+/// anew, which makes an app with `autorestart: false` a job; one that an operator has stopped stays down (PM2 starts it).
+pub(super) fn struck(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
+    let ending = world.ending;
+    let Some(instance) = world.instances.get_mut(&id).filter(|_| !ending) else { return };
+    let Some(pattern) = instance.spec.times().map(str::to_owned) else { return };
+    let due = match &instance.state {
+        State::Stopped { why } => matches!(why, Cause::Exited(_) | Cause::NotAutostarted),
+        State::Unready { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => true,
+        // It is about to run anew, or stops because somebody wants it to.
+        State::Waiting { .. } | State::Starting { .. } | State::Stopping { .. } => false,
+    };
+    if due {
+        instance.begin_anew(now.wall);
+        end(world, now, id, Then::Restart(Cause::Time(pattern)), effects);
+    }
+}
+
+/// What a life uses. One that had no time to do any work counts as a crash, so that it can't go on for ever.
+pub(super) fn weighed(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    incarnation: Incarnation,
+    used: Bytes,
+    effects: &mut Effects,
+) {
+    let Some(instance) = world.current(id, incarnation) else { return };
+    let Some(limit) = instance.spec.memory_limit().filter(|limit| used > *limit) else { return };
+    let since = match &instance.state {
+        State::Unready { since, .. } | State::Online { since, .. } => *since,
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Stopping { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => return,
+    };
+    let why = Cause::Memory { used, limit };
+    if now.instant - since < instance.spec.min_uptime {
+        fail(world, now, id, why, effects);
+    } else {
+        end(world, now, id, Then::Restart(why), effects);
+    }
+}
 
 /// A file that is watched for a slot has changed. It is acted on when no more changes come.
 pub(super) fn changed(world: &mut World, now: Now, id: InstanceId, path: String, more: u32) {

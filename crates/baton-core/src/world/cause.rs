@@ -1,9 +1,14 @@
 //! Why something happened.
 
 use crate::spec::{Condition, Dependency};
-use crate::units::Millis;
+use crate::units::{Bytes, Millis};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// With one digit behind the point.
+fn megabytes(bytes: Bytes) -> f64 {
+    (bytes.0 as f64 / 1024.0 / 1024.0 * 10.0).round() / 10.0
+}
 
 /// A signal by its number on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -228,6 +233,15 @@ pub enum Cause {
     DependencyLate(Box<Dependency>),
     /// It needs itself, along these names.
     DependencyCycle(Vec<String>),
+    /// It is one of the times at which it is to be started again, by this pattern.
+    Time(String),
+    /// Its process tree used more memory than it may.
+    Memory {
+        /// What it used.
+        used: Bytes,
+        /// What it may use.
+        limit: Bytes,
+    },
     /// A file that is watched for it has changed, or come, or gone.
     Changed {
         /// The first that did, as people would write it.
@@ -264,6 +278,8 @@ impl Cause {
             | Cause::Stable
             | Cause::Ready
             | Cause::NotReady(_)
+            | Cause::Time(_)
+            | Cause::Memory { .. }
             | Cause::Changed { .. }
             | Cause::ReloadFailed(_) => false,
         }
@@ -305,6 +321,10 @@ impl fmt::Display for Cause {
                     write!(f, " ({found})")?;
                 }
                 hint.as_ref().map_or(Ok(()), |hint| write!(f, ": {hint}"))
+            }
+            Cause::Time(pattern) => write!(f, "it was time: {pattern}"),
+            Cause::Memory { used, limit } => {
+                write!(f, "it used {} MB of memory, more than {} MB", megabytes(*used), megabytes(*limit))
             }
             Cause::Changed { path, more: 0 } => write!(f, "{path} has changed"),
             Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),

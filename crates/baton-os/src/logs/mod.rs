@@ -9,7 +9,7 @@
 //! * `overflow.rs`: `log_overflow: drop`, for output that can't be written.
 //! * `own.rs`: the daemon's own log, which is only rotated here.
 //! * `times.rs`: when which bytes of a file were written, for readers.
-//! * `rotate.rs`: when and how a file makes room for the next. `rule.rs`: the settings. `moments.rs`: the times.
+//! * `rotate.rs`: when and how a file makes room for the next. `rule.rs`: the settings.
 //! * `parts.rs`: how rotated files are called, listed and read. `ledger.rs`: which there are and which go. `keeper.rs`:
 //!   compresses them, on a thread of its own.
 //! * `format.rs`, `date.rs`: stamps and JSON records. Pure. A new look of log lines is a new `Style`.
@@ -25,7 +25,6 @@ mod ear;
 mod format;
 mod keeper;
 mod ledger;
-mod moments;
 mod overflow;
 pub mod own;
 pub mod parts;
@@ -50,9 +49,9 @@ mod rotate_tests;
 #[cfg(test)]
 mod tests;
 
+pub use crate::moments::check_pattern;
 pub use ear::Ear;
 pub use format::base64;
-pub use moments::check_pattern;
 pub use route::{Channel, Format, LogOptions, LogReport, Overflow, Route, Stream, StreamKey};
 pub use rule::{DATE_FORMAT, Rotation, Rule};
 pub use thread::LogThread;

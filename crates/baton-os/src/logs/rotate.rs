@@ -33,8 +33,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::moments::Moments;
 use super::own;
+use crate::moments::Moments;
 
 /// More than one look at a stream moves: a file with more room than this needs no care.
 const AMPLE: u64 = (ALL + STEP) as u64;

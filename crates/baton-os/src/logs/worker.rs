@@ -92,7 +92,7 @@ impl Worker {
         let rotor = Rotor::new(times.clone(), move |path, error| {
             keepers(LogReport::NotRotated { path, message: error.to_string() });
         })?;
-        epoll::add(&epoll, &rotor.moments.timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &rotor.moments, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN)?;
         Ok(Worker {
             epoll,
             wake,

@@ -64,11 +64,8 @@ fn a_file_s_keys_have_the_types_of_pm2() {
         port: Some(8080),
         log_file: Some("/home/u/app/all.log".into()),
         out_file: Some("/dev/null".into()),
-        declared: [
-            ("max_memory_restart".to_owned(), json!(209_715_200)),
-            ("cron_restart".to_owned(), json!("0 4 * * *")),
-        ]
-        .into(),
+        max_memory_restart: Some(209_715_200),
+        cron_restart: Some("0 4 * * *".into()),
         ..demo()
     };
     let mut instance = online(2, 1, spec);
@@ -221,7 +218,8 @@ fn describe_has_pm2_s_rows_then_ours() {
         script: "/bin/sleep".into(),
         name: "slp".into(),
         args: vec!["1000".into()],
-        declared: [("cron_restart".to_owned(), json!("0 4 * * *"))].into(),
+        cron_restart: Some("0 4 * * *".into()),
+        declared: [("heartbeat".to_owned(), json!(true))].into(),
         env: variables(&[("API_KEY", "s3cr3t"), ("NODE_ENV", "production")]),
         ..demo()
     };
@@ -281,7 +279,7 @@ fn describe_has_pm2_s_rows_then_ours() {
         "│ created at        │ 2026-11-21T02:14:36.813Z ",
         "│ last cause        │ errored: 16 unstable exits in a row; the last process was ended by SIGSEGV │",
         "│ last exit         │ was ended by SIGSEGV after 3s at 2026-11-21T02:14:36.813Z ",
-        "│ not acted on yet  │ cron_restart=0 4 * * * ",
+        "│ not acted on yet  │ heartbeat=true ",
         "│ API_KEY │ ******** ",
         " Use `pm2 logs slp [--lines 1000]` to display logs\n",
     ] {

@@ -302,7 +302,6 @@ mod tests {
     #[test]
     fn options_without_effect_yet_are_refused_and_those_that_ask_for_what_is_are_not() {
         let refusal = |words: &[&str]| parse(words).refuse_absent().unwrap_err().to_string();
-        assert_eq!(refusal(&["--max-memory-restart", "200M"]), "--max-memory-restart is not available yet");
         assert_eq!(refusal(&["--no-daemon"]), "--no-daemon is not available yet");
         assert!(refusal(&["--deep-monitoring"]).contains("is not supported"));
         assert!(parse(&["--no-vizion", "--no-pmx", "--no-automation", "--disable-trace"]).refuse_absent().is_ok());

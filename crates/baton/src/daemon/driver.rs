@@ -19,6 +19,7 @@ use super::sockets::{Keeper, Users};
 use super::spawner::Spawner;
 use super::storage::StateFile;
 use super::watcher::Watcher;
+use super::weigher::Weighing;
 use super::writer::Writer;
 use crate::home::Home;
 use baton_core::proto::{Change, Command, Reply, Update};
@@ -29,6 +30,7 @@ use baton_os::clock;
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::LogThread;
 use baton_os::memory;
+use baton_os::moments::Moments;
 use baton_os::tree::Sweeper;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -82,6 +84,9 @@ pub(super) struct Driver {
     pub(super) prober: Prober,
     pub(super) watcher: Watcher,
     pub(super) channels: Channels,
+    /// When apps are to be started again, once one is.
+    pub(super) times: Option<Moments>,
+    pub(super) weighing: Weighing,
     pub(super) connections: Connections,
     pub(super) bus: Bus,
     pub(super) inbox: Inbox,
@@ -160,12 +165,14 @@ impl Driver {
                 self.look_at_own_log();
             }
             let deadline = self.next_deadline();
+            let weigh_at = self.weigh_at();
             let tidy_at = self.tidy_at.filter(|_| self.rests());
             tokio::select! {
                 Some(message) = messages.recv() => self.receive(message),
                 Some(call) = calls.recv() => self.answer(call),
                 accepted = listener.accept() => self.welcome(accepted.map(|(stream, _)| stream)),
                 () = until(deadline), if deadline.is_some() => self.queue.push_back(Event::Timer),
+                () = until(weigh_at), if weigh_at.is_some() => self.weigh(),
                 () = until(tidy_at), if tidy_at.is_some() => self.tidy(),
                 _ = signals.terminate.recv() => self.stop_all("SIGTERM"),
                 _ = signals.interrupt.recv() => self.stop_all("SIGINT"),
@@ -222,6 +229,7 @@ impl Driver {
         self.follow_definitions(&touched);
         self.follow_watching(&touched);
         self.follow_sockets(touched.iter().copied());
+        self.follow_limits(&touched);
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
         let mut result = self.records.append(touched.into_iter().map(entry));
@@ -369,6 +377,8 @@ impl Driver {
                 self.queue.push_back(Event::Probed { external, result });
             }
             Message::Changed { ids, path, more } => self.files_changed(&ids, &path, more),
+            Message::Struck => self.strike(),
+            Message::Weighed(lives) => self.weighed(lives),
             Message::Watching(text) => journal::log(text),
             Message::NotWatching(text) => self.notice(text),
             Message::Released(key) => self.released(key),

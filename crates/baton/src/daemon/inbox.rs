@@ -5,7 +5,7 @@ use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
 use baton_core::spec::External;
-use baton_core::units::InstanceId;
+use baton_core::units::{Bytes, Incarnation, InstanceId};
 use baton_core::world::SpawnError;
 use baton_os::guard::link::GuardEvent;
 use baton_os::logs::{LogReport, Stream};
@@ -66,6 +66,10 @@ pub(super) enum Message {
         /// How many more.
         more: u32,
     },
+    /// A time that apps wait for has come, or the clock was set.
+    Struck,
+    /// What lives with a limit use.
+    Weighed(Vec<(InstanceId, Incarnation, Bytes)>),
     /// Files are watched from now on, or no longer.
     Watching(String),
     /// Files can't be watched.

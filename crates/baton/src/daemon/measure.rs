@@ -1,7 +1,10 @@
 //! The thread that measures: a look at all processes takes milliseconds, too long for the loop.
 
+use super::inbox::Inbox;
 use super::server::Responder;
+use super::weigher;
 use baton_core::proto::{Reply, Usage};
+use baton_core::units::{Incarnation, InstanceId};
 use baton_os::clock;
 use baton_os::metrics::{Leaders, Meter, Sampler};
 use std::io;
@@ -13,7 +16,16 @@ pub(super) struct Order {
     /// Whose trees.
     pub(super) leaders: Leaders,
     /// Who asked.
-    pub(super) answer: Responder,
+    pub(super) answer: Answer,
+}
+
+/// Who is told.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A client.
+    Client(Responder),
+    /// The loop, of the memory of these lives.
+    Loop(Vec<(InstanceId, Incarnation)>, Inbox),
 }
 
 /// The thread.
@@ -31,6 +43,14 @@ impl Measurer {
             let (mut sampler, mut meter) = (Sampler::default(), Meter::default());
             for Order { leaders, answer } in orders {
                 let sampled = sampler.sample(&leaders);
+                let answer = match answer {
+                    Answer::Client(answer) => answer,
+                    Answer::Loop(lives, inbox) => {
+                        let used: Vec<_> = sampled.into_iter().map(|(id, used)| (id, used.memory)).collect();
+                        weigher::tell(&lives, &used, &inbox);
+                        continue;
+                    }
+                };
                 let now = clock::now().instant;
                 let usages = sampled.into_iter().map(|(id, used)| {
                     // PM2 shows one decimal.

@@ -13,6 +13,7 @@
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
 //! | `prober` | threads that look for what others run, and whether apps are ready |
+//! | `times`, `weigher` | when apps are to be started again, and how much memory they use |
 //! | `watcher` | which files are watched, and the thread that does |
 //! | `sockets` | the sockets that apps are given, from the first life to the last |
 //! | `line` | what a life is given to tell that it is ready |
@@ -44,8 +45,10 @@ mod server;
 mod sockets;
 mod spawner;
 mod storage;
+mod times;
 mod watch;
 mod watcher;
+mod weigher;
 mod writer;
 
 use crate::client::HELD;
@@ -180,6 +183,8 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         records,
         writer: writer::Writer::start(home.clone(), inbox.clone())?,
         measurer: measure::Measurer::start()?,
+        times: None,
+        weighing: weigher::Weighing::Off,
         watcher: watcher::Watcher::new(inbox.clone()),
         prober: prober::Prober::new(inbox.clone()),
         channels,
@@ -206,6 +211,9 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     }
     driver.recover(&rebooted, gone);
     driver.watch_files();
+    driver.follow_times();
+    let all: Vec<_> = driver.world.instances.keys().copied().collect();
+    driver.follow_limits(&all);
     let listener = server::listen(home)?;
     let pid = std::process::id().to_string();
     write_quick(&home.pid_file(), pid.as_bytes(), 0o600).map_err(|e| named(&e, "write", &home.pid_file()))?;

@@ -101,6 +101,7 @@ impl Driver {
             (known, now) => known.is_some() != now.is_some(),
         };
         if touched.into_iter().any(is_new) {
+            self.follow_times();
             self.rotation.specs = specs(&self.world);
             self.logs.rotate_by(self.rotation.rotation(&self.home, &self.world));
         }

@@ -3,7 +3,7 @@
 use super::driver::{Driver, Ending};
 use super::inbox::Call;
 use super::journal;
-use super::measure::Order;
+use super::measure::{Answer, Order};
 use super::server::{ClientId, Responder};
 use crate::logs::source::{Filter, Streams};
 use baton_core::proto::{
@@ -63,7 +63,7 @@ impl Driver {
             },
             Request::Usage => {
                 if let Some(answer) = self.connections.responder(client, id) {
-                    self.measurer.order(Order { leaders: self.leaders(), answer });
+                    self.measurer.order(Order { leaders: self.leaders(), answer: Answer::Client(answer) });
                 }
                 return;
             }
@@ -195,7 +195,7 @@ impl Driver {
     }
 
     /// The leaders of what runs.
-    fn leaders(&self) -> Leaders {
+    pub(super) fn leaders(&self) -> Leaders {
         let running = self.world.instances.values().filter(|instance| instance.state.has_process());
         Leaders::now(running.filter_map(|instance| Some((instance.id, instance.process.clone()?))).collect())
     }

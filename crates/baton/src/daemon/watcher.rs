@@ -10,7 +10,7 @@ use super::journal;
 use crate::watching::{Aim, AimId, Own, Rules, Sweep, Tree};
 use baton_core::step::Event;
 use baton_core::units::{InstanceId, Millis};
-use baton_core::world::Instance;
+use baton_core::world::{Instance, State};
 use baton_os::clock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -103,9 +103,9 @@ impl Driver {
     /// Files that are watched for slots have changed.
     pub(super) fn files_changed(&mut self, ids: &[InstanceId], path: &str, more: u32) {
         let slots = ids.iter().filter_map(|id| self.world.instances.get(id));
-        // The first of several changes is told.
-        let apps: BTreeSet<&str> =
-            slots.filter(|slot| slot.changed.is_none()).map(|slot| slot.spec.name.as_str()).collect();
+        // The first of several changes is told, and none that has no effect.
+        let counts = |slot: &&Instance| slot.changed.is_none() && !matches!(slot.state, State::Stopping { .. });
+        let apps: BTreeSet<&str> = slots.filter(counts).map(|slot| slot.spec.name.as_str()).collect();
         for app in apps {
             journal::log(format_args!("Change detected on path {path} for app {app} - restarting"));
         }

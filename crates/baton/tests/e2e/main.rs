@@ -21,6 +21,7 @@ mod programs;
 mod projects;
 mod readiness;
 mod reload;
+mod restarts;
 mod rotation;
 mod sockets;
 mod sources;

@@ -122,9 +122,7 @@ fn the_same_workspace_in_production() {
     project(&baton, "workspace");
     let file = "ecosystem.production.config.cjs";
     baton.run(["delete", file, "--silent"]).ok();
-    let started = baton.run(["start", file]).ok();
-    let warnings = started.stderr.matches("max_memory_restart").count();
-    assert_eq!(warnings, 1, "one warning for the file: {started}");
+    baton.run(["start", file]).ok();
     baton.wait_log("worker-out.log", "working in production");
     baton.wait_log("queue-out.log", "settings: -Dconfig=queue.conf");
     assert_eq!(baton.entry("worker")["pm2_env"]["kill_timeout"], 5000);

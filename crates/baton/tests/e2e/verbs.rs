@@ -402,7 +402,7 @@ fn what_is_not_there_yet_says_so() {
     let baton = Baton::new();
     let app = testapp();
     let path = app.to_str().expect("path");
-    for options in [&["--cron", "* * * * *"][..], &["--max-memory-restart", "100M"]] {
+    for options in [&["--no-daemon"][..], &["--source-map-support"]] {
         let args = [&["start", path][..], options, &["--", "wait"]].concat();
         baton.run(args).code(1).says("not available yet");
     }

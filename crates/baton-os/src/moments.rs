@@ -1,5 +1,8 @@
-//! The times at which logs are rotated, by cron patterns. One timer of the wall clock, armed only while there is a
-//! time to wait for; it follows the clock when that is set, and a sleep of the machine.
+//! Times by cron patterns. One timer of the wall clock, armed only while there is a time to wait for; it follows the clock
+//! when that is set, and a sleep of the machine.
+//!
+//! A pattern has five fields, six with seconds first, or is a nickname such as `@daily`; `CRON_TZ=Europe/Berlin` in front of
+//! it gives it a time zone of its own. An hour that a zone leaves out or has twice strikes once.
 
 use baton_core::units::WallTime;
 use croner::Cron;
@@ -12,9 +15,9 @@ use rustix::time::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Reads a pattern: five fields, or six with seconds first, or a nickname such as `@daily`.
+/// Reads a pattern.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -22,17 +25,37 @@ pub fn check_pattern(pattern: &str) -> Result<(), String> {
     parse(pattern).map(drop)
 }
 
-fn parse(pattern: &str) -> Result<Cron, String> {
+fn parse(pattern: &str) -> Result<(Cron, Option<TimeZone>), String> {
+    let (zone, pattern) = match pattern.trim().strip_prefix("CRON_TZ=").and_then(|rest| rest.split_once(' ')) {
+        Some((zone, rest)) => (Some(TimeZone::get(zone).map_err(|error| error.to_string())?), rest.trim()),
+        None => (None, pattern),
+    };
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    parser.parse(pattern).map_err(|error| error.to_string())
+    Ok((parser.parse(pattern).map_err(|error| error.to_string())?, zone))
 }
 
-/// Patterns and when each is due next.
+/// One pattern.
 #[derive(Debug)]
-pub(super) struct Moments {
-    pub(super) timer: OwnedFd,
+struct Moment {
+    cron: Cron,
+    /// Its own zone, or that of all.
     zone: TimeZone,
-    next: BTreeMap<String, (Cron, Option<WallTime>)>,
+    /// When it is due next.
+    next: Option<WallTime>,
+}
+
+/// Patterns and when each is due next. Its descriptor is readable when one is, or when the clock was set.
+#[derive(Debug)]
+pub struct Moments {
+    timer: OwnedFd,
+    zone: TimeZone,
+    moments: BTreeMap<String, Moment>,
+}
+
+impl AsFd for Moments {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
+    }
 }
 
 impl Moments {
@@ -40,40 +63,41 @@ impl Moments {
     ///
     /// # Errors
     /// No descriptors are left.
-    pub(super) fn new() -> io::Result<Moments> {
+    pub fn new() -> io::Result<Moments> {
         let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        Ok(Moments { timer, zone: TimeZone::system(), next: BTreeMap::new() })
+        Ok(Moments { timer, zone: TimeZone::system(), moments: BTreeMap::new() })
     }
 
-    /// Waits for these patterns from now on.
-    pub(super) fn set<'a>(&mut self, patterns: impl Iterator<Item = &'a str>, zone: TimeZone, now: WallTime) {
+    /// Waits for these patterns from now on; those without a zone of their own are in this one.
+    pub fn set<'a>(&mut self, patterns: impl Iterator<Item = &'a str>, zone: TimeZone, now: WallTime) {
         let patterns: BTreeSet<&str> = patterns.collect();
         let same = self.zone == zone;
         self.zone = zone;
-        self.next.retain(|pattern, _| same && patterns.contains(pattern.as_str()));
+        self.moments.retain(|pattern, _| same && patterns.contains(pattern.as_str()));
         for pattern in patterns {
             // A pattern that can't be read was refused where it was written.
-            if let (false, Ok(cron)) = (self.next.contains_key(pattern), parse(pattern)) {
-                let next = after(&cron, &self.zone, now);
-                self.next.insert(pattern.to_owned(), (cron, next));
+            if let (false, Ok((cron, zone))) = (self.moments.contains_key(pattern), parse(pattern)) {
+                let zone = zone.unwrap_or_else(|| self.zone.clone());
+                let next = after(&cron, &zone, now);
+                self.moments.insert(pattern.to_owned(), Moment { cron, zone, next });
             }
         }
         self.arm();
     }
 
     /// The patterns whose time has come; the timer waits for the next ones.
-    pub(super) fn due(&mut self, now: WallTime) -> Vec<String> {
+    pub fn due(&mut self, now: WallTime) -> Vec<String> {
         let mut count = [0u8; 8];
         // Nothing to read, and a clock that was set: either way all times are looked at.
         let set = matches!(rustix::io::read(&self.timer, &mut count), Err(Errno::CANCELED));
         let mut due = Vec::new();
-        for (pattern, (cron, next)) in &mut self.next {
-            let is_due = next.is_some_and(|next| next <= now);
+        for (pattern, moment) in &mut self.moments {
+            let is_due = moment.next.is_some_and(|next| next <= now);
             if is_due {
                 due.push(pattern.clone());
             }
             if is_due || set {
-                *next = after(cron, &self.zone, now);
+                moment.next = after(&moment.cron, &moment.zone, now);
             }
         }
         self.arm();
@@ -81,7 +105,7 @@ impl Moments {
     }
 
     fn arm(&self) {
-        let at = self.next.values().filter_map(|(_, next)| *next).min();
+        let at = self.moments.values().filter_map(|moment| moment.next).min();
         // Zero disarms.
         let value = at.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, |at| Timespec {
             tv_sec: i64::try_from(at.0 / 1000).unwrap_or(i64::MAX),
@@ -137,9 +161,32 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_may_bring_its_zone_and_an_hour_that_is_missing_or_twice_strikes_once() {
+        let strikes = |pattern: &str, from: &str, to: &str| {
+            let mut moments = Moments::new().expect("a timer");
+            let (mut at, end) = (wall(from), wall(to));
+            moments.set([pattern].into_iter(), TimeZone::UTC, at);
+            let mut count = 0;
+            while at < end {
+                at = WallTime(at.0 + 60_000);
+                count += moments.due(at).len();
+            }
+            count
+        };
+        let (night, pattern) = ("2026-11-21T00:00:00Z", "CRON_TZ=America/New_York 30 2 * * *");
+        assert_eq!(strikes(pattern, night, "2026-11-21T07:29:00Z"), 0);
+        assert_eq!(strikes(pattern, night, "2026-11-21T07:31:00Z"), 1, "half past two in New York");
+        // Berlin has no half past two on the 29th of March, and two of them on the 25th of October.
+        let pattern = "CRON_TZ=Europe/Berlin 30 2 * * *";
+        assert_eq!(strikes(pattern, "2026-03-28T22:00:00Z", "2026-03-29T22:00:00Z"), 1);
+        assert_eq!(strikes(pattern, "2026-10-24T22:00:00Z", "2026-10-25T22:00:00Z"), 1);
+    }
+
+    #[test]
     fn a_bad_pattern_is_told() {
         assert!(check_pattern("0 0 * * *").is_ok() && check_pattern("0 */5 * * * *").is_ok());
-        for bad in ["", "daily", "0 0 * *", "61 * * * *"] {
+        assert!(check_pattern("CRON_TZ=Europe/Berlin @daily").is_ok());
+        for bad in ["", "daily", "0 0 * *", "61 * * * *", "CRON_TZ=Nowhere/At_All 0 0 * * *", "CRON_TZ=UTC"] {
             assert!(check_pattern(bad).is_err(), "{bad}");
         }
     }
