@@ -13,6 +13,7 @@ mod clojure;
 mod company;
 mod dependencies;
 mod environment;
+mod events;
 mod externals;
 mod files;
 mod log_files;
