@@ -114,7 +114,10 @@ impl Keeper {
         }
         let opened = sockets::open(&key.at, key.number.is_some()).and_then(|socket| {
             match who.filter(|_| key.at.starts_with('/')) {
-                Some(who) => std::os::unix::fs::chown(&key.at, Some(who.uid), Some(who.gid)).map(|()| socket),
+                Some(who) => {
+                    let owned = std::os::unix::fs::chown(&key.at, Some(who.uid), Some(who.gid));
+                    owned.inspect_err(|_| sockets::close(&socket, &key.at)).map(|()| socket)
+                }
                 None => Ok(socket),
             }
         });
@@ -173,7 +176,7 @@ impl Keeper {
         if let Some(other) = self.lock().keys().filter(|other| *other != key).find(is_there) {
             return match other.app == key.app {
                 true => format!(
-                    "the running version of {} has it as {}; restart it instead of a reload",
+                    "the running version of {} has it as {}; stop it first",
                     key.app,
                     match other.number {
                         Some(_) => format!("{} with reuseport", other.at),
