@@ -40,6 +40,8 @@ pub struct Loaded {
     pub skipped: Vec<Skipped>,
     /// The command that the file gives for missing scripts (`on_missing` beside its apps).
     pub on_missing: Option<String>,
+    /// Whether one of the files says that `sync` may remove apps that are not there any more (`prune` beside its apps).
+    pub prune: bool,
     /// What others run, as the files declare it.
     pub externals: Vec<External>,
     /// Names of the apps that are there only because others need them.
@@ -194,6 +196,7 @@ impl Loaded {
         self.unknown_only.retain(|name| other.unknown_only.contains(name));
         self.console.extend(other.console);
         self.on_missing = self.on_missing.or(other.on_missing);
+        self.prune |= other.prune;
         self.externals.extend(other.externals);
         self.brought.extend(other.brought);
         self.depends.extend(other.depends);

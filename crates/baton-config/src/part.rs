@@ -107,6 +107,17 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
     if beside_apps(root, "static").is_some() {
         warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
     }
+    let prune = match beside_apps(root, "prune") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(prune)) => *prune,
+        Some(other) => {
+            return Err(ConfigError::Declaration {
+                place,
+                what: format!("`prune: {other}` is neither true nor false"),
+                help: "with `prune: true`, `sync` removes apps that the source does not have any more".into(),
+            });
+        }
+    };
     let deploy_env = deploy_environment(root, options);
     let (externals, told) = externals(path, root, document.as_ref(), &export.exported)?;
     warnings.extend(told);
@@ -172,6 +183,7 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
         unknown_only: chosen.unknown(),
         console: export.console,
         on_missing: beside_apps(root, "on_missing").and_then(Value::as_str).map(str::to_owned),
+        prune,
         skipped: Vec::new(),
         externals,
         brought: brought.into_iter().collect(),

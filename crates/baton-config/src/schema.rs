@@ -37,6 +37,7 @@ pub fn process_file() -> Value {
         "profiles": {"type": "object", "additionalProperties": {"$ref": "#/$defs/profile"}},
         "external": {"type": "object", "additionalProperties": {"$ref": "#/$defs/external"}},
         "on_missing": {"type": "string"},
+        "prune": {"type": "boolean"},
         "env_priority": {"enum": ["file", "shell"]},
     }});
     let external = json!({"type": "object", "additionalProperties": false, "properties": {

@@ -120,6 +120,8 @@ pub(crate) struct Loaded {
     pub(crate) directories: Vec<PathBuf>,
     /// Of a directory of process files, what was left aside and why.
     pub(crate) skipped: Vec<Skipped>,
+    /// Whether it says that `sync` may remove apps that it does not have any more.
+    pub(crate) prune: bool,
     /// How messages call it.
     shown: String,
     /// Whether all of its apps were wanted.
@@ -239,9 +241,11 @@ pub(crate) fn load(
         brought,
         depends,
         skipped,
+        prune,
         ..
     } = loaded;
     Ok(Loaded {
+        prune,
         apps,
         on_missing,
         inputs,

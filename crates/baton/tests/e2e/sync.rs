@@ -278,3 +278,22 @@ fn orphans_are_told_by_status_and_describe() {
     baton.run(["sync", "ecosystems"]).ok();
     assert!(baton.run(["status"]).ok().stderr.is_empty());
 }
+
+#[test]
+fn a_source_can_say_that_it_prunes() {
+    let baton = Baton::new();
+    let file = |prune: Value, names: &[&str]| {
+        let apps: Vec<Value> = names
+            .iter()
+            .map(|name| json!({"name": name, "script": testapp(), "args": ["wait", name], "min_uptime": 50}))
+            .collect();
+        baton.file("ecosystem.config.json", json!({ "apps": apps, "prune": prune }).to_string())
+    };
+    file(json!("yes"), &["a", "b"]);
+    baton.run(["sync"]).code(1).stderr_has("`prune: \"yes\"` is neither true nor false");
+    file(json!(true), &["a", "b"]);
+    baton.run(["sync"]).ok();
+    file(json!(true), &["a"]);
+    baton.run(["sync"]).ok().stdout_has("- b: removed");
+    assert_eq!(pids(&baton).into_keys().collect::<Vec<_>>(), ["a"]);
+}

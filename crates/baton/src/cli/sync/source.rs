@@ -94,7 +94,7 @@ impl SourceOptions {
             variables: apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), variables(&wish.spec)?))).collect(),
             apps,
             scope: if self.file.only.is_empty() { Scope::Whole } else { Scope::Some },
-            prune: self.prune,
+            prune: self.prune || loaded.prune,
             force: self.force,
             drift: if self.reset_drift { DriftRule::Reset } else { drift },
         };
