@@ -15,7 +15,9 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Show what happens to apps, each with its cause: the last changes of state, then new ones as they come.
+/// Show what happens to apps and why.
+///
+/// The last changes of state, then new ones as they come.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Names, numbers, units or /patterns/; all apps without any.

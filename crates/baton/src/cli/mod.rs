@@ -9,6 +9,7 @@ mod apps;
 mod check;
 mod cleardump;
 mod common;
+mod completion;
 mod conf;
 mod config;
 mod daemon_update;
@@ -42,6 +43,7 @@ mod prettylist;
 mod reload;
 mod reload_logs;
 mod render;
+mod report;
 mod reset;
 mod restart;
 mod resurrect;
@@ -159,6 +161,8 @@ verbs! {
     Ping => ping, "ping";
     Kill => kill, "kill";
     Update => daemon_update, "update" | "updatePM2";
+    Completion => completion, "completion";
+    Report => report, "report";
     Help => help, "help";
     Version => version, "version";
 }

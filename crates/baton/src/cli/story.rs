@@ -26,7 +26,7 @@ pub(super) fn stories(view: &InstanceView) -> Vec<Story<'_>> {
     let mut stories: Vec<Story<'_>> = Vec::new();
     for Transition { at, to, cause } in &view.transitions {
         match stories.last_mut() {
-            Some(last) if !is_cause(cause) || (last.cause == cause && last.way.last() != Some(&to.as_str())) => {
+            Some(last) if !is_cause(cause) || (last.cause == cause && !last.way.contains(&to.as_str())) => {
                 last.way.push(to);
             }
             _ => stories.push(Story { at: *at, way: vec![to], cause }),

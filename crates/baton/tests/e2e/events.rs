@@ -52,3 +52,27 @@ fn events_are_the_past_and_then_what_comes_and_end_with_the_daemon() {
     baton.run(["kill"]).ok();
     assert!(following.wait().expect("its end").success());
 }
+
+#[test]
+fn completion_knows_the_list_and_a_report_tells_no_secrets() {
+    let baton = Baton::new().env("API_TOKEN", "s3cr3t-token");
+    let empty = baton.run(["completion", "--candidates", "--", "restart", ""]).ok().stdout;
+    assert_eq!(empty, "");
+    assert!(baton.connect().is_none(), "nobody asked for a daemon");
+    baton.run(["report"]).ok().stdout_has("does not run");
+    baton.start("web", &["wait"]);
+    let found = baton.run(["completion", "--candidates", "--", "restart", "w"]).ok().stdout;
+    assert_eq!(found, "web\n");
+    baton.file("complete.sh", baton.run(["completion", "bash"]).ok().stdout);
+    let ask = "COMP_WORDS=(baton restart w); COMP_CWORD=2; . ./complete.sh; _baton_complete; echo ${COMPREPLY[@]}";
+    #[expect(clippy::disallowed_methods, reason = "a shell is the user here")]
+    let mut shell = std::process::Command::new("bash");
+    let path = format!("{}:{}", baton.home().display(), std::env::var("PATH").expect("PATH"));
+    let shell = shell.args(["-c", ask]).current_dir(baton.dir()).env("PATH", path).env("BATON_HOME", baton.home());
+    let output = shell.output().expect("bash");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(told.trim(), "web", "{}", String::from_utf8_lossy(&output.stderr));
+    baton.run(["completion", "tcsh"]).code(1);
+    let report = baton.run(["report"]).ok().stdout_has("protocol").stdout_has("0 web: online").stdout;
+    assert!(!report.contains("s3cr3t-token"), "{report}");
+}
