@@ -136,7 +136,7 @@ fn an_entry_that_makes_no_sense_is_told_with_its_place() {
     baton
         .run(["start", "ecosystem.config.yaml"])
         .code(1)
-        .stderr_has("ecosystem.config.yaml:2:3: app `a` waits for `db`");
+        .stderr_has("ecosystem.config.yaml:2:3: app `a` waits for `exited` of `db`");
     assert!(baton.connect().is_none(), "nothing was started");
 }
 
