@@ -2,7 +2,7 @@
 
 use crate::error::{Place, Warning};
 use crate::keys::truthy;
-use baton_core::spec::{AppSpec, ExecMode, LATER};
+use baton_core::spec::{AppSpec, LATER};
 use serde_json::Value;
 
 /// Keys whose value changes nothing that a user could see: settings of PM2's own parts.
@@ -36,7 +36,7 @@ fn asks(value: &Value) -> bool {
     truthy(value) && !empty
 }
 
-/// One warning for all keys of all apps that are only kept, and one for apps in cluster mode.
+/// One warning for all keys of all apps that are only kept.
 pub(crate) fn warnings(apps: &[AppSpec], place: &Place) -> Vec<Warning> {
     let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
     for app in apps {
@@ -50,15 +50,7 @@ pub(crate) fn warnings(apps: &[AppSpec], place: &Place) -> Vec<Warning> {
     let listed: Vec<String> = found.iter().map(|(key, names)| format!("{key} ({})", names.join(", "))).collect();
     let kept = (!listed.is_empty())
         .then(|| Warning::new(format!("{place}: kept but not acted on by this version: {}", listed.join(", "))));
-    let clusters: Vec<&str> =
-        apps.iter().filter(|app| app.exec_mode == ExecMode::Cluster).map(|app| app.name.as_str()).collect();
-    let cluster = (!clusters.is_empty()).then(|| {
-        Warning::new(format!(
-            "{place}: cluster mode is not available yet: the instances of {} run as separate processes",
-            clusters.join(", ")
-        ))
-    });
-    kept.into_iter().chain(cluster).collect()
+    kept.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -81,15 +73,12 @@ mod tests {
         assert_eq!(not_acted_on(&quiet), [""; 0]);
         assert_eq!(warnings(&[quiet], &Place::default()), []);
         let a = app("a", json!({"memory_max": 1, "heartbeat": true}));
-        let b = AppSpec { exec_mode: ExecMode::Cluster, ..app("b", json!({"heartbeat": true})) };
+        let b = app("b", json!({"heartbeat": true}));
         let told: Vec<String> =
             warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
         assert_eq!(
             told,
-            [
-                "process file f.js: kept but not acted on by this version: heartbeat (a, b), memory_max (a)",
-                "process file f.js: cluster mode is not available yet: the instances of b run as separate processes",
-            ]
+            ["process file f.js: kept but not acted on by this version: heartbeat (a, b), memory_max (a)"]
         );
     }
 }

@@ -97,7 +97,6 @@ fn a_javascript_file_with_everything_in_it() {
             "Environment [production] is not defined in process file",
             "app `worker` is defined twice in the same way, by app 2 in process file full.config.cjs and app 3 in process \
              file full.config.cjs; it is taken once",
-            "process file full.config.cjs: cluster mode is not available yet: the instances of api run as separate processes",
         ]
     );
 }

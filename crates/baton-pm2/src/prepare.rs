@@ -305,6 +305,7 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
         watch_options: options("watch_options"),
         kill_timeout: millis("kill_timeout", default.kill_timeout),
         kill_signal: text("kill_signal"),
+        balance: text("balance").unwrap_or(default.balance),
         wait_ready: flag("wait_ready", false),
         listen_timeout: millis("listen_timeout", default.listen_timeout),
         shutdown_with_message: flag("shutdown_with_message", false),

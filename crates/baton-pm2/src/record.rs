@@ -296,6 +296,7 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
     put(spec.watch_delay != default.watch_delay, "watch_delay", spec.watch_delay.0.into());
     put(spec.watch_options != default.watch_options, "watch_options", json!(spec.watch_options));
     put(spec.kill_timeout != default.kill_timeout, "kill_timeout", spec.kill_timeout.0.into());
+    put(spec.balance != default.balance, "balance", spec.balance.clone().into());
     put(spec.wait_ready, "wait_ready", true.into());
     put(spec.listen_timeout != default.listen_timeout, "listen_timeout", spec.listen_timeout.0.into());
     put(spec.shutdown_with_message, "shutdown_with_message", true.into());

@@ -1,5 +1,6 @@
 //! An app with every default filled in.
 
+use super::cluster;
 use super::program::{self, Program};
 use super::values::{self, Values};
 use crate::error::{ConfigError, Warning};
@@ -29,6 +30,16 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
 
     // Before the fields are filled in: which of them were given decides.
     let mode = mode(&values, &program);
+    if mode == "cluster_mode"
+        && let Some((what, help)) = cluster::refusal(&program)
+    {
+        return Err(ConfigError::Interpreter {
+            place: values.place.clone(),
+            app: if values.label.is_empty() { name } else { values.label.clone() },
+            what,
+            help,
+        });
+    }
     let merge_logs = merge_logs(&values);
     let base_env = base_env(&values, &cwd, context);
     files(&mut values, &name, &cwd, context);

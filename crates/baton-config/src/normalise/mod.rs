@@ -6,6 +6,7 @@
 //! * [`script`] and [`patch`]: the two ways in from a command line.
 
 mod app;
+mod cluster;
 mod command_line;
 mod program;
 mod values;

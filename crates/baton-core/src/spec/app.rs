@@ -129,8 +129,11 @@ app_spec! {
     interpreter: String = "none".into(), Kind::Text, Restart, also "exec_interpreter";
     /// Arguments of the interpreter, before the script.
     node_args: Vec<String> = Vec::new(), Kind::Words, Restart, also "interpreter_args" "interpreterArgs";
-    /// `fork` or `cluster`.
+    /// `fork`: independent processes; `cluster`: workers of Node's own `cluster` module that share their sockets.
     exec_mode: ExecMode = ExecMode::Fork, Kind::Choice(&["fork", "fork_mode", "cluster", "cluster_mode"]), Restart;
+    /// How connections reach the workers of a cluster: `rr` gives each to the worker with the least to do, with `shared` all accept
+    /// on one socket, with `reuseport` each instance has one of its own and the kernel spreads connections.
+    balance: String = "rr".into(), Kind::Choice(&["rr", "shared", "reuseport"]), Restart;
     /// Number of instances: n, `max` or 0 for one per processor, -n for all but n.
     instances: Instances = Instances(1), Kind::Instances, Scale;
     /// Variables of the app, above everything else. `undefined` and `null` are left out, objects become JSON text.
@@ -281,7 +284,6 @@ later! {
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
     "health", Kind::Any, Live, "How to tell that the app is well.";
     "heartbeat", Kind::Any, Live, "Restart the app when its heartbeat stops.";
-    "balance", Kind::Choice(&["rr", "shared", "reuseport"]), Restart, "How connections are spread over cluster workers.";
     "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
     "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";

@@ -1,6 +1,6 @@
 //! How an app tells that it is ready, and the sockets that are opened for it.
 
-use super::AppSpec;
+use super::{AppSpec, ExecMode};
 use crate::units::Millis;
 use crate::world::Signal;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,6 @@ impl AppSpec {
 
     /// Whether a new life may run beside the old one: they share their sockets through us.
     pub fn may_overlap(&self) -> bool {
-        // Cluster mode will join it when workers share their sockets.
-        !self.listen.is_empty()
+        !self.listen.is_empty() || self.exec_mode == ExecMode::Cluster
     }
 }

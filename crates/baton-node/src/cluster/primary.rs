@@ -52,8 +52,10 @@ struct Listener {
     /// What the first worker gave, for all: it carries the keys of TLS sessions.
     data: Value,
     bound: Option<Bound>,
-    /// Workers that have it or wait for it.
-    members: BTreeSet<WorkerId>,
+    /// The slot whose own socket it is.
+    slot: Option<u32>,
+    /// Workers that have it or wait for it, with the number of the question.
+    members: BTreeMap<WorkerId, u64>,
     /// Workers that take connections.
     ring: BTreeSet<WorkerId>,
     /// Questions that wait for it to be bound.
@@ -75,6 +77,8 @@ struct Worker {
     slot: u32,
     /// It was told to end its work, or is about to be: what it closes was not closed by its program.
     leaving: bool,
+    /// It was told to finish what it has.
+    draining: bool,
     /// Connections on their way to it, by the number of the message.
     #[serde(skip)]
     unacknowledged: BTreeMap<u64, (String, Connection)>,
@@ -102,11 +106,50 @@ impl Primary {
         Primary { balance, ..Primary::default() }
     }
 
-    /// Goes on where another left off. Its messages get numbers from `seq`, which must be beyond any that the other
-    /// used: answers to those may still come.
-    pub fn resume(mut self, seq: u64) -> Primary {
+    /// Goes on where another left off, with the sockets that are still there. Its messages get numbers from `seq`, which
+    /// must be beyond any that the other used: answers to those may still come.
+    pub fn resume(mut self, seq: u64, is_there: impl Fn(&str) -> bool) -> Primary {
         self.seq = seq;
+        // Who had asked for one that was not bound yet asks again.
+        self.listeners.retain(|key, listener| listener.bound.is_some() && is_there(key));
         self
+    }
+
+    /// Whether this worker is there.
+    pub fn has(&self, worker: WorkerId) -> bool {
+        self.workers.contains_key(&worker)
+    }
+
+    /// All workers.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerId> {
+        self.workers.keys().copied()
+    }
+
+    /// Another way for sockets that are opened from now on. Without any worker that could have one, all are.
+    pub fn balance_by(&mut self, balance: Balance) -> Vec<Output> {
+        if self.balance == balance {
+            return Vec::new();
+        }
+        self.balance = balance;
+        if self.workers.values().all(|worker| worker.leaving) { self.close() } else { vec![Output::Changed] }
+    }
+
+    /// Only these slots are up: the sockets of others go.
+    pub fn only(&mut self, slots: &BTreeSet<u32>) -> Vec<Output> {
+        let is_over = |listener: &Listener| {
+            listener.members.is_empty() && listener.slot.is_some_and(|slot| !slots.contains(&slot))
+        };
+        let over: Vec<String> =
+            self.listeners.iter().filter(|(_, listener)| is_over(listener)).map(|(key, _)| key.clone()).collect();
+        let mut out = Vec::new();
+        for key in over {
+            self.listeners.remove(&key);
+            out.push(Output::Close { key });
+        }
+        if !out.is_empty() {
+            out.push(Output::Changed);
+        }
+        out
     }
 
     /// Whether nobody needs it any more.
@@ -155,25 +198,28 @@ impl Primary {
         out
     }
 
-    /// A worker is about to be ended: what it closes from now on stays open for its successors.
-    pub fn leaving(&mut self, worker: WorkerId) -> Vec<Output> {
-        match self.workers.get_mut(&worker) {
-            Some(worker) if !worker.leaving => {
-                worker.leaving = true;
-                vec![Output::Changed]
-            }
-            Some(_) | None => Vec::new(),
+    /// A worker is about to be ended: it gets nothing new, and what it closes from now on stays open for its successors.
+    pub fn leaving(&mut self, id: WorkerId) -> Vec<Output> {
+        let mut out = Vec::new();
+        match self.workers.get_mut(&id) {
+            Some(worker) if !worker.leaving => worker.leaving = true,
+            Some(_) | None => return out,
         }
+        for listener in self.listeners.values_mut() {
+            listener.ring.remove(&id);
+        }
+        self.deal(&mut out);
+        out.push(Output::Changed);
+        out
     }
 
     /// A worker gets nothing new, and is told to finish what it has and to leave.
     pub fn drain(&mut self, worker: WorkerId) -> Vec<Output> {
         let mut out = self.leaving(worker);
-        if !self.workers.contains_key(&worker) {
-            return out;
-        }
-        for listener in self.listeners.values_mut() {
-            listener.ring.remove(&worker);
+        match self.workers.get_mut(&worker) {
+            // Told twice, it would not wait for its connections.
+            Some(worker) if !worker.draining => worker.draining = true,
+            Some(_) | None => return out,
         }
         // In the order of the channel it comes after every connection that was given to it.
         self.send(worker, json!({ "cmd": "NODE_CLUSTER", "act": "disconnect" }), None, &mut out);
@@ -290,13 +336,14 @@ impl Primary {
             && !query.kind.is_datagram()
             && query.kind != super::AddressType::Unix;
         let mut key = query.key();
-        if own {
-            let slot = self.workers.get(&worker).map_or(0, |worker| worker.slot);
+        let slot = self.workers.get(&worker).map(|worker| worker.slot).filter(|_| own);
+        if let Some(slot) = slot {
             key = format!("{key}@{slot}");
         }
         let data = message.get("data").cloned().unwrap_or(Value::Null);
         let listener = match self.listeners.get_mut(&key) {
-            Some(listener) if listener.members.contains(&worker) => {
+            // The same question once more is one that our predecessor may not have answered.
+            Some(listener) if listener.members.get(&worker).is_some_and(|asked| *asked != seq) => {
                 return self.refuse(worker, seq, &key, EADDRINUSE, out);
             }
             Some(listener) => listener,
@@ -307,7 +354,8 @@ impl Primary {
                     shared,
                     data: Value::Null,
                     bound: None,
-                    members: BTreeSet::new(),
+                    slot,
+                    members: BTreeMap::new(),
                     ring: BTreeSet::new(),
                     waiting: Vec::new(),
                     queue: VecDeque::new(),
@@ -319,7 +367,7 @@ impl Primary {
         if listener.data.is_null() {
             listener.data = data;
         }
-        listener.members.insert(worker);
+        listener.members.insert(worker, seq);
         if listener.bound.is_some() {
             self.give(worker, seq, &key, out);
         } else {
@@ -359,7 +407,7 @@ impl Primary {
         let is_it = |listener: &Listener| {
             let port = listener.bound.as_ref().map(|bound| bound.port);
             let same_port = listener.query.port == said.port || (listener.query.port == 0 && port == Some(said.port));
-            listener.members.contains(&worker)
+            listener.members.contains_key(&worker)
                 && !listener.ring.contains(&worker)
                 && listener.query.kind == said.kind
                 && same_port

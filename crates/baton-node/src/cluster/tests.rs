@@ -242,7 +242,7 @@ fn a_successor_of_the_primary_goes_on_from_what_was_written_down() {
     let (mut primary, key) = pair(Balance::Rr);
     primary.connection(&key, Connection(1));
     let text = serde_json::to_string(&primary).unwrap();
-    let mut next = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40);
+    let mut next = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40, |_| true);
     assert_eq!(next.listening(A), BTreeSet::from([key.as_str()]));
     let out = next.retry();
     assert!(out.contains(&Output::Accept { key: key.clone(), on: true }));

@@ -13,7 +13,6 @@ use baton_config::target::{Target, classify, find_default, is_pattern, resolve};
 use baton_config::{ConfigError, Dependencies};
 use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Roll, Wait};
 use baton_core::select::Selector;
-use baton_core::spec::ExecMode;
 use baton_core::units::Millis;
 use baton_core::world::InstanceView;
 use baton_pm2::commands::Availability;
@@ -334,9 +333,6 @@ fn launch(
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
     let wish = apps::script(text, &args.app, &args.file, &args.app_args, session)?;
-    if wish.spec.exec_mode == ExecMode::Cluster {
-        return Err(Failure::Unavailable("cluster mode is not available yet: add -x for independent processes".into()));
-    }
     let wished = wish.spec.instances.0.max(0);
     let starting = text::starting(&wish.spec.script, record::exec_mode(wish.spec.exec_mode), wished);
     // Told once the daemon has not refused it: scripts look for this line to know that something was launched.

@@ -23,9 +23,10 @@ use super::weigher::Weighing;
 use super::writer::Writer;
 use crate::home::Home;
 use baton_core::proto::{Change, Command, Reply, Update};
+use baton_core::spec::ExecMode;
 use baton_core::step::{Effect, Event, step};
 use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
-use baton_core::world::{Detail, Exit, World};
+use baton_core::world::{Detail, Exit, State, World};
 use baton_os::clock;
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::LogThread;
@@ -227,6 +228,7 @@ impl Driver {
             return;
         }
         self.follow_definitions(&touched);
+        self.follow_clusters();
         self.follow_watching(&touched);
         self.follow_sockets(touched.iter().copied());
         self.follow_limits(&touched);
@@ -336,11 +338,28 @@ impl Driver {
     /// is closed.
     pub(super) fn send_replies(&mut self) {
         let done = self.writer.done();
-        while self.sockets.closing == 0 && self.held_replies.front().is_some_and(|(needed, ..)| *needed <= done) {
+        while !self.closes() && self.held_replies.front().is_some_and(|(needed, ..)| *needed <= done) {
             if let Some((_, op, reply)) = self.held_replies.pop_front() {
                 self.reply(op, &reply);
             }
         }
+    }
+
+    /// Whether sockets of apps are being closed: who is told that an app is down may take its ports.
+    pub(super) fn closes(&self) -> bool {
+        self.sockets.closing > 0 || self.channels.closes()
+    }
+
+    /// Tells the clusters which slots are up: the sockets of others are closed.
+    pub(super) fn follow_clusters(&mut self) {
+        let mut up: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        for slot in self.world.instances.values().filter(|slot| slot.spec.exec_mode == ExecMode::Cluster) {
+            let rests = matches!(slot.state, State::Stopped { .. } | State::Errored { .. });
+            if !rests || !slot.beside.is_empty() {
+                up.entry(slot.spec.name.clone()).or_default().insert(slot.number);
+            }
+        }
+        self.channels.only(up);
     }
 
     /// Forgets deleted slots whose deletion is on disk and whose output is in its files: their records need not be
@@ -364,6 +383,10 @@ impl Driver {
             Message::Ready(key) => self.is_ready(key),
             Message::Heard { key, pattern } => self.heard(key, pattern),
             Message::Said(key, said) => self.said(key, said),
+            Message::SocketsClosed(number) => {
+                self.channels.closed(number);
+                self.send_replies();
+            }
             Message::Reported(key) => self.reported(key),
             Message::Ended(key) => self.leader_ended(key),
             Message::Reaped(key) => self.leader_reaped(key),

@@ -157,8 +157,9 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     }
     logs.rotate_by(rules);
     let keeper = sockets::Keeper::adopt(&world, &mut held, guard.as_ref());
-    let channels = channel::Channels::start(inbox.clone())?;
-    let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, channels: &channels, held }.adopt(left);
+    let channels = channel::Channels::start(home, guard.clone(), &mut held, inbox.clone())?;
+    let lives = recover::Output { home, guard: guard.as_ref(), logs: &logs, channels: &channels, world: &world, held }
+        .adopt(left);
 
     let to_loop = inbox.clone();
     let sweeper =

@@ -135,6 +135,7 @@ pub(super) struct Output<'a> {
     pub(super) guard: Option<&'a GuardLink>,
     pub(super) logs: &'a LogThread,
     pub(super) channels: &'a Channels,
+    pub(super) world: &'a World,
     /// What the guard gave back, by name.
     pub(super) held: BTreeMap<String, OwnedFd>,
 }
@@ -171,10 +172,12 @@ impl Output<'_> {
             });
             if let Some(channel) = self.held.remove(&ends::name(key)) {
                 life.has_channel = true;
-                self.channels.open(key, channel);
+                let role = self.world.as_of(key.0, key.1).as_ref().and_then(ends::role);
+                self.channels.open(key, channel, role);
             }
             lives.insert(key, life);
         }
+        self.channels.settle();
         if let Some(guard) = self.guard {
             if !deposit.is_empty()
                 && let Err(error) = guard.hold(deposit)
@@ -362,6 +365,7 @@ impl Driver {
         }
         // A predecessor may have died before it closed what nobody needs.
         self.follow_sockets(self.world.instances.keys().copied().collect::<Vec<_>>());
+        self.follow_clusters();
         // The state file may be behind the records.
         self.carry_out(Effect::Persist);
     }

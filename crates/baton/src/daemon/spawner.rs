@@ -12,7 +12,7 @@ use super::log_blocking;
 use super::sockets::{self, Keeper, SocketKey};
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
-use baton_core::spec::{AppSpec, Environment};
+use baton_core::spec::{AppSpec, Environment, ExecMode};
 use baton_core::world::{InstanceView, SpawnError, SpawnStage};
 use baton_os::guard::link::{GuardLink, Holding};
 use baton_os::logs::Stream;
@@ -362,6 +362,10 @@ impl Worker {
         if let Some(channel) = app_ends.channel {
             env.extend(ends::variables(FIRST_EXTRA + extra_fds.len()).map(|(name, value)| (name.into(), value)));
             extra_fds.push(channel);
+            if spec.exec_mode == ExecMode::Cluster {
+                let (name, value) = ends::worker(job.key);
+                env.insert(name.into(), value);
+            }
         }
         match app_ends.line {
             Some(Theirs::Path(variable, path)) => drop(env.insert(variable.into(), path.display().to_string())),

@@ -10,6 +10,7 @@ mod bad_input;
 mod care;
 mod channel;
 mod clojure;
+mod cluster;
 mod company;
 mod dependencies;
 mod environment;

@@ -1,7 +1,10 @@
 //! Who gets a channel, and what its program is told of it.
 
+use super::Role;
 use crate::daemon::life::Key;
-use baton_core::spec::{AppSpec, ReadyBy};
+use baton_core::spec::{AppSpec, ExecMode, ReadyBy};
+use baton_core::world::Instance;
+use baton_node::cluster::Balance;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,7 +16,19 @@ const RUNTIMES: [&str; 3] = ["node", "nodejs", "bun"];
 /// Whether a life of this definition gets a channel: programs of Node and Bun do, and whoever asks for what it brings.
 pub(in crate::daemon) fn is_for(spec: &AppSpec) -> bool {
     let by_message = spec.ready.as_ref().is_some_and(|ready| ready.by == ReadyBy::Ipc);
-    by_message || spec.wait_ready || spec.shutdown_with_message || is_runtime(program(spec))
+    let is_worker = spec.exec_mode == ExecMode::Cluster;
+    is_worker || by_message || spec.wait_ready || spec.shutdown_with_message || is_runtime(program(spec))
+}
+
+/// What a life of this slot is in its cluster.
+pub(in crate::daemon) fn role(slot: &Instance) -> Option<Role> {
+    let balance = match slot.spec.balance.as_str() {
+        "shared" => Balance::Shared,
+        "reuseport" => Balance::Reuseport,
+        _ => Balance::Rr,
+    };
+    let is_worker = slot.spec.exec_mode == ExecMode::Cluster;
+    is_worker.then(|| Role { app: slot.spec.name.clone(), slot: slot.number, balance })
 }
 
 fn program(spec: &AppSpec) -> &str {
@@ -38,6 +53,11 @@ pub(in crate::daemon) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// The variables by which Node finds its end. It removes them before the program runs.
 pub(in crate::daemon) fn variables(descriptor: usize) -> [(&'static str, String); 2] {
     [("NODE_CHANNEL_FD", descriptor.to_string()), ("NODE_CHANNEL_SERIALIZATION_MODE", "json".into())]
+}
+
+/// What makes a program of Node a worker; its number is `cluster.worker.id`.
+pub(in crate::daemon) fn worker((_, incarnation): Key) -> (&'static str, String) {
+    ("NODE_UNIQUE_ID", incarnation.to_string())
 }
 
 /// The guard's name for our end.

@@ -1,22 +1,31 @@
-//! Node's IPC channels: one thread owns them all, takes in what programs say and sends them what the loop orders.
+//! Node's IPC channels and clusters: one thread owns them all, takes in what programs say, sends them what the loop
+//! orders, and deals connections out to workers.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `ends` | who gets a channel, and what it is told of it |
 //! | `pipe` | one channel: whole frames in, whole frames out |
+//! | `socket` | a socket that workers ask for |
+//! | `clusters` | what the primaries of clusters decide, carried out |
 //! | `thread` | the thread |
 //!
 //! Invariants: the guard holds our end of each channel from before the life begins until it is over, so no life notices
 //! that a daemon has died. A frame is taken out of its socket only after it was handled, so a successor finds it again.
 
+mod clusters;
 pub(super) mod ends;
 mod pipe;
+mod socket;
 mod thread;
 
 use super::inbox::{Inbox, Message};
 use super::life::Key;
+use crate::home::Home;
+use baton_os::guard::link::GuardLink;
+pub(super) use clusters::Role;
 use rustix::event::{EventfdFlags, eventfd};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -27,14 +36,24 @@ use std::sync::mpsc::{Sender, channel};
 pub(super) enum Said {
     /// The message `ready`.
     Ready,
+    /// A worker that its program has begun to listen.
+    Listening,
     /// Nothing more: it has closed its end, or is gone.
     Gone,
 }
 
 /// What the loop wants of the thread.
 enum Order {
-    /// Own this channel.
-    Open(Key, OwnedFd),
+    /// Own this channel, of a worker if there is a role.
+    Open(Key, OwnedFd, Option<Role>),
+    /// Every channel that a predecessor left is open.
+    Settle,
+    /// A worker is about to be ended.
+    Leaving(Key),
+    /// A worker is to finish what it has and to leave.
+    Drain(Key),
+    /// Which slots of which apps in cluster mode are up; the number is told when the sockets of others are closed.
+    Up(BTreeMap<String, BTreeSet<u32>>, u64),
     /// Send this message of ours to the program.
     Say(Key, Value),
     /// The life is over.
@@ -43,11 +62,33 @@ enum Order {
     Descriptors(Sender<io::Result<Vec<(String, OwnedFd)>>>),
 }
 
+/// How the loop is told.
+trait Tell: Send + Sync {
+    /// A life has said something.
+    fn said(&self, key: Key, said: Said);
+    /// What the order of this number closed is closed.
+    fn closed(&self, number: u64);
+}
+
+impl Tell for Inbox {
+    fn said(&self, key: Key, said: Said) {
+        self.send(Message::Said(key, said));
+    }
+
+    fn closed(&self, number: u64) {
+        self.send(Message::SocketsClosed(number));
+    }
+}
+
 /// The loop's hold on the thread, which ends with it.
 #[derive(Debug)]
 pub(super) struct Channels {
     orders: Sender<Order>,
     wake: Arc<OwnedFd>,
+    /// What the thread knows of the slots that are up.
+    up: Option<BTreeMap<String, BTreeSet<u32>>>,
+    asked: u64,
+    closed: u64,
 }
 
 impl Channels {
@@ -55,18 +96,58 @@ impl Channels {
     ///
     /// # Errors
     /// When there is no thread or descriptor to be had.
-    pub(super) fn start(inbox: Inbox) -> io::Result<Channels> {
+    pub(super) fn start(
+        home: &Home,
+        guard: Option<GuardLink>,
+        held: &mut BTreeMap<String, OwnedFd>,
+        inbox: Inbox,
+    ) -> io::Result<Channels> {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (orders, received) = channel();
-        let say = move |key, said| inbox.send(Message::Said(key, said));
-        let worker = thread::Worker::new(received, Arc::clone(&wake), Box::new(say))?;
+        let sockets = held.extract_if(.., |name, _| name.starts_with(clusters::PREFIX)).collect();
+        let left = thread::Heritage { file: home.run().join("clusters"), guard, held: sockets };
+        let worker = thread::Worker::new(received, Arc::clone(&wake), Arc::new(inbox), left)?;
         std::thread::Builder::new().name("channels".into()).spawn(move || worker.run())?;
-        Ok(Channels { orders, wake })
+        Ok(Channels { orders, wake, up: None, asked: 0, closed: 0 })
     }
 
-    /// Takes in our end of a life's channel.
-    pub(super) fn open(&self, key: Key, socket: OwnedFd) {
-        self.order(Order::Open(key, socket));
+    /// Takes in our end of a life's channel; a worker has a role.
+    pub(super) fn open(&self, key: Key, socket: OwnedFd, role: Option<Role>) {
+        self.order(Order::Open(key, socket, role));
+    }
+
+    /// All channels that a predecessor left are open.
+    pub(super) fn settle(&self) {
+        self.order(Order::Settle);
+    }
+
+    /// A worker is about to be ended: it gets no more connections.
+    pub(super) fn leaving(&self, key: Key) {
+        self.order(Order::Leaving(key));
+    }
+
+    /// A worker is to finish what it has; it closes its channel then.
+    pub(super) fn drain(&self, key: Key) {
+        self.order(Order::Drain(key));
+    }
+
+    /// Which slots of apps in cluster mode are up. The sockets of others are closed.
+    pub(super) fn only(&mut self, up: BTreeMap<String, BTreeSet<u32>>) {
+        if self.up.as_ref() != Some(&up) {
+            self.asked += 1;
+            self.order(Order::Up(up.clone(), self.asked));
+            self.up = Some(up);
+        }
+    }
+
+    /// The sockets of this order are closed.
+    pub(super) fn closed(&mut self, number: u64) {
+        self.closed = self.closed.max(number);
+    }
+
+    /// Whether sockets are being closed.
+    pub(super) fn closes(&self) -> bool {
+        self.closed < self.asked
     }
 
     /// Sends a program a message.

@@ -1,38 +1,53 @@
-//! The thread: epoll over all channels and one eventfd for orders. With nothing said nothing wakes up.
+//! The thread: epoll over all channels, the sockets of clusters and one eventfd for orders. With nothing said and nobody
+//! connecting nothing wakes up.
 
+use super::clusters::{Clusters, Letter, Role, Upshot};
 use super::pipe::{Flushed, LOOK, Look, Pipe};
-use super::{Order, Said, ends};
+use super::{Order, Said, Tell, ends};
 use crate::daemon::journal;
 use crate::daemon::life::Key;
 use baton_core::units::Incarnation;
+use baton_node::cluster::WorkerId;
 use baton_node::frame::Frame;
 use baton_node::message::{Incoming, acknowledge, classify};
+use baton_os::guard::link::GuardLink;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-/// The token of the eventfd; a channel has the number of its life, which is never 0.
+/// The token of the eventfd. A channel has twice the number of its life, which is never 0, and a socket an odd one.
 const ORDERS: u64 = 0;
 /// Edge-triggered: half a frame that is left in its socket wakes nobody.
 const COMING: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
 /// Events taken in at once.
 const EVENTS: usize = 64;
-/// Pause before a descriptor that could not be sent is tried again: too many are on their way.
+/// Pause before what could not be done is tried again: too many descriptors are on their way or open, or every worker
+/// refuses connections.
 const AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-/// Tells the loop.
-pub(super) type Tell = Box<dyn Fn(Key, Said) + Send>;
+/// What a predecessor has left, and where it is kept.
+pub(super) struct Heritage {
+    /// The file of the clusters.
+    pub(super) file: PathBuf,
+    /// Holds the sockets.
+    pub(super) guard: Option<GuardLink>,
+    /// What it gave back of them.
+    pub(super) held: BTreeMap<String, OwnedFd>,
+}
 
 pub(super) struct Worker {
     orders: Receiver<Order>,
     wake: Arc<OwnedFd>,
     epoll: OwnedFd,
-    tell: Tell,
+    tell: Arc<dyn Tell>,
+    guard: Option<GuardLink>,
+    clusters: Clusters,
     channels: BTreeMap<Incarnation, Channel>,
     /// Channels with something to send that are to be tried again after a pause.
     again: BTreeSet<Incarnation>,
@@ -41,6 +56,8 @@ pub(super) struct Worker {
 
 struct Channel {
     key: Key,
+    /// Whether it is of a worker.
+    works: bool,
     pipe: Pipe,
     /// Whether the kernel is to tell when there is room.
     awaits_room: bool,
@@ -51,11 +68,28 @@ impl Worker {
     ///
     /// # Errors
     /// When there are no descriptors to be had.
-    pub(super) fn new(orders: Receiver<Order>, wake: Arc<OwnedFd>, tell: Tell) -> io::Result<Worker> {
+    pub(super) fn new(
+        orders: Receiver<Order>,
+        wake: Arc<OwnedFd>,
+        tell: Arc<dyn Tell>,
+        left: Heritage,
+    ) -> io::Result<Worker> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &*wake, epoll::EventData::new_u64(ORDERS), epoll::EventFlags::IN)?;
+        let Heritage { file, guard, held } = left;
+        let clusters = Clusters::take_up(file, guard.clone(), epoll.try_clone()?, held);
         let buffer = vec![0; LOOK];
-        Ok(Worker { orders, wake, epoll, tell, channels: BTreeMap::new(), again: BTreeSet::new(), buffer })
+        Ok(Worker {
+            orders,
+            wake,
+            epoll,
+            tell,
+            guard,
+            clusters,
+            channels: BTreeMap::new(),
+            again: BTreeSet::new(),
+            buffer,
+        })
     }
 
     /// Until nobody can give orders any more.
@@ -63,7 +97,7 @@ impl Worker {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         loop {
             events.clear();
-            let pause = (!self.again.is_empty()).then_some(&AGAIN);
+            let pause = (!self.again.is_empty() || !self.clusters.again.is_empty()).then_some(&AGAIN);
             match epoll::wait(&self.epoll, spare_capacity(&mut events), pause) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return journal::error(format_args!("channels can't be followed: {error}")),
@@ -74,11 +108,19 @@ impl Worker {
                         // Empties the counter; there may be nothing in it.
                         let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
                     }
-                    token => self.happened(Incarnation(token), event.flags),
+                    token if token & 1 == 1 => {
+                        let upshot = self.clusters.knocks(token >> 1);
+                        self.follow(upshot);
+                    }
+                    token => self.happened(Incarnation(token >> 1), event.flags),
                 }
             }
             for incarnation in std::mem::take(&mut self.again) {
                 self.flush(incarnation);
+            }
+            if events.is_empty() {
+                let upshot = self.clusters.retry();
+                self.follow(upshot);
             }
             loop {
                 match self.orders.try_recv() {
@@ -92,7 +134,31 @@ impl Worker {
 
     fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Open(key, socket) => self.open(key, socket),
+            Order::Open(key, socket, role) => self.open(key, socket, role.as_ref()),
+            Order::Settle => {
+                let works = self.channels.iter().filter(|(_, channel)| channel.works);
+                let lives = works.map(|(incarnation, _)| WorkerId(incarnation.0)).collect();
+                let upshot = self.clusters.settle(&lives);
+                self.follow(upshot);
+            }
+            Order::Leaving((_, incarnation)) => {
+                let upshot = self.clusters.leaving(WorkerId(incarnation.0));
+                self.follow(upshot);
+            }
+            Order::Drain((_, incarnation)) => {
+                let upshot = self.clusters.drain(WorkerId(incarnation.0));
+                self.follow(upshot);
+            }
+            Order::Up(up, number) => {
+                let mut upshot = self.clusters.only(&up);
+                let closed = std::mem::take(&mut upshot.closed);
+                self.follow(upshot);
+                let tell = Arc::clone(&self.tell);
+                match &self.guard {
+                    Some(guard) => guard.release(closed, Box::new(move || tell.closed(number))),
+                    None => tell.closed(number),
+                }
+            }
             Order::Say((_, incarnation), message) => {
                 if let Some(channel) = self.channels.get_mut(&incarnation) {
                     channel.pipe.send(&message, false, None);
@@ -105,13 +171,38 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, key: Key, socket: OwnedFd) {
-        let data = epoll::EventData::new_u64(key.1.0);
+    fn open(&mut self, key: Key, socket: OwnedFd, role: Option<&Role>) {
+        let data = epoll::EventData::new_u64(key.1.0 << 1);
         if let Err(error) = epoll::add(&self.epoll, &socket, data, COMING) {
             journal::error(format_args!("the channel of slot {} can't be followed: {error}", key.0));
-            return (self.tell)(key, Said::Gone);
+            return self.tell.said(key, Said::Gone);
         }
-        self.channels.insert(key.1, Channel { key, pipe: Pipe::over(socket), awaits_room: false });
+        self.channels
+            .insert(key.1, Channel { key, works: role.is_some(), pipe: Pipe::over(socket), awaits_room: false });
+        if let Some(role) = role {
+            let upshot = self.clusters.join(WorkerId(key.1.0), role);
+            self.follow(upshot);
+        }
+    }
+
+    /// Does what follows from what a primary decided.
+    fn follow(&mut self, upshot: Upshot) {
+        let Upshot { letters, listening, closed } = upshot;
+        for Letter { to, message, handle } in letters {
+            let to = Incarnation(to.0);
+            if let Some(channel) = self.channels.get_mut(&to) {
+                channel.pipe.send(&message, true, handle);
+                self.flush(to);
+            }
+        }
+        for worker in listening {
+            if let Some(channel) = self.channels.get(&Incarnation(worker.0)) {
+                self.tell.said(channel.key, Said::Listening);
+            }
+        }
+        if let (Some(guard), false) = (&self.guard, closed.is_empty()) {
+            guard.release(closed, Box::new(|| ()));
+        }
     }
 
     /// Forgets a channel. The guard's copy is the same open file: without this its events would go on.
@@ -119,13 +210,19 @@ impl Worker {
         let channel = self.channels.remove(&incarnation)?;
         // It was added, so it is there.
         let _ = epoll::delete(&self.epoll, channel.pipe.socket());
+        if channel.works {
+            let upshot = self.clusters.left(WorkerId(incarnation.0));
+            self.follow(upshot);
+        }
         Some(channel)
     }
 
     fn descriptors(&self) -> io::Result<Vec<(String, OwnedFd)>> {
         let one =
             |channel: &Channel| Ok((ends::name(channel.key), channel.pipe.socket().as_fd().try_clone_to_owned()?));
-        self.channels.values().map(one).collect()
+        let mut all: Vec<_> = self.channels.values().map(one).collect::<io::Result<_>>()?;
+        all.extend(self.clusters.descriptors()?);
+        Ok(all)
     }
 
     fn happened(&mut self, incarnation: Incarnation, what: epoll::EventFlags) {
@@ -153,7 +250,7 @@ impl Worker {
                 Look::Nothing if !hung_up => return,
                 Look::Nothing | Look::End => {
                     if let Some(channel) = self.let_go(incarnation) {
-                        (self.tell)(channel.key, Said::Gone);
+                        self.tell.said(channel.key, Said::Gone);
                     }
                     return;
                 }
@@ -163,23 +260,24 @@ impl Worker {
 
     fn heard(&mut self, incarnation: Incarnation, frame: Frame) {
         let Some(channel) = self.channels.get_mut(&incarnation) else { return };
+        channel.pipe.marked |= frame.marked;
         match frame.value.map(classify) {
-            Some(Incoming::Program(message)) if message == "ready" => (self.tell)(channel.key, Said::Ready),
+            Some(Incoming::Program(message)) if message == "ready" => self.tell.said(channel.key, Said::Ready),
+            Some(Incoming::Cluster(message)) => {
+                let upshot = self.clusters.message(WorkerId(incarnation.0), &message);
+                self.follow(upshot);
+            }
+            Some(Incoming::NotAcknowledged) => {
+                let upshot = self.clusters.not_acknowledged(WorkerId(incarnation.0));
+                self.follow(upshot);
+            }
             // Its next one would wait for the answer.
             Some(Incoming::WithHandle(_)) => {
-                channel.pipe.marked |= frame.marked;
                 channel.pipe.send(&acknowledge(), true, None);
                 self.flush(incarnation);
             }
             // Of what else programs say nobody wants to know yet.
-            Some(
-                Incoming::Program(_)
-                | Incoming::Acknowledged
-                | Incoming::NotAcknowledged
-                | Incoming::Cluster(_)
-                | Incoming::Internal,
-            )
-            | None => {}
+            Some(Incoming::Program(_) | Incoming::Acknowledged | Incoming::Internal) | None => {}
         }
     }
 
@@ -193,7 +291,7 @@ impl Worker {
         if channel.awaits_room != awaits_room {
             channel.awaits_room = awaits_room;
             let events = if awaits_room { COMING | epoll::EventFlags::OUT } else { COMING };
-            let data = epoll::EventData::new_u64(incarnation.0);
+            let data = epoll::EventData::new_u64(incarnation.0 << 1);
             if let Err(error) = epoll::modify(&self.epoll, channel.pipe.socket(), data, events) {
                 journal::error(format_args!("the channel of slot {} can't be followed: {error}", channel.key.0));
             }

@@ -39,7 +39,7 @@ impl Driver {
                 self.writer.wish(|| StateFile::of(world, boot_id));
             }
             Effect::Reply { op, reply } => {
-                if self.writer.done() >= self.writer.wished() && self.sockets.closing == 0 {
+                if self.writer.done() >= self.writer.wished() && !self.closes() {
                     self.reply(op, &reply);
                 } else {
                     self.held_replies.push_back((self.writer.wished(), op, reply));

@@ -1,5 +1,6 @@
 //! Making processes, telling them to run, and signals.
 
+use crate::daemon::channel::ends;
 use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Made;
 use crate::daemon::journal;
@@ -8,11 +9,19 @@ use crate::daemon::sockets;
 use crate::daemon::spawner::Job;
 use crate::daemon::storage::Routes;
 use crate::daemon::watch;
+use baton_core::spec::ExecMode;
 use baton_core::step::{Effect, Event, Scope};
 use baton_core::world::{Cause, Detail, Signal, SpawnError, SpawnStage, State};
 use baton_os::clock;
 use baton_os::tree::TreeReport;
 use std::sync::Arc;
+
+fn word(mode: ExecMode) -> &'static str {
+    match mode {
+        ExecMode::Fork => "fork",
+        ExecMode::Cluster => "cluster",
+    }
+}
 
 impl Driver {
     /// Makes room for what an effect will bring, so that it is on record before it is there.
@@ -37,7 +46,7 @@ impl Driver {
 
     pub(super) fn spawn(&mut self, key: Key) {
         let (Some(slot), Some(life)) = (self.world.as_of(key.0, key.1), self.lives.get(key)) else { return };
-        journal::log(format_args!("{} starting in -fork mode-", journal::app(&slot)));
+        journal::log(format_args!("{} starting in -{} mode-", journal::app(&slot), word(slot.spec.exec_mode)));
         let view = slot.view(clock::now(), Detail::Definition);
         let alone = self.is_alone(key);
         self.spawner.make(Job { key, view, mark: life.mark.clone(), routes: life.routes.clone(), alone });
@@ -61,7 +70,8 @@ impl Driver {
                 life.line = line;
                 life.has_channel = channel.is_some();
                 if let Some(channel) = channel {
-                    self.channels.open(key, channel);
+                    let role = self.world.as_of(id, incarnation).as_ref().and_then(ends::role);
+                    self.channels.open(key, channel, role);
                 }
                 // Without them the end of its tree takes a longer look.
                 let readers = streams.iter().map(|stream| stream.reader.try_clone().map(Arc::new));
@@ -141,6 +151,7 @@ impl Driver {
 
     pub(super) fn signal(&mut self, key: Key, signal: Signal, scope: Scope) {
         self.tell_stop(key);
+        self.channels.leaving(key);
         self.send(key, signal, scope);
     }
 

@@ -93,6 +93,7 @@ impl Driver {
     pub(super) fn farewell(&mut self, key: Key, signal: Signal, scope: Scope) {
         if self.lives.get(key).is_some_and(|life| life.has_channel) {
             self.tell_stop(key);
+            self.channels.leaving(key);
             self.channels.say(key, "shutdown".into());
         } else {
             self.signal(key, signal, scope);
@@ -102,11 +103,11 @@ impl Driver {
     /// An incarnation has said something over its channel.
     pub(in crate::daemon) fn said(&mut self, key: Key, said: Said) {
         match said {
-            Said::Ready => {
+            Said::Ready | Said::Listening => {
                 let spec = self.world.spec_of(key.0, key.1);
                 let counts = spec.is_some_and(|spec| match &spec.ready {
-                    Some(ready) => ready.by == ReadyBy::Ipc,
-                    None => spec.wait_ready,
+                    Some(ready) => said == Said::Ready && ready.by == ReadyBy::Ipc,
+                    None => spec.wait_ready == (said == Said::Ready),
                 });
                 if counts {
                     // It may be heard before the report of the start is read; the core is told in order.
@@ -117,6 +118,8 @@ impl Driver {
             Said::Gone => {
                 let Some(life) = self.lives.get_mut(key) else { return };
                 life.has_channel = false;
+                // A worker that was to finish what it has closes its channel when that is done.
+                self.queue.push_back(Event::Drained { id: key.0, incarnation: key.1 });
                 if let Some(guard) = &self.guard {
                     guard.release(vec![ends::name(key)], Box::new(|| ()));
                 }
@@ -126,6 +129,13 @@ impl Driver {
 
     /// Gives an incarnation no new work.
     pub(super) fn drain(&mut self, key: Key) {
-        self.queue.push_back(Event::Drained { id: key.0, incarnation: key.1 });
+        if !self.lives.get(key).is_some_and(|life| life.has_channel) {
+            self.queue.push_back(Event::Drained { id: key.0, incarnation: key.1 });
+            return;
+        }
+        if self.world.spec_of(key.0, key.1).is_some_and(|spec| spec.shutdown_with_message) {
+            self.channels.say(key, "shutdown".into());
+        }
+        self.channels.drain(key);
     }
 }
