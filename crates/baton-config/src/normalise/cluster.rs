@@ -19,16 +19,16 @@ pub(super) fn refusal(program: &Program) -> Option<(String, &'static str)> {
         );
         return Some((what, "write the script that it runs, such as script: \"server.js\", or exec_mode: \"fork\""));
     }
-    let interpreter =
-        stem(&program.interpreter).trim_end_matches(|end: char| end.is_ascii_digit() || ".-@v".contains(end));
-    match interpreter {
+    let interpreter = stem(&program.interpreter);
+    let bare = interpreter.trim_end_matches(|end: char| end.is_ascii_digit() || ".-@v".contains(end));
+    match bare {
         "tsx" => Some((
             "cluster mode: tsx runs the program in a process of its own, which is no worker".into(),
             "write interpreter: \"node\" and node_args: \"--import tsx\"",
         )),
-        _ if WORKERS.contains(&interpreter) => None,
-        other => Some((
-            format!("cluster mode is for programs of Node, and {other} runs this one"),
+        _ if WORKERS.contains(&bare) => None,
+        _ => Some((
+            format!("cluster mode is for programs of Node, and {interpreter} runs this one"),
             "leave `exec_mode` out: each instance is a process of its own then",
         )),
     }

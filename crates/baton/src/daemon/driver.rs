@@ -383,7 +383,7 @@ impl Driver {
             Message::Ready(key) => self.is_ready(key),
             Message::Heard { key, pattern } => self.heard(key, pattern),
             Message::Said(key, said) => self.said(key, said),
-            Message::SocketsClosed(number) => {
+            Message::ClusterClosed(number) => {
                 self.channels.closed(number);
                 self.send_replies();
             }

@@ -39,7 +39,7 @@ pub(super) enum Message {
     /// A life has said something over its channel.
     Said(Key, Said),
     /// The sockets of slots that are down are closed, as far as this order.
-    SocketsClosed(u64),
+    ClusterClosed(u64),
     /// The report of a life can be read.
     Reported(Key),
     /// The leader of a life has ended.

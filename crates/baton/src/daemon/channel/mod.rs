@@ -76,7 +76,7 @@ impl Tell for Inbox {
     }
 
     fn closed(&self, number: u64) {
-        self.send(Message::SocketsClosed(number));
+        self.send(Message::ClusterClosed(number));
     }
 }
 

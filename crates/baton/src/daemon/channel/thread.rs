@@ -6,10 +6,11 @@ use super::pipe::{Flushed, LOOK, Look, Pipe};
 use super::{Order, Said, Tell, ends};
 use crate::daemon::journal;
 use crate::daemon::life::Key;
-use baton_core::units::Incarnation;
+use baton_core::units::{Incarnation, Instant, Millis};
 use baton_node::cluster::WorkerId;
 use baton_node::frame::Frame;
 use baton_node::message::{Incoming, acknowledge, classify};
+use baton_os::clock;
 use baton_os::guard::link::GuardLink;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -29,7 +30,7 @@ const COMING: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags:
 const EVENTS: usize = 64;
 /// Pause before what could not be done is tried again: too many descriptors are on their way or open, or every worker
 /// refuses connections.
-const AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+const AGAIN: Millis = Millis(10);
 
 /// What a predecessor has left, and where it is kept.
 pub(super) struct Heritage {
@@ -51,6 +52,8 @@ pub(super) struct Worker {
     channels: BTreeMap<Incarnation, Channel>,
     /// Channels with something to send that are to be tried again after a pause.
     again: BTreeSet<Incarnation>,
+    /// When that is.
+    due: Option<Instant>,
     buffer: Vec<u8>,
 }
 
@@ -88,6 +91,7 @@ impl Worker {
             clusters,
             channels: BTreeMap::new(),
             again: BTreeSet::new(),
+            due: None,
             buffer,
         })
     }
@@ -97,8 +101,8 @@ impl Worker {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         loop {
             events.clear();
-            let pause = (!self.again.is_empty() || !self.clusters.again.is_empty()).then_some(&AGAIN);
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), pause) {
+            let pause = self.pause().map(|pause| Timespec { tv_sec: 0, tv_nsec: pause.0.cast_signed() * 1_000_000 });
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), pause.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return journal::error(format_args!("channels can't be followed: {error}")),
             }
@@ -115,10 +119,11 @@ impl Worker {
                     token => self.happened(Incarnation(token >> 1), event.flags),
                 }
             }
-            for incarnation in std::mem::take(&mut self.again) {
-                self.flush(incarnation);
-            }
-            if events.is_empty() {
+            if self.due.is_some_and(|due| clock::now().instant >= due) {
+                self.due = None;
+                for incarnation in std::mem::take(&mut self.again) {
+                    self.flush(incarnation);
+                }
                 let upshot = self.clusters.retry();
                 self.follow(upshot);
             }
@@ -130,6 +135,14 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// How long to wait at most: until what could not be done is to be tried again.
+    fn pause(&mut self) -> Option<Millis> {
+        let waits = !self.again.is_empty() || !self.clusters.again.is_empty();
+        let now = clock::now().instant;
+        self.due = waits.then(|| self.due.unwrap_or(now + AGAIN));
+        self.due.map(|due| (due - now).min(AGAIN))
     }
 
     fn carry_out(&mut self, order: Order) {
