@@ -234,12 +234,18 @@ impl Tree {
         self.targets.iter().map(|(id, target)| (*id, target.aim.clone())).collect()
     }
 
-    /// Looks for the folders of an aim anew.
+    /// Looks for the folders of an aim anew. Those that still count keep their watches, and so their numbers: by these the
+    /// events tell of them that were read with this one or wait in the queue.
     fn again(&mut self, id: AimId, aim: Arc<Aim>) -> io::Result<()> {
         let Some(Target { mut rules, .. }) = self.targets.remove(&id) else { return Ok(()) };
-        self.forget(|spot| spot.aim == id);
         rules.read_git_anew();
-        self.add(id, aim, rules)
+        for spots in self.spots.values_mut() {
+            spots.retain(|spot| spot.aim != id);
+        }
+        let done = self.add(id, aim, rules);
+        // Whatever nobody looks at now.
+        self.forget(|_| false);
+        done
     }
 
     fn read(&self) -> io::Result<Vec<Event>> {
@@ -390,5 +396,32 @@ mod tests {
         case.changes();
         case.write("gen/a.js");
         assert_eq!(case.changes(), ["gen/a.js"]);
+    }
+
+    #[test]
+    fn a_gitignore_that_changes_takes_no_other_change_with_it() {
+        let mut case = Case::new(Watch::All(true), WatchOptions::default(), |folder| {
+            for name in ["gen", "src"] {
+                make(folder, name);
+            }
+        });
+        let before = case.tree.spots.len();
+        // As `git pull` writes them: in order, all at once.
+        fs::write(case.folder.path().join(".gitignore"), "gen\n").expect("a file");
+        for name in ["a.js", "gen/b.js", "src/c.js"] {
+            case.write(name);
+        }
+        assert_eq!(case.changes(), ["a.js", "src/c.js"]);
+        assert_eq!(case.tree.spots.len(), before - 1, "what counts no more is watched no more");
+        // What happens between a batch and the look at it waits in the queue.
+        fs::write(case.folder.path().join(".gitignore"), "").expect("a file");
+        let batch = case.tree.read().expect("events");
+        case.write("src/d.js");
+        let aims = case.tree.aims();
+        assert!(!batch.is_empty());
+        for (id, aim) in aims {
+            case.tree.again(id, aim).expect("looked at anew");
+        }
+        assert_eq!(case.changes(), ["src/d.js"]);
     }
 }
