@@ -140,6 +140,25 @@ impl DateFormat {
             }
         }
     }
+
+    /// A regular expression for what [`render`](Self::render) makes of any time, without anchors.
+    pub fn pattern(&self) -> String {
+        let mut pattern = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => {
+                    for letter in text.chars() {
+                        if letter.is_ascii_punctuation() {
+                            pattern.push('\\');
+                        }
+                        pattern.push(letter);
+                    }
+                }
+                Piece::Token(token) => pattern.push_str(token.pattern()),
+            }
+        }
+        pattern
+    }
 }
 
 /// Appends `wall` as UTC with milliseconds, the form of JavaScript's `toISOString`: `2026-11-21T01:52:34.173Z`.
@@ -172,6 +191,31 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 }
 
 impl Token {
+    fn pattern(self) -> &'static str {
+        match self {
+            Token::Year => "[0-9]{4}",
+            Token::YearShort
+            | Token::MonthPadded
+            | Token::DayPadded
+            | Token::HourPadded
+            | Token::Hour12Padded
+            | Token::MinutePadded
+            | Token::SecondPadded
+            | Token::Centisecond => "[0-9]{2}",
+            Token::Month | Token::Day | Token::Hour | Token::Hour12 | Token::Minute | Token::Second => "[0-9]{1,2}",
+            Token::MonthName | Token::WeekdayName => "[A-Z][a-z]+",
+            Token::MonthNameShort | Token::WeekdayNameShort => "[A-Z][a-z]{2}",
+            Token::WeekdayNameTwo => "[A-Z][a-z]",
+            Token::Weekday | Token::Decisecond => "[0-9]",
+            Token::Millisecond => "[0-9]{3}",
+            Token::HalfUpper => "[AP]M",
+            Token::HalfLower => "[ap]m",
+            Token::Offset => "[+-][0-9]{4}",
+            Token::OffsetColon => "[+-][0-9]{2}:[0-9]{2}",
+            Token::UnixSeconds | Token::UnixMilliseconds => "[0-9]+",
+        }
+    }
+
     fn render(self, t: &Zoned, out: &mut Vec<u8>) {
         let twelve = match t.hour() % 12 {
             0 => 12,

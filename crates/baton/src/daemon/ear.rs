@@ -8,10 +8,12 @@ use crate::logs::cursor::{Cursor, Wanted};
 use crate::logs::source::{self, Source, Streams};
 use crate::logs::stream::Stream;
 use baton_core::world::InstanceView;
-use baton_os::logs::{Channel, Ear};
+use baton_os::logs::date::DateFormat;
+use baton_os::logs::{Channel, Ear, Format};
 use jiff::tz::TimeZone;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use regex::bytes::Regex;
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,12 +87,17 @@ impl Search {
 
     /// Looks, on a thread of its own, for the line in what the logs have since the life began. Whose a line is can't be told
     /// in a file of several writers; nor, when the life was begun by a predecessor of ours, right after its beginning.
-    pub(super) fn past(self, view: InstanceView, began: Vec<Began>, home: &Home) {
+    /// `format` is that of the life's lines.
+    pub(super) fn past(self, view: InstanceView, format: Format, began: Vec<Began>, home: &Home) {
         let (id, times) = (view.id, home.times());
         let look = move || {
+            let form = match Form::new(&format) {
+                Ok(form) => form,
+                Err(error) => return journal::error(format_args!("the logs of slot {id} can't be read: {error}")),
+            };
             for source in source::of(&view, Streams::Both) {
                 let began = began.iter().find(|began| began.path == source.path);
-                if let Err(error) = self.look_into(source, began, &view, &times) {
+                if let Err(error) = self.look_into(source, began, &view, &form, &times) {
                     journal::error(format_args!("no look into a log of slot {id}: {error}"));
                 }
             }
@@ -100,7 +107,14 @@ impl Search {
         }
     }
 
-    fn look_into(&self, source: Source, began: Option<&Began>, view: &InstanceView, times: &Path) -> io::Result<()> {
+    fn look_into(
+        &self,
+        source: Source,
+        began: Option<&Began>,
+        view: &InstanceView,
+        form: &Form,
+        times: &Path,
+    ) -> io::Result<()> {
         let mut stream = match Stream::open(&source.path, times) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
@@ -113,7 +127,7 @@ impl Search {
         let mut cursor = Cursor::new(source, stream, wanted, zone);
         while !self.is_found() && cursor.advance()? {
             let line = cursor.current().map_or(&[][..], |(_, line)| line);
-            if messages(line).any(|message| self.matches(&message)) {
+            if form.message(line).is_some_and(|message| self.matches(&message)) {
                 self.tell();
             }
         }
@@ -121,19 +135,45 @@ impl Search {
     }
 }
 
-/// What the app may have written, of a line of its log: the line, what stands behind a stamp, the message of a record.
-fn messages(line: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let behind = memmem::find(line, b": ").map(|at| line[at + 2..].to_vec());
-    let record = serde_json::from_slice::<serde_json::Value>(line).ok();
-    let message = record.and_then(|record| record.get("message")?.as_str().map(|text| text.as_bytes().to_vec()));
-    [Some(line.to_vec()), behind, message].into_iter().flatten()
+/// What the lines of a log have beside what the app wrote.
+#[derive(Debug)]
+enum Form {
+    /// Nothing.
+    Plain,
+    /// Each a stamp in front, which this matches.
+    Stamped(Regex),
+    /// Each is a record.
+    Json,
+}
+
+impl Form {
+    fn new(format: &Format) -> Result<Form, regex::Error> {
+        match format.date.as_deref().filter(|date| !date.is_empty()) {
+            _ if format.json => Ok(Form::Json),
+            Some(date) => Ok(Form::Stamped(Regex::new(&format!("^{}: ", DateFormat::parse(date).pattern()))?)),
+            None => Ok(Form::Plain),
+        }
+    }
+
+    /// What the app wrote, of a line of its log; `None` of what is no record where there should be one.
+    fn message<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        match self {
+            Form::Plain => Some(line.into()),
+            // A line without one is of a time before stamps were asked for, or of another writer.
+            Form::Stamped(stamp) => Some(line[stamp.find(line).map_or(0, |found| found.end())..].into()),
+            Form::Json => {
+                let record: serde_json::Value = serde_json::from_slice(line).ok()?;
+                Some(record.get("message")?.as_str()?.as_bytes().to_vec().into())
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use baton_core::units::{Incarnation, InstanceId};
+    use baton_core::units::{Incarnation, InstanceId, WallTime};
 
     fn search(pattern: &str) -> (Search, impl FnMut() -> bool) {
         let (inbox, mut received) = Inbox::new();
@@ -166,11 +206,47 @@ mod tests {
         assert!(told());
     }
 
+    fn message(date: Option<&str>, json: bool, line: &str) -> Option<String> {
+        let form = Form::new(&Format { date: date.map(str::to_owned), json, ..Format::default() }).unwrap();
+        form.message(line.as_bytes()).map(|message| String::from_utf8(message.into_owned()).unwrap())
+    }
+
     #[test]
-    fn of_a_stamped_line_and_of_a_record_the_message_counts() {
-        let all = |line: &[u8]| messages(line).collect::<Vec<_>>();
-        assert!(all(b"2026-11-21T10:00:00: up\n").contains(&b"up".to_vec()));
-        assert!(all(b"{\"message\":\"up\\tnow\",\"type\":\"out\"}\n").contains(&b"up\tnow".to_vec()));
-        assert_eq!(all(b"up\n"), [b"up".to_vec()]);
+    fn of_a_line_in_a_log_counts_what_the_app_wrote_and_nothing_else() {
+        let written = |text: &str| Some(text.to_owned());
+        // No stamp is asked for: whatever looks like one is the app's own.
+        for line in ["up", "not yet: ready in 30s", "2026-11-21T10:00:00: up", "{\"message\":\"up\"}"] {
+            assert_eq!(message(None, false, &format!("{line}\n")), written(line));
+            assert_eq!(message(Some(""), false, line), written(line));
+        }
+        let date = Some("YYYY-MM-DDTHH:mm:ss");
+        assert_eq!(message(date, false, "2026-11-21T10:00:00: not yet: ready\n"), written("not yet: ready"));
+        assert_eq!(message(date, false, "not yet: ready\n"), written("not yet: ready"));
+        for date in [None, date] {
+            let record = "{\"message\":\"so: up\\tnow\",\"timestamp\":\"x\",\"type\":\"out\"}\n";
+            assert_eq!(message(date, true, record), written("so: up\tnow"));
+            assert_eq!(message(date, true, "up\n"), None);
+        }
+    }
+
+    #[test]
+    fn a_stamp_of_any_format_is_known_as_one() {
+        let formats = [
+            "YYYY-MM-DD HH:mm:ss.SSS Z",
+            "YY M D H m s ZZ [at: (x.y)]",
+            "dddd ddd dd d, MMMM MMM",
+            "hh:mm A h a SS S",
+            "X x",
+            "[T]",
+            "[a: ]ü",
+        ];
+        for format in formats {
+            for wall in [0, 1_795_225_954_073, 1_795_303_999_999] {
+                let mut line = Vec::new();
+                DateFormat::parse(format).render(WallTime(wall), &TimeZone::fixed(jiff::tz::offset(-5)), &mut line);
+                let line = format!("{}: so: up\n", String::from_utf8(line).unwrap());
+                assert_eq!(message(Some(format), false, &line).as_deref(), Some("so: up"), "{line}");
+            }
+        }
     }
 }

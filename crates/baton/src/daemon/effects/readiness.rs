@@ -11,6 +11,7 @@ use baton_core::spec::{Probe, Readiness, ReadyBy};
 use baton_core::step::{Event, Scope};
 use baton_core::world::{Detail, Phase, Signal, State};
 use baton_os::clock;
+use baton_os::logs::Channel;
 
 impl Driver {
     /// Begins to look for what shows that an incarnation is ready.
@@ -57,7 +58,9 @@ impl Driver {
         };
         self.logs.listen(key.0, key.1, search.ear());
         if life.told_to_run {
-            search.past(slot.view(clock::now(), Detail::Row), life.began.clone(), &self.home);
+            // Both streams have one format.
+            let format = life.routes.route(Channel::Out).format;
+            search.past(slot.view(clock::now(), Detail::Row), format, life.began.clone(), &self.home);
         }
     }
 
