@@ -132,8 +132,8 @@ impl Keeper {
     /// When there are no descriptors left.
     pub(super) fn copies(&self, keys: &[SocketKey]) -> io::Result<Vec<(String, OwnedFd)>> {
         let open = self.lock();
-        let copy = |key: &SocketKey| Some(Ok((key.guard_name(), open.get(key)?.as_fd().try_clone_to_owned().ok()?)));
-        keys.iter().filter_map(copy).collect()
+        let there = keys.iter().filter_map(|key| Some((key, open.get(key)?)));
+        there.map(|(key, socket)| Ok((key.guard_name(), socket.as_fd().try_clone_to_owned()?))).collect()
     }
 
     /// Closes sockets for everybody, and waits until the guard has, too: their addresses are free then.
@@ -323,5 +323,29 @@ mod tests {
         assert!(keeper.give(&other, None, true).unwrap_err().message.ends_with("it is that of app web"));
         keeper.close(std::slice::from_ref(key), None);
         assert!(keeper.give(&other, None, true).is_ok());
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a process is needed whose descriptors may run out")]
+    fn a_copy_that_can_not_be_made_is_told() {
+        const INSIDE: &str = "BATON_TEST_COPIES";
+        if std::env::var_os(INSIDE).is_none() {
+            // The limit is one of a whole process: of one that runs this test alone.
+            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+            alone.args(["--exact", "daemon::sockets::tests::a_copy_that_can_not_be_made_is_told"]).env(INSIDE, "1");
+            let run = alone.output().unwrap();
+            let told = String::from_utf8_lossy(&run.stdout);
+            assert!(run.status.success() && told.contains("1 passed"), "{told}");
+            return;
+        }
+        let keeper = Keeper::default();
+        let keys = keys(&spec(&[("127.0.0.1:0", false)]), 0);
+        assert!(keeper.copies(&keys).unwrap().is_empty(), "it is not open yet");
+        keeper.give(&keys[0], None, true).unwrap();
+        assert_eq!(keeper.copies(&keys).unwrap().len(), 1);
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let none = rustix::process::Rlimit { current: Some(0), ..limit };
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, none).unwrap();
+        assert!(keeper.copies(&keys).is_err());
     }
 }
