@@ -144,6 +144,29 @@ fn an_app_may_wait_for_a_line_of_another_whether_it_is_written_already_or_will_b
 }
 
 #[test]
+fn of_a_line_that_is_written_already_counts_what_the_app_wrote() {
+    for logs in [json!({}), json!({"log_type": "json"}), json!({"time": true})] {
+        let baton = Baton::new();
+        let mut a = json!({
+            "name": "a", "script": testapp(), "args": ["out:not yet: ready in 30s", "out:warm", "wait"], "min_uptime": 0,
+        });
+        a.as_object_mut().expect("map").extend(logs.as_object().expect("map").clone());
+        baton.file("a.config.json", json!([a]).to_string());
+        baton.run(["start", "a.config.json", "--wait"]).ok();
+        baton.wait_log("a-out.log", "warm");
+        let start = |name: &str, on: Value| {
+            let app =
+                json!({"name": name, "script": testapp(), "args": ["wait"], "min_uptime": 0, "depends_on": {"a": on}});
+            baton.file("b.config.json", json!([app]).to_string());
+            baton.run(["start", "b.config.json", "--wait=10m"])
+        };
+        start("b", json!("log:^not yet: ready in 30s$")).ok();
+        let run = start("c", json!({"condition": "log:^ready", "timeout": "300ms"})).code(1);
+        run.stderr_has("needs a, which did not write a line like `^ready` within 300 ms");
+    }
+}
+
+#[test]
 fn an_app_is_ready_when_its_port_takes_connections() {
     let baton = Baton::new();
     fifo(&baton, "gate");
@@ -205,6 +228,18 @@ fn what_is_not_ready_in_time_fails_and_tells_why() {
     assert!(!run.stderr.contains("line 4."), "20 lines: {run}");
     baton.wait_status("a", Status::Errored);
     baton.run(["describe", "a"]).ok().stdout_has("was not ready within 1000 ms");
+}
+
+#[test]
+fn what_is_not_ready_and_is_not_tried_again_tells_why_too() {
+    let baton = Baton::new();
+    let ready = json!({"exec": "false", "timeout": "200ms"});
+    let app = json!({"name": "a", "script": testapp(), "args": ["wait"], "ready": ready, "max_restarts": 0});
+    baton.file("ecosystem.config.json", app.to_string());
+    for start in [&["start", "ecosystem.config.json", "--wait=10m"][..], &["start", "a", "--wait=10m"]] {
+        baton.run(start).code(1).stderr_has("App [a](0): was not ready within 200 ms");
+        baton.wait_status("a", Status::Errored);
+    }
 }
 
 #[test]
