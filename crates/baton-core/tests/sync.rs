@@ -8,7 +8,7 @@ use baton_core::spec::{AppSpec, Condition, Dependency};
 use baton_core::step::{Effect, Event, Found, step};
 use baton_core::sync::{Deed, Desired, Drift, DriftRule, Plan, Scope as Part, Sync, SyncError, Synced, plan};
 use baton_core::units::{Instant, Millis, Now, OpId, WallTime};
-use baton_core::world::{Directories, Exit, Identity, Signal, State, World};
+use baton_core::world::{Cause, Directories, Exit, Identity, Signal, State, Verb, World};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,7 +18,7 @@ struct Machine {
     world: World,
     at: u64,
     ops: u64,
-    /// Programs that end at once.
+    /// Programs that end at once, beside those that are called with `broken`.
     broken: BTreeSet<String>,
     /// Effects until the daemon dies.
     dies_after: Option<usize>,
@@ -72,9 +72,11 @@ impl Machine {
             }
             Effect::Go { id, incarnation } => {
                 mail.push_back(Event::Spawned { id, incarnation });
-                let name = self.world.spec_of(id, incarnation).map(|spec| spec.name.clone()).unwrap_or_default();
-                if self.broken.contains(&name) {
+                let spec = self.world.spec_of(id, incarnation).cloned().unwrap_or_default();
+                if self.broken.contains(&spec.name) || spec.args == ["broken"] {
                     mail.push_back(Event::Exited { id, incarnation, exit: Exit::Code(7) });
+                } else if spec.oneshot {
+                    mail.push_back(Event::Exited { id, incarnation, exit: Exit::Code(0) });
                 }
             }
             Effect::Signal { id, incarnation, .. } | Effect::Kill { id, incarnation, .. } => {
@@ -295,6 +297,154 @@ fn the_first_failure_ends_a_pass_unless_it_is_to_go_on() {
         machine.sync(edited()).expect("synced");
         assert!(machine.sync(edited()).expect("synced").plan.is_empty());
     }
+}
+
+fn needs(on: &str, condition: Condition) -> Dependency {
+    Dependency { on: on.into(), condition, timeout: None, external: None }
+}
+
+/// A one-shot, and what needs that it has done its work.
+fn migrated() -> Vec<Wish> {
+    let api = with("api", |spec| spec.depends_on = vec![needs("migrate", Condition::Exited)]);
+    vec![with("migrate", |spec| spec.oneshot = true), api]
+}
+
+fn failed(synced: &Synced) -> Vec<&str> {
+    let failures = synced.outcomes.iter().filter(|outcome| matches!(outcome.done, Done::Failed(_)));
+    failures.map(|outcome| outcome.name.as_str()).collect()
+}
+
+impl Machine {
+    fn is_errored(&self, name: &str) -> bool {
+        self.world.named(name).all(|slot| matches!(slot.state, State::Errored { .. }))
+    }
+
+    /// Whether an app runs, or has done its work.
+    fn is_well(&self, name: &str) -> bool {
+        self.world.named(name).all(|slot| match &slot.state {
+            State::Stopped { why } => why.is_success(),
+            state => matches!(state, State::Online { ready: true, .. }),
+        })
+    }
+}
+
+#[test]
+fn what_failed_in_a_pass_is_started_by_the_next_and_fails_it_while_it_is_broken() {
+    let mut machine = Machine::new();
+    machine.broken.insert("migrate".into());
+    for _ in 0..2 {
+        assert_eq!(failed(&machine.sync(source(migrated())).expect("synced")), ["migrate", "api"]);
+        assert!(machine.is_errored("migrate") && machine.is_errored("api"));
+    }
+    machine.broken.clear();
+    let start = |name: &str| (name.to_owned(), Deed::Start);
+    assert_eq!(machine.deeds(&source(migrated())), [start("migrate"), start("api")]);
+    assert!(failed(&machine.sync(source(migrated())).expect("synced")).is_empty());
+    assert!(machine.is_well("api"));
+    assert!(machine.sync(source(migrated())).expect("synced").plan.is_empty());
+}
+
+#[test]
+fn what_could_not_start_for_what_it_needs_starts_when_that_is_mended_by_an_edit() {
+    let mut machine = Machine::new();
+    let apps = |mend: &str| {
+        let mut apps = migrated();
+        apps[0].spec.args = vec![mend.into()];
+        source(apps)
+    };
+    assert_eq!(failed(&machine.sync(apps("broken")).expect("synced")), ["migrate", "api"]);
+    assert!(failed(&machine.sync(apps("mended")).expect("synced")).is_empty());
+    assert!(machine.is_well("api"));
+    // It had been applied, and then what it needs was lost.
+    let mut machine = Machine::new();
+    machine.sync(apps("mended")).expect("synced");
+    machine.sync(apps("broken")).expect("synced");
+    machine.act(Action::Restart, "api");
+    assert!(machine.is_errored("api"));
+    assert!(failed(&machine.sync(apps("mended")).expect("synced")).is_empty());
+    assert!(machine.is_well("api"));
+}
+
+#[test]
+fn a_turn_that_failed_is_had_again_though_the_definition_is_in_place() {
+    let mut machine = Machine::new();
+    let edited = || source(vec![with("a", |spec| spec.args = vec!["x".into()]), app("b")]);
+    machine.sync(source(vec![app("a"), app("b")])).expect("synced");
+    machine.broken.insert("a".into());
+    assert_eq!(failed(&machine.sync(edited()).expect("synced")), ["a"]);
+    // Before it is given up it may still come up by itself: that is not remembered as done.
+    machine.sync(edited()).expect("synced");
+    assert!(!machine.world.synced[SOURCE].apps.contains_key("a"));
+    while !machine.is_errored("a") {
+        machine.at = machine.world.next_deadline().map_or(machine.at + 1, |at| at.0);
+        machine.run(Event::Timer);
+    }
+    machine.broken.clear();
+    assert_eq!(machine.deeds(&edited())[0], ("a".into(), Deed::Start));
+    assert!(failed(&machine.sync(edited()).expect("synced")).is_empty());
+    assert!(machine.is_well("a"));
+}
+
+#[test]
+fn an_edit_that_failed_is_taken_back_by_the_files() {
+    let mut machine = Machine::new();
+    let apps = |args: &str| source(vec![with("a", |spec| spec.args = vec![args.into()]), app("b")]);
+    machine.sync(apps("good")).expect("synced");
+    assert_eq!(failed(&machine.sync(apps("broken")).expect("synced")), ["a"]);
+    assert_eq!(machine.deeds(&apps("good"))[0], ("a".into(), Deed::Restart));
+    assert!(failed(&machine.sync(apps("good")).expect("synced")).is_empty());
+    assert!(machine.is_well("a"));
+}
+
+#[test]
+fn what_crashed_after_it_was_applied_and_what_lacks_an_app_that_was_stopped_by_hand_is_left() {
+    let mut machine = Machine::new();
+    let apps = || source(vec![app("db"), with("api", |spec| spec.depends_on = vec![needs("db", Condition::Ready)])]);
+    machine.sync(apps()).expect("synced");
+    for slot in machine.world.instances.values_mut() {
+        slot.state = match slot.spec.name.as_str() {
+            "db" => State::Stopped { why: Cause::Operator(Verb::Stop) },
+            _ => State::Errored { why: Cause::DependencyDown("db".into(), Box::new(Cause::Operator(Verb::Stop))) },
+        };
+    }
+    assert!(plan(&machine.world, &apps()).expect("a plan").is_empty());
+    machine.act(Action::Start, "db");
+    assert_eq!(machine.deeds(&apps())[1], ("api".into(), Deed::Start));
+    let crashed = Cause::CrashLoop(16, Exit::Code(1));
+    machine.world.instances.values_mut().for_each(|slot| slot.state = State::Errored { why: crashed.clone() });
+    assert!(plan(&machine.world, &apps()).expect("a plan").is_empty());
+}
+
+#[test]
+fn what_is_down_starts_with_its_new_definition_for_what_needs_it() {
+    let mut machine = Machine::new();
+    let db = |args: &str| with("db", |spec| (spec.args, spec.oneshot) = (vec![args.into()], true));
+    assert_eq!(failed(&machine.sync(source(vec![db("broken")])).expect("synced")), ["db"]);
+    let api = with("api", |spec| spec.depends_on = vec![needs("db", Condition::Started)]);
+    let synced = machine.sync(source(vec![db("mended"), api])).expect("synced");
+    assert!(failed(&synced).is_empty(), "{synced:?}");
+    assert_eq!(synced.outcomes.len(), 2, "each started once: {synced:?}");
+    assert!(machine.is_well("api") && machine.is_well("db"));
+}
+
+#[test]
+fn what_is_down_has_its_turn_after_what_it_needs() {
+    let mut machine = Machine::new();
+    let apps = |args: &str| {
+        let needs = vec![needs("db", Condition::Ready)];
+        let api = with("api", |spec| (spec.args, spec.oneshot, spec.depends_on) = (vec![args.into()], true, needs));
+        source(vec![with("db", |spec| spec.args = vec![format!("for {args}")]), api])
+    };
+    assert_eq!(failed(&machine.sync(apps("broken")).expect("synced")), ["api"]);
+    // What is wrong with it is in what it needs: its own turn alone would fail again.
+    machine.broken.insert("db".into());
+    let before = machine.world.named("api").next().expect("api").incarnation;
+    assert_eq!(failed(&machine.sync(apps("mended")).expect("synced")), ["db", "api"]);
+    assert_eq!(machine.world.named("api").next().expect("api").incarnation, before);
+    machine.broken.clear();
+    machine.act(Action::Restart, "db");
+    assert!(failed(&machine.sync(apps("mended")).expect("synced")).is_empty());
+    assert!(machine.is_well("api"));
 }
 
 #[test]

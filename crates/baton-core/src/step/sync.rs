@@ -10,11 +10,12 @@ use super::effect::Effect;
 use super::pending::Pending;
 use super::rollout::Rollout;
 use super::waiting::staying;
+use crate::deps::Graph;
 use crate::proto::{Command, Done, Order, Outcome, Refusal, Reply, Roll, Wait, Wish};
 use crate::spec::AppSpec;
 use crate::sync::{
-    Applied, Deed, Desired, Origin, Plan, Step, Sync, Synced, between, by_dependency, digest, is_held_down,
-    needs_restart, plan,
+    Applied, Deed, Desired, Drift, DriftRule, Origin, Plan, Step, Sync, Synced, between, by_dependency, digest,
+    is_held_down, is_left_down, needs_restart, plan,
 };
 use crate::units::{InstanceId, Millis, Now, OpId};
 use crate::world::{Instance, State, Verb, World};
@@ -76,9 +77,11 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
         .collect();
     check(world, &touched, Order::Dependencies)?;
     let mut work = Work {
+        desired: &desired,
         pending: Pending { deadline: Some(now.instant + PATIENCE), ..Pending::default() },
         starts: Vec::new(),
         turns: BTreeMap::new(),
+        down: BTreeMap::new(),
         syncing: Syncing {
             origin: desired.origin.clone(),
             whole: desired.scope == crate::sync::Scope::Whole,
@@ -88,16 +91,17 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
     };
     for step in &plan.steps {
         match wishes.get(step.app.as_str()) {
-            Some(wish) => work.bring(world, now, &desired, wish, step, effects),
+            Some(wish) => work.bring(world, now, wish, step, effects),
             None if step.deed == Deed::Remove => work.remove(world, now, &step.app, effects),
             None => {}
         }
     }
     let specs: Vec<Arc<AppSpec>> = staying(world).map(|slot| slot.spec.clone()).collect();
-    let next = specs.iter().map(|spec| &**spec).chain(desired.apps.iter().map(|wish| &wish.spec));
+    let next = || specs.iter().map(|spec| &**spec).chain(desired.apps.iter().map(|wish| &wish.spec));
+    work.raise(world, &Graph::of(next()));
     let names = plan.steps.iter().map(|step| step.app.clone()).filter(|name| work.turns.contains_key(name)).collect();
     let mut queue = VecDeque::new();
-    for name in by_dependency(next, names) {
+    for name in by_dependency(next(), names) {
         queue.extend(work.turns.remove(&name).unwrap_or_default());
     }
     let Work { mut pending, starts, mut syncing, .. } = work;
@@ -110,25 +114,65 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
     Ok(pending)
 }
 
+/// Slots with what they are to become, by app.
+type Slots = BTreeMap<String, Vec<(InstanceId, Arc<AppSpec>)>>;
+
 /// What a plan comes to.
-struct Work {
+struct Work<'a> {
+    desired: &'a Desired,
     pending: Pending,
     starts: Vec<(InstanceId, Done)>,
     /// Slots that get a new life, by the app that they are to be.
-    turns: BTreeMap<String, Vec<(InstanceId, Arc<AppSpec>)>>,
+    turns: Slots,
+    /// The same for those that are down.
+    down: Slots,
     syncing: Syncing,
 }
 
-impl Work {
-    fn bring(
-        &mut self,
-        world: &mut World,
-        now: Now,
-        desired: &Desired,
-        wish: &Wish,
-        step: &Step,
-        effects: &mut Effects,
-    ) {
+impl Work<'_> {
+    /// What the last pass made of an app.
+    fn before<'w>(&self, world: &'w World, app: &str) -> Option<&'w Applied> {
+        world.synced.get(&self.desired.source).and_then(|baseline| baseline.apps.get(app))
+    }
+
+    fn is_same_wish(&self, world: &World, wish: &Wish) -> bool {
+        self.before(world, &wish.spec.name).is_some_and(|before| before.is_same_wish(wish, self.desired))
+    }
+
+    fn was_applied(&self, world: &World, wish: &Wish) -> bool {
+        self.before(world, &wish.spec.name).is_some_and(|before| before.is_same_definition(wish, self.desired))
+    }
+
+    fn resets(&self) -> bool {
+        self.desired.drift == DriftRule::Reset
+    }
+
+    /// Has slots that are down start at once with what they are to become, so that nothing that needs them starts what
+    /// they were. Those that need what is still to have its turn have theirs after it.
+    fn raise(&mut self, world: &mut World, graph: &Graph<'_>) {
+        let new: Vec<String> = self
+            .starts
+            .iter()
+            .filter_map(|(id, _)| world.instances.get(id))
+            .map(|slot| slot.spec.name.clone())
+            .collect();
+        let needed = graph.closure(new.iter().map(String::as_str));
+        let turning: BTreeSet<String> = self.turns.keys().cloned().collect();
+        for (name, slots) in std::mem::take(&mut self.down) {
+            let waits = graph.closure(graph.needs(&name)).iter().any(|need| turning.contains(*need));
+            if waits && !needed.contains(name.as_str()) {
+                self.turns.entry(name).or_default().extend(slots);
+                continue;
+            }
+            for (id, spec) in slots {
+                redefine(world, id, spec);
+                self.starts.push((id, Done::Restarted));
+            }
+        }
+    }
+
+    fn bring(&mut self, world: &mut World, now: Now, wish: &Wish, step: &Step, effects: &mut Effects) {
+        let desired = self.desired;
         let name = match &step.deed {
             Deed::Rename { from } => from,
             _ => &step.app,
@@ -140,9 +184,19 @@ impl Work {
         if wish.brought && step.deed == Deed::Keep && !owned {
             return;
         }
-        self.remember(world, desired, wish, step, &present);
-        if step.deed != Deed::Keep || step.drift.is_empty() {
-            self.define(world, now, wish, step, &mut present, effects);
+        self.remember(world, wish, step, &present);
+        match step.deed {
+            Deed::Keep if !step.drift.is_empty() => {}
+            // What was changed by hand stays so.
+            Deed::Start if !step.drift.is_empty() && !self.resets() && self.is_same_wish(world, wish) => {
+                for (_, id) in &present {
+                    let Some(slot) = world.instances.get(id).filter(|slot| is_left_down(world, slot, true)) else {
+                        continue;
+                    };
+                    self.down.entry(step.app.clone()).or_default().push((*id, slot.spec.clone()));
+                }
+            }
+            _ => self.define(world, now, wish, step, &mut present, effects),
         }
         if let Deed::Rename { from } = &step.deed {
             self.syncing.applied.insert(from.clone(), None);
@@ -153,8 +207,13 @@ impl Work {
     }
 
     /// Notes what is to be remembered when the app is as it should be.
-    fn remember(&mut self, world: &World, desired: &Desired, wish: &Wish, step: &Step, present: &[(u32, InstanceId)]) {
-        let before = world.synced.get(&desired.source).and_then(|baseline| baseline.apps.get(&step.app));
+    fn remember(&mut self, world: &World, wish: &Wish, step: &Step, present: &[(u32, InstanceId)]) {
+        let (desired, before) = (self.desired, self.before(world, &step.app));
+        let mut slots = present.iter().filter_map(|(_, id)| world.instances.get(id));
+        if step.deed == Deed::Keep && !self.was_applied(world, wish) && slots.any(is_failing) {
+            // Whether it will ever run is not known yet; the next pass looks again.
+            return;
+        }
         let applied = match (&step.deed, before) {
             // Otherwise the next pass would not know that somebody had changed it by hand.
             (Deed::Keep | Deed::Start, Some(before)) if before.is_same_wish(wish, desired) => before.clone(),
@@ -186,6 +245,8 @@ impl Work {
         for (_, id) in present.drain(keep..) {
             remove(world, now, id, &mut self.pending, effects);
         }
+        let was_applied = self.was_applied(world, wish);
+        let undoes_stop = self.resets() && step.drift.contains(&Drift::Stopped);
         // What no comparison of definitions shows.
         let again = step.fields.iter().any(|change| matches!(change.field.as_str(), "shell" | "env_file"));
         for (_, id) in present.iter() {
@@ -196,14 +257,17 @@ impl Work {
             if changed && step.stays_down && is_held_down(slot) {
                 redefine(world, *id, spec.clone());
             } else if changed {
-                self.turns.entry(step.app.clone()).or_default().push((*id, spec.clone()));
+                let slots = if is_down(slot) { &mut self.down } else { &mut self.turns };
+                slots.entry(step.app.clone()).or_default().push((*id, spec.clone()));
             } else {
-                let adapted = AppSpec { base_env: slot.spec.base_env.clone(), ..wish.spec.clone() };
-                if adapted != *slot.spec {
-                    redefine(world, *id, Arc::new(adapted));
+                let adapted = Arc::new(AppSpec { base_env: slot.spec.base_env.clone(), ..wish.spec.clone() });
+                let starts = is_left_down(world, slot, was_applied || !fields.is_empty())
+                    || (undoes_stop && is_held_down(slot) && is_down(slot));
+                if *adapted != *slot.spec {
+                    redefine(world, *id, adapted.clone());
                 }
-                if step.deed == Deed::Start && matches!(world.instances.get(id), Some(slot) if is_down(slot)) {
-                    self.starts.push((*id, Done::Restarted));
+                if starts {
+                    self.down.entry(step.app.clone()).or_default().push((*id, adapted));
                 }
             }
         }
@@ -226,6 +290,20 @@ impl Work {
 
 fn is_down(slot: &Instance) -> bool {
     matches!(slot.state, State::Stopped { .. } | State::Errored { .. })
+}
+
+/// Whether a slot has failed, and has not been up since.
+fn is_failing(slot: &Instance) -> bool {
+    match &slot.state {
+        State::Backoff { .. } | State::Errored { .. } => true,
+        State::Online { ready: true, .. } => false,
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Unready { .. }
+        | State::Online { .. }
+        | State::Stopping { .. } => slot.unstable > 0,
+    }
 }
 
 fn own(world: &mut World, source: &str, ids: impl IntoIterator<Item = InstanceId>) {
@@ -262,8 +340,25 @@ pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Ve
         .collect();
     let Syncing { plan, applied, origin, whole, .. } = syncing;
     tell_orphans(world, &plan, whole);
+    // What has the definition that failed is not any more what it was: going back to that is an edit, too.
+    let spoiled: BTreeSet<String> = world
+        .instances
+        .values()
+        .filter(|slot| failed.contains(slot.spec.name.as_str()))
+        .filter(|slot| {
+            applied.get(&slot.spec.name).is_some_and(|it| it.as_ref().is_some_and(|it| it.is_of(&slot.spec)))
+        })
+        .map(|slot| slot.spec.name.clone())
+        .collect();
     let baseline = world.synced.entry(plan.source.clone()).or_default();
-    for (name, applied) in applied.into_iter().filter(|(name, _)| !failed.contains(name.as_str())) {
+    for (name, applied) in applied {
+        if failed.contains(name.as_str()) {
+            let was = baseline.apps.get(&name).map(|before| &before.hash);
+            if spoiled.contains(&name) && was != applied.as_ref().map(|applied| &applied.hash) {
+                baseline.apps.remove(&name);
+            }
+            continue;
+        }
         match applied {
             Some(applied) => drop(baseline.apps.insert(name, applied)),
             None => drop(baseline.apps.remove(&name)),

@@ -2,7 +2,7 @@
 
 use super::{Desired, Origin};
 use crate::proto::Wish;
-use crate::spec::{Environment, SpecHash};
+use crate::spec::{AppSpec, Environment, SpecHash};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -40,7 +40,17 @@ impl Applied {
 
     /// Whether the source said the same then as it says now.
     pub(crate) fn is_same_wish(&self, wish: &Wish, desired: &Desired) -> bool {
-        self.count == wish.count && self.has_variables(wish, desired) && self.hash == wish.spec.hash()
+        self.count == wish.count && self.is_same_definition(wish, desired)
+    }
+
+    /// Whether it said the same but for the number of instances.
+    pub(crate) fn is_same_definition(&self, wish: &Wish, desired: &Desired) -> bool {
+        self.has_variables(wish, desired) && self.hash == wish.spec.hash()
+    }
+
+    /// Whether this is the definition that was applied.
+    pub(crate) fn is_of(&self, spec: &AppSpec) -> bool {
+        self.hash == spec.hash()
     }
 
     /// Whether the files of variables held the same.

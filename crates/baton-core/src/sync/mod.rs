@@ -19,5 +19,5 @@ pub use desired::{Desired, DriftRule, Origin, Scope, Sync, Synced};
 pub(crate) use fields::needs_restart;
 pub use fields::{between, paths};
 pub(crate) use order::by_dependency;
-pub(crate) use plan::is_held_down;
 pub use plan::{Deed, Drift, Plan, Step, SyncError, plan};
+pub(crate) use plan::{is_held_down, is_left_down};

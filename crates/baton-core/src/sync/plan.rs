@@ -56,7 +56,7 @@ pub enum Deed {
     Live,
     /// Instances come or go.
     Scale,
-    /// It is as it should be, but down.
+    /// It is as it should be, but down, and nobody wants it so.
     Start,
     /// It takes the place of an app that is the same but for its name, which ends first.
     Rename {
@@ -238,7 +238,8 @@ fn one(world: &World, desired: &Desired, wish: &Wish, slots: &[&Instance]) -> St
     let mut fields = difference(slots, &wish.spec);
     let mut drift = by_hand(before, is_same_wish, &fields, step.have != step.want, slots);
     let stays_down = !reset && slots.iter().all(|slot| is_held_down(slot));
-    let cut_off = slots.iter().any(|slot| matches!(&slot.state, State::Stopped { why: Cause::Reboot }));
+    let was_applied = before.is_some_and(|before| before.is_same_definition(wish, desired));
+    let left_down = slots.iter().any(|slot| is_left_down(world, slot, was_applied));
     let differs = !fields.is_empty() || step.have != step.want;
     if before.is_some_and(|before| !before.has_variables(wish, desired)) {
         fields.push(variables());
@@ -249,14 +250,14 @@ fn one(world: &World, desired: &Desired, wish: &Wish, slots: &[&Instance]) -> St
     // The source says what it said before: whatever differs was changed by hand.
     let deed = if is_same_wish && differs && !reset {
         fields.clear();
-        if cut_off { Deed::Start } else { Deed::Keep }
+        if left_down { Deed::Start } else { Deed::Keep }
     } else if needs_restart(&fields) {
         Deed::Restart
     } else if !fields.is_empty() {
         Deed::Live
     } else if step.have != step.want {
         Deed::Scale
-    } else if cut_off || (reset && drift.contains(&Drift::Stopped)) {
+    } else if left_down || (reset && drift.contains(&Drift::Stopped)) {
         Deed::Start
     } else {
         Deed::Keep
@@ -328,6 +329,25 @@ fn is_stopped_by_hand(slot: &Instance) -> bool {
 /// Whether a slot is down because somebody wants it so: a new definition does not start it.
 pub(crate) fn is_held_down(slot: &Instance) -> bool {
     is_stopped_by_hand(slot) || matches!(&slot.state, State::Stopped { why: Cause::NotAutostarted })
+}
+
+/// Whether a slot that has its definition is down and a pass is to start it: the machine was started anew, its turn has
+/// failed, or something that it needs had failed. What crashed after it was applied is no business of the source's.
+pub(crate) fn is_left_down(world: &World, slot: &Instance, was_applied: bool) -> bool {
+    match &slot.state {
+        State::Stopped { why: Cause::Reboot } => true,
+        State::Stopped { why: Cause::Exited(exit) } => !was_applied && !exit.is_success(),
+        // Starting it would start what it needs.
+        State::Errored { why: Cause::DependencyDown(on, _) } => !world.named(on).any(is_held_down),
+        State::Errored { why } => !was_applied || why.is_dependency(),
+        State::Stopped { .. }
+        | State::Waiting { .. }
+        | State::Starting { .. }
+        | State::Unready { .. }
+        | State::Online { .. }
+        | State::Stopping { .. }
+        | State::Backoff { .. } => false,
+    }
 }
 
 /// New apps that are one of those that are left but for the name take its place. What runs the same script with the
