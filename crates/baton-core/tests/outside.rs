@@ -2,7 +2,7 @@
 
 use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Watch};
+use baton_core::spec::{AppSpec, Condition, Dependency, Watch};
 use baton_core::step::{Effect, Effects, Event, step};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Cause, Detail, Directories, Exit, Identity, State, Status, World};
@@ -281,4 +281,50 @@ fn an_app_that_is_not_watched_takes_no_notice() {
     assert_eq!(bench.world.next_deadline(), None);
     assert!(matches!(bench.world.instances[&SLOT].state, State::Online { .. }));
     assert!(matches!(bench.world.instances[&SLOT].transitions.back().map(|t| &t.cause), Some(Cause::Spawned)));
+}
+
+#[test]
+fn what_ran_without_an_app_that_it_needs_runs_on_without_it() {
+    let mut bench = Bench::new(watched());
+    let spec = AppSpec { name: "db".into(), script: "/w/db".into(), min_uptime: Millis(0), ..AppSpec::default() };
+    bench.define(spec);
+    let identity = Identity { pid: 7, start_time: 7, boot_id: "b".into() };
+    let (id, incarnation) = (InstanceId(1), Incarnation(2));
+    bench.step(Event::Prepared { id, incarnation, identity });
+    bench.step(Event::Spawned { id, incarnation });
+    let depends_on = vec![Dependency { on: "db".into(), condition: Condition::Ready, timeout: None, external: None }];
+    bench.define(AppSpec { name: "web".into(), script: "/w/web".into(), depends_on, ..watched() });
+    bench.end(Exit::Code(0));
+    bench.run();
+    let (patch, wait) = (Patch::default(), Wait::Spawned);
+    let targets = vec![Selector::new("db")];
+    bench.command(Command::Act { action: Action::Stop, targets, patch, order: Order::Alone, wait });
+    bench.step(Event::Exited { id, incarnation, exit: Exit::Code(0) });
+    bench.step(Event::TreeGone { id, incarnation });
+
+    bench.changed("a.js");
+    bench.pass(200);
+    bench.end(Exit::Code(0));
+    assert_eq!(bench.status(), Status::Launching);
+    assert!(matches!(bench.world.instances[&SLOT].state, State::Starting { .. }), "it waits for nothing");
+}
+
+#[test]
+fn a_change_or_a_time_while_an_app_goes_down_by_itself_is_not_lost() {
+    let mut bench = Bench::new(AppSpec { max_restarts: Some(1), min_uptime: Millis(1000), ..watched() });
+    let (id, incarnation) = (SLOT, bench.life());
+    bench.step(Event::Exited { id, incarnation, exit: Exit::Code(1) });
+    bench.changed("a.js");
+    bench.step(Event::TreeGone { id, incarnation });
+    assert_eq!(bench.status(), Status::Errored);
+    bench.pass(200);
+    assert!(matches!(bench.world.instances[&SLOT].state, State::Starting { .. }));
+
+    let job = AppSpec { autorestart: false, cron_restart: Some("0 * * * * *".into()), ..AppSpec::default() };
+    let mut bench = Bench::new(job);
+    let (id, incarnation) = (SLOT, bench.life());
+    bench.step(Event::Exited { id, incarnation, exit: Exit::Code(0) });
+    bench.step(Event::Struck { id });
+    bench.step(Event::TreeGone { id, incarnation });
+    assert!(matches!(bench.world.instances[&SLOT].state, State::Starting { .. }));
 }

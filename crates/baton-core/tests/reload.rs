@@ -2,7 +2,7 @@
 
 use baton_core::proto::{Action, Command, Done, Order, Outcome, Patch, Reply, Roll, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Listen, Readiness, ReadyBy};
+use baton_core::spec::{AppSpec, Condition, Dependency, Listen, Readiness, ReadyBy, Watch};
 use baton_core::step::{Effect, Effects, Event, Scope, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Directories, Exit, Identity, Signal, State, World};
@@ -194,4 +194,86 @@ fn a_second_reload_of_a_slot_is_refused_while_the_first_is_under_way() {
     bench.reload();
     let effects = bench.reload();
     assert!(matches!(&outcomes(&effects)[0].done, Done::Failed(why) if why.contains("being reloaded already")));
+}
+
+#[test]
+fn what_wants_a_slot_to_run_again_gives_way_to_a_reload() {
+    let mut bench = Bench::new(2);
+    let spec = AppSpec { watch: Watch::All(true), watch_delay: Millis(100), ..app() };
+    let apps = vec![Wish { spec, count: 2, brought: false }];
+    let roll = Roll { parallel: 1, overlap: true };
+    // The first one's turn brings the key; the second one has it from the start, and a change.
+    for slot in bench.world.instances.values_mut() {
+        slot.spec = std::sync::Arc::new(apps[0].spec.clone());
+    }
+    bench.command(Command::Replace { apps, roll, order: Order::Dependencies, wait: Wait::Spawned });
+    for id in [SLOT, InstanceId(1)] {
+        bench.step(Event::Changed { id, path: "a.js".into(), more: 0 });
+    }
+    bench.at += 200;
+    let effects = bench.step(Event::Timer);
+    assert_eq!(signalled(&effects), [Incarnation(2)], "the second runs again, the first has a new life on its way");
+    bench.run(SLOT, Incarnation(3));
+    bench.step(Event::Ready { id: SLOT, incarnation: Incarnation(3) });
+    bench.end(InstanceId(1), Incarnation(2), Exit::Code(0));
+    bench.run(InstanceId(1), Incarnation(4));
+    bench.step(Event::Ready { id: InstanceId(1), incarnation: Incarnation(4) });
+    bench.end(SLOT, Incarnation(1), Exit::Code(0));
+    // Its turn comes all the same.
+    bench.run(InstanceId(1), Incarnation(5));
+    bench.step(Event::Ready { id: InstanceId(1), incarnation: Incarnation(5) });
+    let effects = bench.end(InstanceId(1), Incarnation(4), Exit::Code(0));
+    let done: Vec<Done> = outcomes(&effects).into_iter().map(|outcome| outcome.done).collect();
+    assert_eq!(done, [Done::Reloaded, Done::Reloaded]);
+}
+
+#[test]
+fn each_turn_of_a_reload_that_waits_has_its_own_time() {
+    let mut bench = Bench::new(1);
+    let apps = vec![Wish { spec: AppSpec { name: "api".into(), ..app() }, count: 1, brought: false }];
+    bench.command(Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned });
+    bench.run(InstanceId(1), Incarnation(2));
+    bench.step(Event::Ready { id: InstanceId(1), incarnation: Incarnation(2) });
+    let (patch, order) = (Patch::default(), Order::Dependencies);
+    let action = Action::Roll(Roll { parallel: 1, overlap: true });
+    let wait = Wait::Ready { timeout: Millis(1_000) };
+    bench.command(Command::Act { action, targets: vec![Selector::new("all")], patch, order, wait });
+    bench.run(SLOT, Incarnation(3));
+    bench.at += 1_000;
+    let effects = bench.step(Event::Timer);
+    assert!(effects.iter().any(|e| matches!(e, Effect::Spawn { id: InstanceId(1), .. })), "{effects:?}");
+    assert!(outcomes(&effects).is_empty(), "the second has its time still");
+    bench.run(InstanceId(1), Incarnation(4));
+    bench.step(Event::Ready { id: InstanceId(1), incarnation: Incarnation(4) });
+    let effects = bench.end(InstanceId(1), Incarnation(2), Exit::Code(0));
+    let done: Vec<Done> = outcomes(&effects).into_iter().map(|outcome| outcome.done).collect();
+    assert_eq!(done, [Done::Failed("was not ready in time".into()), Done::Reloaded]);
+}
+
+#[test]
+fn what_an_app_needs_is_started_with_its_restart_in_place_unless_it_is_to_be_alone() {
+    for order in [Order::Dependencies, Order::Alone] {
+        let mut bench = Bench::new(1);
+        let db = AppSpec { name: "db".into(), script: "/w/db".into(), autostart: false, ..AppSpec::default() };
+        bench.command(Command::Define {
+            apps: vec![Wish { spec: db, count: 1, brought: false }],
+            order,
+            wait: Wait::Spawned,
+        });
+        let on = Dependency { on: "db".into(), condition: Condition::Started, timeout: None, external: None };
+        let spec = AppSpec { listen: Vec::new(), depends_on: vec![on], ..app() };
+        let apps = vec![Wish { spec, count: 1, brought: false }];
+        let roll = Roll { parallel: 1, overlap: true };
+        let effects = bench.command(Command::Replace { apps, roll, order, wait: Wait::Spawned });
+        let starts_db = effects.iter().any(|e| matches!(e, Effect::Spawn { id: InstanceId(1), .. }));
+        assert_eq!(starts_db, order == Order::Dependencies, "{effects:?}");
+        // Its turn comes when what it needs has been started.
+        assert_eq!(signalled(&effects).is_empty(), starts_db, "{effects:?}");
+        if starts_db {
+            bench.run(InstanceId(1), Incarnation(2));
+        }
+        bench.end(SLOT, Incarnation(1), Exit::Code(0));
+        let state = &bench.world.instances[&SLOT].state;
+        assert!(matches!(state, State::Starting { .. }), "{state:?}");
+    }
 }

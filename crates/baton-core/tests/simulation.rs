@@ -40,7 +40,8 @@ proptest! {
             let nth = word as usize;
             match kind {
                 0..15 => machine.command(command(word)),
-                15..45 => machine.progress(nth, word / 97),
+                15..42 => machine.progress(nth, word / 97),
+                42..45 => machine.call(nth, word / 7),
                 45..48 => machine.say_ready(nth),
                 48..50 => machine.write_line(nth),
                 50..80 => machine.hand_over(nth),

@@ -101,8 +101,15 @@ pub(super) struct Start {
     pub(super) order: Order,
 }
 
-/// Starts what the apps need that are being started, where it is down.
-fn start_needed(world: &mut World, now: Now, start: Start, pending: &mut Pending, effects: &mut Effects) {
+/// Starts what the apps need that are being started, or that will be `queued`, where it is down.
+fn start_needed(
+    world: &mut World,
+    now: Now,
+    queued: &[Arc<AppSpec>],
+    start: Start,
+    pending: &mut Pending,
+    effects: &mut Effects,
+) {
     if start.order == Order::Alone {
         return;
     }
@@ -110,8 +117,9 @@ fn start_needed(world: &mut World, now: Now, start: Start, pending: &mut Pending
         Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) => true,
         Goal::Down | Goal::Gone => false,
     });
-    let names: BTreeSet<String> = started.map(|(name, _, _)| name.clone()).collect();
-    for id in needed(world, &names) {
+    let waiting = queued.iter().map(|spec| spec.name.clone());
+    let names: BTreeSet<String> = started.map(|(name, _, _)| name.clone()).chain(waiting).collect();
+    for id in needed(world, &names, queued) {
         // A slot that was only listed by the same command is a new one all the same.
         let listed = pending.outcomes.iter().position(|outcome| outcome.id == id);
         let done = listed.map_or(Done::Restarted, |at| pending.outcomes.remove(at).done);
@@ -138,15 +146,15 @@ pub(super) fn begin_slots(
     for (id, done) in starts {
         begin_slot(world, now, id, start, done, after.remove(&id).unwrap_or_default(), pending, effects);
     }
-    start_needed(world, now, start, pending, effects);
+    start_needed(world, now, &[], start, pending, effects);
 }
 
 fn waiting(wait: Wait, now: Now) -> Pending {
-    let deadline = match wait {
+    let patience = match wait {
         Wait::Spawned => None,
-        Wait::Ready { timeout } => Some(now.instant + timeout),
+        Wait::Ready { timeout } => Some(timeout),
     };
-    Pending { deadline, ..Pending::default() }
+    Pending { deadline: patience.map(|patience| now.instant + patience), patience, ..Pending::default() }
 }
 
 /// Puts a definition in place; what is to be started for it comes into `starts`.
@@ -202,10 +210,16 @@ fn replace(world: &mut World, now: Now, apps: Vec<Wish>, roll: Roll, asked: Aske
         }
         queue.extend(keep.into_iter().map(|id| (id, spec.clone())));
     }
-    pending.rollout = Some(Rollout { queue, roll, failed: BTreeSet::new() });
     let start = Start { verb: Verb::Start, wait: asked.wait, order: asked.order };
     begin_slots(world, now, starts, start, &mut pending, effects);
+    start_needed(world, now, &next(&queue), start, &mut pending, effects);
+    pending.rollout = Some(Rollout { queue, roll, order: asked.order, failed: BTreeSet::new() });
     pending
+}
+
+/// What the slots of a queue will be.
+fn next(queue: &VecDeque<(InstanceId, Arc<AppSpec>)>) -> Vec<Arc<AppSpec>> {
+    queue.iter().map(|(_, spec)| spec.clone()).collect()
 }
 
 /// Brings an app to a number of instances: the slots with the lowest numbers in the list go, as under PM2; new ones get
@@ -360,7 +374,8 @@ fn act(
                 Some((*id, specs.get(id).unwrap_or(&instance.spec).clone()))
             });
             let queue = queue.collect();
-            pending.rollout = Some(Rollout { queue, roll, failed: BTreeSet::new() });
+            start_needed(world, now, &next(&queue), Start { verb: Verb::Start, wait, order }, &mut pending, effects);
+            pending.rollout = Some(Rollout { queue, roll, order, failed: BTreeSet::new() });
         }
         Action::Reset => ids.into_iter().for_each(|id| reset(world, id, &mut pending)),
     }
@@ -418,7 +433,7 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
             pending.outcomes.push(Outcome { id, name: instance.spec.name.clone(), done: Done::Launched });
         }
     }
-    start_needed(world, now, start, &mut pending, effects);
+    start_needed(world, now, &[], start, &mut pending, effects);
     pending
 }
 

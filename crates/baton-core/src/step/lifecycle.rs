@@ -75,16 +75,20 @@ pub(super) fn end_after(
     after: Vec<(InstanceId, Incarnation)>,
     effects: &mut Effects,
 ) {
-    if !matches!(next, Then::Respawn { .. }) {
+    // What a reload is to make of the slot is newer than what wants it to run again.
+    let by_itself = next.comes_by_itself();
+    if !by_itself && !matches!(next, Then::GiveUp(_)) {
         rollout::leave_out(world, id);
     }
     let Some(instance) = touch(world, id) else { return };
-    overlap::end_all(instance, now, effects);
+    if !by_itself {
+        overlap::end_all(instance, now, effects);
+    }
     instance.changed = None;
     match &mut instance.state {
         // A retired life has still to end.
         State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } | State::Backoff { .. }
-            if !instance.beside.is_empty() =>
+            if !instance.beside.is_empty() && !by_itself =>
         {
             let exit = Some(instance.last_exit.unwrap_or(Exit::Unknown));
             let cause = cause_of(&next);
@@ -441,9 +445,8 @@ pub(super) fn leave_stopping(world: &mut World, now: Now, id: InstanceId, counts
     let alone = instance.beside.is_empty();
     if let State::Stopping { then, exit, tree_gone, .. } = &mut instance.state {
         match then {
-            Then::Respawn { .. } => {}
-            Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::GiveUp(_) if alone => {}
-            Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::GiveUp(_) => {
+            _ if alone || then.comes_by_itself() => {}
+            Then::Respawn { .. } | Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::GiveUp(_) => {
                 // A process that never ran has not exited either.
                 exit.get_or_insert(Exit::Unknown);
                 *tree_gone = true;
@@ -466,6 +469,7 @@ pub(super) fn settle_down(
     effects: &mut Effects,
 ) {
     let Some(instance) = touch(world, id) else { return };
+    let by_itself = then.comes_by_itself();
     match then {
         Then::Stop(why) => {
             enter(instance, now, State::Stopped { why: why.clone() }, why);
@@ -485,7 +489,12 @@ pub(super) fn settle_down(
         }
         Then::Restart(cause) => {
             instance.restarts += u32::from(counts);
-            ask_to_begin(world, now, id, cause, effects);
+            // What ran a moment ago, with whatever was there, may run again.
+            if counts && by_itself {
+                begin(world, now, id, cause, effects);
+            } else {
+                ask_to_begin(world, now, id, cause, effects);
+            }
         }
         Then::Respawn { at, why, .. } if at <= now.instant => {
             instance.restarts += 1;

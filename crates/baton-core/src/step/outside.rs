@@ -1,8 +1,11 @@
 //! What else than the process itself, or a request, wants a slot to run again: a file that has changed, a time, or the
 //! memory that it uses.
+//!
+//! While a reload has a new life on its way, none of these counts: that life finds everything as it is now.
 
 use super::Effects;
 use super::lifecycle::{end, fail};
+use super::overlap::is_under_way;
 use crate::units::{Bytes, Incarnation, InstanceId, Now};
 use crate::world::{Cause, Changed, State, Then, World};
 
@@ -10,17 +13,26 @@ use crate::world::{Cause, Changed, State, Then, World};
 /// anew, which makes an app with `autorestart: false` a job; one that an operator has stopped stays down (PM2 starts it).
 pub(super) fn struck(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
     let ending = world.ending;
-    let Some(instance) = world.instances.get_mut(&id).filter(|_| !ending) else { return };
+    let Some(instance) = world.instances.get_mut(&id).filter(|slot| !ending && !is_under_way(slot)) else { return };
     let Some(pattern) = instance.spec.times().map(str::to_owned) else { return };
     let due = match &instance.state {
         State::Stopped { why } => matches!(why, Cause::Exited(_) | Cause::NotAutostarted),
         State::Unready { .. } | State::Online { .. } | State::Backoff { .. } | State::Errored { .. } => true,
-        // It is about to run anew, or stops because somebody wants it to.
-        State::Waiting { .. } | State::Starting { .. } | State::Stopping { .. } => false,
+        State::Stopping { then, .. } => goes_down_by_itself(then),
+        // It is about to run anew.
+        State::Waiting { .. } | State::Starting { .. } => false,
     };
     if due {
         instance.begin_anew(now.wall);
         end(world, now, id, Then::Restart(Cause::Time(pattern)), effects);
+    }
+}
+
+/// Whether a slot whose life has ended stays down although nobody asked for that.
+fn goes_down_by_itself(then: &Then) -> bool {
+    match then {
+        Then::GiveUp(_) | Then::Stop(Cause::Exited(_)) => true,
+        Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::Respawn { .. } => false,
     }
 }
 
@@ -33,7 +45,7 @@ pub(super) fn weighed(
     used: Bytes,
     effects: &mut Effects,
 ) {
-    let Some(instance) = world.current(id, incarnation) else { return };
+    let Some(instance) = world.current(id, incarnation).filter(|slot| !is_under_way(slot)) else { return };
     let Some(limit) = instance.spec.memory_limit().filter(|limit| used > *limit) else { return };
     let since = match &instance.state {
         State::Unready { since, .. } | State::Online { since, .. } => *since,
@@ -55,9 +67,17 @@ pub(super) fn weighed(
 /// A file that is watched for a slot has changed. It is acted on when no more changes come.
 pub(super) fn changed(world: &mut World, now: Now, id: InstanceId, path: String, more: u32) {
     let Some(instance) = world.instances.get_mut(&id).filter(|instance| instance.is_watched()) else { return };
-    // The next life finds the file as it is now.
-    if let State::Stopping { .. } = &instance.state {
-        return;
+    match &instance.state {
+        // The next life finds the file as it is now.
+        State::Waiting { .. } => return,
+        State::Stopping { then, .. } if !goes_down_by_itself(then) => return,
+        State::Stopping { .. }
+        | State::Stopped { .. }
+        | State::Starting { .. }
+        | State::Unready { .. }
+        | State::Online { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
     }
     match &mut instance.changed {
         Some(changed) => {
@@ -75,7 +95,8 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
     if instance.change_deadline().is_none_or(|at| at > now.instant) {
         return;
     }
-    let Some(changed) = instance.changed.take().filter(|_| instance.is_watched()) else { return };
+    let newer = is_under_way(instance) || matches!(instance.state, State::Waiting { .. });
+    let Some(changed) = instance.changed.take().filter(|_| instance.is_watched() && !newer) else { return };
     instance.begin_anew(now.wall);
     end(world, now, id, Then::Restart(Cause::Changed { path: changed.path, more: changed.more }), effects);
 }

@@ -6,7 +6,7 @@ use super::effect::Effect;
 use super::rollout::{self, Rollout};
 use super::sync::{self, Syncing};
 use crate::proto::{Done, Outcome, Reply};
-use crate::units::{Incarnation, InstanceId, Instant, Now};
+use crate::units::{Incarnation, InstanceId, Instant, Millis, Now};
 use crate::world::{Cause, Instance, State, Then, Wanted, World};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ pub struct Pending {
     pub outcomes: Vec<Outcome>,
     /// When waiting ends.
     pub deadline: Option<Instant>,
+    /// For a reload that waits: how long each turn may take.
+    pub patience: Option<Millis>,
     /// Whether the daemon ends when this is done.
     pub shutdown: bool,
     /// For a reload: what is left of it.

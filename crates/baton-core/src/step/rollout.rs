@@ -7,7 +7,8 @@ use super::lifecycle;
 use super::overlap;
 use super::pending::{Goal, Pending};
 use super::sync::PATIENCE;
-use crate::proto::{Done, Outcome, Roll};
+use super::waiting::needed;
+use crate::proto::{Done, Order, Outcome, Roll};
 use crate::spec::AppSpec;
 use crate::units::{InstanceId, Now};
 use crate::world::{Cause, State, Then, Verb, Wanted, World};
@@ -21,6 +22,8 @@ pub struct Rollout {
     pub queue: VecDeque<(InstanceId, Arc<AppSpec>)>,
     /// How.
     pub roll: Roll,
+    /// Whether what the apps need counts.
+    pub order: Order,
     /// Apps of which a slot has failed.
     pub failed: BTreeSet<String>,
 }
@@ -51,11 +54,11 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
             pending.outcomes.push(Outcome { id, name, done: Done::Failed(why.into()) });
             continue;
         }
-        let (goal, done) = begin(world, now, id, spec, rollout.roll, effects);
+        let syncs = pending.sync.is_some();
+        let (goal, done) = begin(world, now, id, spec, &rollout, effects);
         pending.goals.insert(id, (name, goal, done));
-        if pending.sync.is_some() {
-            pending.deadline = Some(now.instant + PATIENCE);
-        }
+        let patience = if syncs { Some(PATIENCE) } else { pending.patience };
+        pending.deadline = patience.map(|patience| now.instant + patience);
     }
     pending.rollout = Some(rollout);
 }
@@ -79,16 +82,21 @@ fn begin(
     now: Now,
     id: InstanceId,
     spec: Arc<AppSpec>,
-    roll: Roll,
+    rollout: &Rollout,
     effects: &mut Effects,
 ) -> (Goal, Done) {
+    let roll = rollout.roll;
     let before = world.instances.get(&id).map(|instance| instance.incarnation).unwrap_or_default();
     let beside = roll.overlap && world.instances.get(&id).is_some_and(|instance| overlap::is_possible(instance, &spec));
     if beside && let Some(candidate) = overlap::begin(world, now, id, spec.clone(), effects) {
         return (Goal::Replaced(candidate), Done::Reloaded);
     }
+    let name = spec.name.clone();
     redefine(world, id, spec);
+    // What an operator has stopped since stays down, and the app has run without it until now.
+    let lacks = !needed(world, &BTreeSet::from([name]), &[]).is_empty();
     let Some(instance) = world.instances.get_mut(&id) else { return (Goal::Gone, Done::Restarted) };
+    instance.alone = lacks || rollout.order == Order::Alone;
     let verb = if roll.overlap { Verb::Reload } else { Verb::Restart };
     let runs = roll.overlap && !matches!(instance.state, State::Stopped { .. } | State::Errored { .. });
     instance.begin_anew(now.wall);

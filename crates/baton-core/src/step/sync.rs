@@ -106,7 +106,7 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
     }
     let Work { mut pending, starts, mut syncing, .. } = work;
     let roll = Roll { parallel: parallel.max(1), overlap: true };
-    pending.rollout = Some(Rollout { queue, roll, failed: BTreeSet::new() });
+    pending.rollout = Some(Rollout { queue, roll, order: Order::Dependencies, failed: BTreeSet::new() });
     let start = Start { verb: Verb::Start, wait: Wait::Ready { timeout: PATIENCE }, order: Order::Dependencies };
     begin_slots(world, now, starts, start, &mut pending, effects);
     syncing.plan = plan;

@@ -8,10 +8,11 @@ use super::Effects;
 use super::effect::Effect;
 use super::lifecycle;
 use crate::deps::Graph;
-use crate::spec::{Condition, Dependency, External};
+use crate::spec::{AppSpec, Condition, Dependency, External};
 use crate::units::{Incarnation, InstanceId, Now};
 use crate::world::{Cause, Instance, Reach, State, Then, Wanted, World};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Goes on with every slot whose waiting is over.
 pub(super) fn settle(world: &mut World, now: Now, effects: &mut Effects) {
@@ -249,9 +250,12 @@ pub(super) fn graph(world: &World) -> Graph<'_> {
     Graph::of(staying(world).map(|instance| &*instance.spec))
 }
 
-/// The slots that these apps need, directly or not, and that are down without having done their work.
-pub(super) fn needed(world: &World, names: &BTreeSet<String>) -> Vec<InstanceId> {
-    let needed = graph(world).closure(names.iter().map(String::as_str));
+/// The slots that these apps need, directly or not, and that are down without having done their work. Those of `next` need
+/// what they will need then.
+pub(super) fn needed(world: &World, names: &BTreeSet<String>, next: &[Arc<AppSpec>]) -> Vec<InstanceId> {
+    let of = |slot: &Instance| next.iter().find(|spec| spec.name == slot.spec.name).unwrap_or(&slot.spec).clone();
+    let specs: Vec<Arc<AppSpec>> = staying(world).map(of).collect();
+    let needed = Graph::of(specs.iter().map(|spec| &**spec)).closure(names.iter().map(String::as_str));
     let slots = staying(world).filter(|instance| needed.contains(instance.spec.name.as_str()));
     slots.filter(|instance| is_down(instance)).map(|instance| instance.id).collect()
 }

@@ -80,7 +80,7 @@ pub enum State {
 pub enum Then {
     /// Stay down.
     Stop(Cause),
-    /// Start again at once, because someone asked.
+    /// Start again at once: someone asked, or a file, a time or the memory in use wants it.
     Restart(Cause),
     /// Leave the list.
     Remove,
@@ -95,6 +95,17 @@ pub enum Then {
     },
     /// Give up.
     GiveUp(Cause),
+}
+
+impl Then {
+    /// Whether nobody has asked for it. Such a start waits for nothing and gives way to what was asked.
+    pub fn comes_by_itself(&self) -> bool {
+        match self {
+            Then::Respawn { .. } => true,
+            Then::Restart(why) => !matches!(why, Cause::Operator(_)),
+            Then::Stop(_) | Then::Remove | Then::GiveUp(_) => false,
+        }
+    }
 }
 
 /// What is wished of a slot; this much of its state must survive anything.

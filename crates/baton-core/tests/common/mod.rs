@@ -3,7 +3,7 @@
 use baton_core::proto::{Action, Command, Order as Heed, Patch};
 use baton_core::spec::{Condition, Dependency, External};
 use baton_core::units::{Incarnation, InstanceId};
-use baton_core::world::{Cause, Exit, Instance, State, Then, Wanted, World};
+use baton_core::world::{Cause, Exit, Instance, State, Wanted, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For lives that are stopped together: the lives that end first.
@@ -11,14 +11,11 @@ pub(crate) type Order = BTreeMap<Incarnation, BTreeSet<Incarnation>>;
 
 /// Whether the next start in this slot may be one that nobody asked for.
 pub(crate) fn comes_back_alone(instance: &Instance) -> bool {
-    matches!(
-        instance.state,
-        State::Backoff { .. }
-            | State::Unready { .. }
-            | State::Online { .. }
-            | State::Starting { .. }
-            | State::Stopping { then: Then::Respawn { .. }, .. }
-    )
+    match &instance.state {
+        State::Backoff { .. } | State::Unready { .. } | State::Online { .. } | State::Starting { .. } => true,
+        State::Stopping { then, .. } => then.comes_by_itself(),
+        State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } => false,
+    }
 }
 
 /// The slots that a name means.

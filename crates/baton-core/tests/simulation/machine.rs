@@ -3,9 +3,9 @@
 use crate::common::{Order, comes_back_alone, met, stop_order};
 use baton_core::proto::{Action, Command, Done, Reply};
 use baton_core::step::{Effect, Event, Found, Rollout, Scope, step};
-use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
+use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
-    Directories, Exit, Identity, Instance, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
+    Cause, Directories, Exit, Identity, Instance, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,6 +129,8 @@ impl Machine {
             if let (Effect::Spawn { id, incarnation }, false) = (&effect, by_hand)
                 && !beside(id, incarnation)
                 && !queued.contains(id)
+                // Someone has mended it, or it is time.
+                && !self.world.instances[id].transitions.back().is_some_and(|last| is_outside(&last.cause))
                 && let Some(until) = pauses.get(id)
             {
                 assert!(
@@ -361,6 +363,18 @@ impl Machine {
         self.words.swap_remove(nth % self.words.len());
     }
 
+    /// Something outside wants a slot to run again.
+    pub(crate) fn call(&mut self, nth: usize, word: u32) {
+        let all: Vec<(InstanceId, Incarnation)> =
+            self.world.instances.values().map(|slot| (slot.id, slot.incarnation)).collect();
+        let Some(&(id, incarnation)) = all.get(nth % all.len().max(1)) else { return };
+        self.deliver(match word % 4 {
+            0 => Event::Struck { id },
+            1 => Event::Weighed { id, incarnation, used: Bytes(u64::from(word)) },
+            _ => Event::Changed { id, path: "a.js".into(), more: word % 3 },
+        });
+    }
+
     /// The kernel gets on with process `nth`.
     pub(crate) fn progress(&mut self, nth: usize, how: u32) {
         let active: Vec<Incarnation> = self
@@ -570,6 +584,10 @@ impl Machine {
         }
         panic!("the world does not come to rest: {:?}", self.world.instances);
     }
+}
+
+fn is_outside(cause: &Cause) -> bool {
+    matches!(cause, Cause::Time(_) | Cause::Changed { .. } | Cause::Memory { .. })
 }
 
 fn identity(incarnation: Incarnation) -> Identity {

@@ -2,7 +2,7 @@
 
 use baton_core::proto::{Action, Command, Order as Heed, Patch, Roll, Saved, Scale, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Condition, Dependency, ExecMode, Listen, Readiness, ReadyBy};
+use baton_core::spec::{AppSpec, Condition, Dependency, ExecMode, Listen, Readiness, ReadyBy, Watch};
 use baton_core::units::Millis;
 
 fn app(word: u32) -> AppSpec {
@@ -17,6 +17,10 @@ fn app(word: u32) -> AppSpec {
         wait_ready: word.is_multiple_of(4),
         listen_timeout: Millis(u64::from(word % 3) * 900),
         ready: if word.is_multiple_of(10) { Some(probe(word / 10)) } else { None },
+        watch: Watch::All(word.is_multiple_of(2)),
+        watch_delay: Millis(u64::from(word % 3) * 200),
+        cron_restart: if word.is_multiple_of(3) { Some("0 * * * *".into()) } else { None },
+        max_memory_restart: if word.is_multiple_of(4) { Some(1000) } else { None },
         shutdown_with_message: word.is_multiple_of(17),
         max_restarts: if word.is_multiple_of(3) { Some(word % 4) } else { None },
         restart_delay: Millis(u64::from(word % 4) * 500),
