@@ -74,6 +74,9 @@ pub enum Request {
         source: String,
         /// What is wrong with it; nothing when it could be read.
         error: Option<String>,
+        /// Whether the one who asks follows the source: what is wrong is told until the connection ends.
+        #[serde(default)]
+        follows: bool,
     },
     /// Send a signal to the first process of the chosen slots.
     Signal {

@@ -61,6 +61,15 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 impl Again {
     fn run_from_source(self, session: &Session) -> Result<(), Failure> {
         let target::Sorted { sources, words } = target::sort(&self.targets, &self.file.config, session)?;
+        self.start.refuse_absent()?;
+        let only = (!self.file.only.is_empty()).then(|| "--only".to_owned());
+        let of_file = self.file.words().into_iter().chain(only);
+        if let Some(option) = of_file.chain(self.start.options_of_a_start()).next() {
+            let name = option.split('=').next().unwrap_or(&option);
+            return Err(Failure::Usage(format!(
+                "{name} has no meaning with --from-source: a source is read as its last `sync` read it, and each app is waited for"
+            )));
+        }
         if !sources.is_empty() || !self.app.given.is_empty() || !self.app_args.is_empty() {
             return Err(Failure::Usage(
                 "--from-source is about apps of the list, and takes their definition from the source alone".into(),
@@ -68,7 +77,7 @@ impl Again {
         }
         let mut client = session.client()?;
         let mut started = Started::default();
-        started.add(again::restart(&words, &mut client, session)?);
+        started.add(again::restart(&words, self.start.rolled(), &mut client, session)?);
         started.finish(self.start.attach, &mut client, session)
     }
 

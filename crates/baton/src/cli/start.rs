@@ -145,6 +145,17 @@ impl StartOptions {
 }
 
 impl StartOptions {
+    /// The options given that say how a start is done and are not about turns.
+    pub(super) fn options_of_a_start(&self) -> impl Iterator<Item = String> + use<> {
+        let options = [
+            ("--update-env", self.update_env),
+            ("--wait", self.wait.is_some()),
+            ("--no-deps", self.no_deps),
+            ("--start-externals", self.start_externals),
+        ];
+        options.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned())
+    }
+
     /// How slots are run again one after another.
     pub(crate) fn roll(&self, overlap: bool) -> Roll {
         Roll { parallel: self.parallel.unwrap_or(1), overlap }

@@ -18,6 +18,7 @@ use super::server::{ClientId, Connections};
 use super::sockets::{Keeper, Users};
 use super::spawner::Spawner;
 use super::storage::StateFile;
+use super::unread::Unread;
 use super::watcher::Watcher;
 use super::weigher::Weighing;
 use super::writer::Writer;
@@ -99,8 +100,7 @@ pub(super) struct Driver {
     pub(super) notices: Vec<String>,
     /// Log files that can't be written.
     pub(super) troubles: BTreeMap<String, String>,
-    /// Sources that could not be read when they were last looked at, and why.
-    pub(super) unread: BTreeMap<String, String>,
+    pub(super) unread: Unread,
     /// Apps of whose dropped output the journal has told, and from when on it does so again.
     pub(super) told_of_drops: BTreeMap<InstanceId, Instant>,
     /// Who asked what the core is about to answer.
@@ -260,9 +260,8 @@ impl Driver {
             let (bytes, app, id) = (slot.dropped, &slot.spec.name, slot.id);
             format!("{bytes} bytes of output of {app} ({id}) were dropped while its log could not be written")
         });
-        let unread = self.unread.iter().map(|(source, error)| {
-            format!("{source} is not followed until this is repaired; its apps stay as they are: {error}")
-        });
+        let has_apps = |source: &str| self.world.instances.values().any(|slot| slot.owner.as_deref() == Some(source));
+        let unread = self.unread.told(has_apps);
         let mut orphans: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for slot in self.world.instances.values().filter(|slot| slot.orphan) {
             orphans.entry(slot.owner.as_deref().unwrap_or_default()).or_default().insert(&slot.spec.name);

@@ -46,6 +46,7 @@ mod sockets;
 mod spawner;
 mod storage;
 mod times;
+mod unread;
 mod watch;
 mod watcher;
 mod weigher;
@@ -197,7 +198,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         started_at: clock::now().wall,
         notices: Vec::new(),
         troubles: BTreeMap::new(),
-        unread: BTreeMap::new(),
+        unread: unread::Unread::default(),
         told_of_drops: BTreeMap::new(),
         asked: BTreeMap::new(),
         next_op: 0,

@@ -44,6 +44,7 @@ impl Driver {
             Call::Gone(client) => {
                 self.connections.remove(client);
                 self.bus.leave(client);
+                self.unread.leave(client);
                 let waiting = self.asked.iter().filter(|(_, (asker, _))| *asker == client);
                 let ops: Vec<_> = waiting.map(|(op, _)| *op).collect();
                 for op in ops {
@@ -78,11 +79,8 @@ impl Driver {
                 Err(error) => Reply::Refused(Refusal::Sync(error)),
             },
             Request::Sources => Reply::Sources(self.world.synced.clone()),
-            Request::Report { source, error } => {
-                match error {
-                    Some(error) => drop(self.unread.insert(source, error)),
-                    None => drop(self.unread.remove(&source)),
-                }
+            Request::Report { source, error, follows } => {
+                self.unread.note(source, error, follows.then_some(client));
                 Reply::Done
             }
             Request::Signal { targets, signal } => self.signal_leaders(&targets, signal),

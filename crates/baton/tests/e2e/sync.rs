@@ -259,6 +259,18 @@ fn restart_tells_when_the_source_says_something_else_and_applies_it_on_request()
     assert_eq!(touched(&before, &pids(&baton)), ["a", "d"]);
     assert_eq!(baton.entry("a")["pm2_env"]["env"]["VALUE"], "2");
     baton.run(["plan", "ecosystems"]).code(2).stdout_has("~ b: change (restart)").stdout_has("4 to keep");
+    // What has no effect is refused by name, and nothing is touched.
+    let before = pids(&baton);
+    for option in
+        ["--no-deps", "--wait", "--update-env", "--env=prod", "--only=a", "--profile=p", "--set=apps.a.env.X=1"]
+    {
+        let name = option.split('=').next().expect("a name");
+        let refused = format!("{name} has no meaning with --from-source");
+        baton.run(["restart", "a", "--from-source", option]).code(1).stderr_has(&refused);
+    }
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    baton.run(["restart", "a", "d", "--from-source", "--parallel=1"]).ok();
+    assert_eq!(touched(&before, &pids(&baton)), ["a", "d"]);
     baton.start("mine", &["wait"]);
     baton.run(["restart", "mine", "--from-source"]).code(1).stderr_has("mine belongs to no source");
 }

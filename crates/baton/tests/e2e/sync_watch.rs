@@ -144,6 +144,29 @@ fn an_error_touches_nothing_shows_in_the_status_and_its_repair_is_noticed() {
 }
 
 #[test]
+fn an_error_is_told_by_every_daemon_while_the_source_is_followed_and_not_longer() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    let mut watcher = Watcher::begin(&baton, &[]);
+    let broken = "(ns b)\n(defapp \"b\" {";
+    baton.file("ecosystems/b.cljs", broken);
+    watcher.passed();
+    let tells = |error: bool| {
+        // Nothing else tells of what the daemon has to say; each look is a round trip.
+        let found = (0..500).any(|_| baton.run(["status"]).ok().stderr.contains("b.cljs:2") == error);
+        assert!(found, "status tells of the error: {error}");
+    };
+    tells(true);
+    let daemon = baton.daemon();
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    baton.file("ecosystems/b.cljs", broken);
+    tells(true);
+    drop(watcher);
+    tells(false);
+}
+
+#[test]
 fn what_goes_is_left_unless_it_may_be_pruned() {
     let baton = Baton::new();
     ecosystems(&baton);
@@ -210,6 +233,9 @@ fn a_job_follows_its_source_and_survives_the_daemon() {
     baton.run(["sync", "ecosystems", "--watch", "--daemon"]).ok().stdout_has("as the app sync-ecosystems");
     baton.wait_log("sync-ecosystems-out.log", "watching ");
     baton.run(["sync", "--list"]).ok().stdout_has("sync-ecosystems  online  ").stdout_has("/ecosystems");
+    baton.run(["sync", "--list", "ecosystems"]).ok().stdout_has("sync-ecosystems");
+    let other = baton.run(["sync", "--list", "elsewhere"]).ok();
+    assert!(other.stdout.is_empty(), "{other}");
     let job = baton.pid("sync-ecosystems");
     let daemon = baton.daemon();
     kill(daemon);
@@ -226,7 +252,7 @@ fn a_job_follows_its_source_and_survives_the_daemon() {
     baton.run(["delete", "b"]).ok();
     baton.run(["sync", "--now", "ecosystems"]).ok();
     is_new("b", 0);
-    baton.run(["sync", "--stop", "elsewhere"]).code(1).stderr_has("elsewhere is followed by a job");
+    baton.run(["sync", "--stop", "elsewhere"]).code(1).stderr_has("elsewhere is not followed by a job");
     baton.run(["sync", "--stop", "ecosystems"]).ok().stdout_has("is not followed any more; its apps stay");
     assert_eq!(pids(&baton).len(), 5);
 }

@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::plan;
 use crate::cli::session::{Session, command, list, unexpected};
 use crate::client::Client;
-use baton_core::proto::{Action, Command, List, Order, Outcome, Patch, Reply, Request, Wait};
+use baton_core::proto::{Action, Command, List, Order, Outcome, Patch, Reply, Request, Roll, Wait};
 use baton_core::select::Selector;
 use baton_core::sync::{Baseline, Deed, DriftRule, Scope};
 use clap::FromArgMatches;
@@ -17,11 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Apps by the source that they belong to.
 type Owned = BTreeMap<String, BTreeSet<String>>;
 
-/// Applies to these apps what their sources say, and runs those again that are as they should be.
+/// Applies to these apps what their sources say, and runs those again that are as they should be: all at once, or as
+/// `roll` says.
 ///
 /// # Errors
 /// When one of them belongs to no source, a source can't be read, or the daemon refuses.
-pub(crate) fn restart(words: &[Selector], client: &mut Client, session: &Session) -> Result<Vec<Outcome>, Failure> {
+pub(crate) fn restart(
+    words: &[Selector],
+    roll: Option<Roll>,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Vec<Outcome>, Failure> {
     let (owned, others) = owners(words, client)?;
     if let Some(other) = others.first() {
         return Err(Failure::Usage(format!("{other} belongs to no source: `sync SOURCE` gives it one")));
@@ -35,7 +41,7 @@ pub(crate) fn restart(words: &[Selector], client: &mut Client, session: &Session
                 return Err(Failure::Usage(format!("{source} does not have {app} any more")));
             }
         }
-        let manner = Manner { parallel: 1, go_on: true };
+        let manner = Manner { parallel: roll.map_or(1, |roll| roll.parallel), go_on: true };
         let synced = carry_out(&reading, manner, client, session)?;
         for line in show::text(&synced.plan) {
             session.line(&line);
@@ -49,7 +55,8 @@ pub(crate) fn restart(words: &[Selector], client: &mut Client, session: &Session
             same.filter(|step| apps.contains(&step.app)).map(|step| Selector::new(&step.app)).collect();
         if !targets.is_empty() {
             let (patch, order, wait) = (Patch::default(), Order::Dependencies, Wait::Spawned);
-            let outcomes = command(client, Command::Act { action: Action::Restart, targets, patch, order, wait })?;
+            let action = roll.map_or(Action::Restart, Action::Roll);
+            let outcomes = command(client, Command::Act { action, targets, patch, order, wait })?;
             act::tell(&outcomes, session);
             all.extend(outcomes);
         }

@@ -33,13 +33,7 @@ pub(super) fn is_one() -> bool {
 pub(super) fn begin(args: &Args, manner: Manner, session: &Session) -> Result<(), Failure> {
     let source = args.source.name(session)?;
     let program = std::env::current_exe().map_err(Failure::system("this program"))?;
-    let mut words: Vec<String> = ["sync", "--watch"].map(str::to_owned).to_vec();
-    words.extend(args.source.words());
-    words.extend(args.made.words());
-    words.push(format!("--parallel={}", manner.parallel));
-    words.extend(args.source.file.only.iter().map(|name| format!("--only={name}")));
-    let flags = [("--prune", args.source.prune), ("--force", args.source.force), ("--continue", manner.go_on)];
-    words.extend(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| (*flag).to_owned()));
+    let words = words(args, manner);
     let mut client = session.client()?;
     let name = match found(&source, &mut client)?.first() {
         Some(job) => job.name.clone(),
@@ -61,6 +55,23 @@ pub(super) fn begin(args: &Args, manner: Manner, session: &Session) -> Result<()
     crate::cli::act::success(&outcomes)?;
     session.say(&format!("following {source} as the app {name}"));
     Ok(())
+}
+
+/// The command line of a job.
+fn words(Args { source, made, .. }: &Args, manner: Manner) -> Vec<String> {
+    let mut words: Vec<String> = ["sync", "--watch"].map(str::to_owned).to_vec();
+    words.extend(source.words());
+    words.extend(made.words());
+    words.push(format!("--parallel={}", manner.parallel));
+    words.extend(source.file.only.iter().map(|name| format!("--only={name}")));
+    let flags = [
+        ("--prune", source.prune),
+        ("--force", source.force),
+        ("--reset-drift", source.reset_drift),
+        ("--continue", manner.go_on),
+    ];
+    words.extend(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| (*flag).to_owned()));
+    words
 }
 
 fn definition(script: &str, raw: &Map<String, Value>, session: &Session) -> Result<AppSpec, Failure> {
@@ -93,24 +104,32 @@ fn found(source: &str, client: &mut Client) -> Result<Vec<InstanceView>, Failure
     Ok(all(client)?.into_iter().filter(|view| source_of(view) == Some(source)).collect())
 }
 
-/// The jobs that the words of a command line mean: those of the source that they name, or all when there are none.
+fn names_none(source: &SourceOptions) -> bool {
+    source.targets.is_empty() && source.file.config.is_empty()
+}
+
+/// The jobs of the source that the words of a command line name, or all when there are none.
+fn of(source: &SourceOptions, client: &mut Client, session: &Session) -> Result<Vec<InstanceView>, Failure> {
+    if names_none(source) { all(client) } else { found(&source.name(session)?, client) }
+}
+
+/// As [`of`], where there must be one.
 fn meant(source: &SourceOptions, client: &mut Client, session: &Session) -> Result<Vec<InstanceView>, Failure> {
-    let any = source.targets.is_empty() && source.file.config.is_empty();
-    let jobs = if any { all(client)? } else { found(&source.name(session)?, client)? };
+    let jobs = of(source, client, session)?;
     if jobs.is_empty() {
-        let what = if any { "no source".into() } else { source.name(session)? };
-        return Err(Failure::Usage(format!("{what} is followed by a job; `sync SOURCE --watch --daemon` makes one")));
+        let what = if names_none(source) { "no source is".into() } else { format!("{} is not", source.name(session)?) };
+        return Err(Failure::Usage(format!("{what} followed by a job; `sync SOURCE --watch --daemon` makes one")));
     }
     Ok(jobs)
 }
 
-/// Shows the jobs, one a line.
+/// Shows the jobs of a source, one a line; without a source all.
 ///
 /// # Errors
 /// When the daemon can't be asked.
-pub(super) fn show(session: &Session) -> Result<(), Failure> {
+pub(super) fn show(source: &SourceOptions, session: &Session) -> Result<(), Failure> {
     let mut client = session.client()?;
-    for job in all(&mut client)? {
+    for job in of(source, &mut client, session)? {
         let source = source_of(&job).unwrap_or_default();
         session.line(&format!("{}  {}  {source}", job.name, job.status.as_str()));
     }
@@ -150,4 +169,33 @@ pub(super) fn wake(source: &SourceOptions, session: &Session) -> Result<(), Fail
 
 fn selectors(jobs: &[InstanceView]) -> Vec<Selector> {
     jobs.iter().map(|job| Selector::new(job.id.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn a_job_gets_every_option_of_the_command_that_made_it() {
+        let given = [
+            "a",
+            "--only=x",
+            "--env=prod",
+            "--prune",
+            "--force",
+            "--reset-drift",
+            "--parallel=3",
+            "--continue",
+            "--generate=make",
+            "--generate-from=src",
+            "--emit=out.json",
+        ];
+        let args = Args::parse_from(["sync", "--watch", "--daemon"].into_iter().chain(given));
+        let words = words(&args, Manner { parallel: args.parallel, go_on: args.go_on });
+        for option in given {
+            assert!(words.iter().any(|word| word == option), "{option} in {words:?}");
+        }
+        assert!(!words.iter().any(|word| word == "--daemon"));
+    }
 }

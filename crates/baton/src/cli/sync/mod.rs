@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// With --watch: as an app of the list, which stays when this command has ended.
     #[arg(long, requires = "watch")]
     daemon: bool,
-    /// Show the sources that are followed so.
+    /// Show the sources that are followed so; with a source: who follows it.
     #[arg(long, conflicts_with_all = ["watch", "dry_run"])]
     list: bool,
     /// Follow the source no more; its apps stay. Without a source: none of them.
@@ -83,7 +83,7 @@ struct Manner {
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let manner = Manner { parallel: args.parallel, go_on: args.go_on };
     if args.list {
-        return job::show(session);
+        return job::show(&args.source, session);
     }
     if args.stop {
         return job::end(&args.source, session);
@@ -97,7 +97,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let made = args.made.generate(&args.source, session);
     let read = made.and_then(|()| args.source.read(DriftRule::Leave, session));
     let reading = read.inspect_err(|failure| {
-        watch::report(&args.source, Some(failure.to_string()), session);
+        watch::report(&args.source, Some(failure.to_string()), false, session);
     })?;
     let mut client = session.client()?;
     if args.dry_run {
@@ -108,7 +108,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     }
     prepare(&reading.desired, args.yes, &mut client, session)?;
     let synced = carry_out(&reading, manner, &mut client, session)?;
-    watch::report(&args.source, None, session);
+    watch::report(&args.source, None, false, session);
     let result = tell(&synced, session);
     args.made.emit(&reading, session)?;
     if args.daemon {

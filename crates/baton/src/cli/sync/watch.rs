@@ -8,7 +8,7 @@ use super::{Manner, carry_out, show};
 use crate::cli::act;
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use crate::client::ClientError;
+use crate::client::{Client, ClientError};
 use baton_config::target::resolve;
 use baton_core::proto::Request;
 use baton_core::sync::{Deed, DriftRule, Plan, Step, Synced};
@@ -43,9 +43,19 @@ pub(super) fn run(
     runtime.block_on(async {
         let force = signal(SignalKind::user_defined1()).map_err(failed())?;
         let inputs = Inputs::new().map_err(failed())?;
-        Watcher { source, made, manner, session, inputs, force, wanted: beginnings(source, session)?, told: None }
-            .run()
-            .await
+        Watcher {
+            source,
+            made,
+            manner,
+            session,
+            inputs,
+            force,
+            wanted: beginnings(source, session)?,
+            told: None,
+            complaint: None,
+        }
+        .run()
+        .await
     })
 }
 
@@ -60,6 +70,8 @@ struct Watcher<'a> {
     wanted: Wanted,
     /// The error that was told last.
     told: Option<String>,
+    /// The connection over which the daemon knows of an error: it tells it for as long as that is open.
+    complaint: Option<Client>,
 }
 
 impl Watcher<'_> {
@@ -165,31 +177,35 @@ impl Watcher<'_> {
     /// Tells what is wrong, once, and has the daemon tell it to whoever looks at the list.
     fn broken(&mut self, failure: &Failure) {
         let text = failure.to_string();
+        // The daemon may be another one than last time, which does not know of it.
+        self.complaint = report(self.source, Some(text.clone()), true, self.session);
         if self.told.as_ref() == Some(&text) {
             return;
         }
         failure.tell(self.session);
-        self.report(Some(text.clone()));
         self.session.say("nothing was changed; waiting for the repair");
         self.told = Some(text);
     }
 
     fn repaired(&mut self) {
-        if self.told.take().is_some() {
-            self.report(None);
-        }
-    }
-
-    fn report(&self, error: Option<String>) {
-        report(self.source, error, self.session);
+        (self.told, self.complaint) = (None, None);
+        // A single pass may have complained, too.
+        report(self.source, None, true, self.session);
     }
 }
 
-/// Has the daemon tell everybody who looks at the list how reading a source went. Without a daemon there is no list.
-pub(super) fn report(source: &SourceOptions, error: Option<String>, session: &Session) {
-    let (Ok(Some(mut client)), Ok(source)) = (session.present_client(), source.name(session)) else { return };
+/// Has the daemon tell everybody who looks at the list how reading a source went, and gives the connection on which it
+/// was said. Without a daemon there is no list.
+pub(super) fn report(
+    source: &SourceOptions,
+    error: Option<String>,
+    follows: bool,
+    session: &Session,
+) -> Option<Client> {
+    let (mut client, source) = (session.present_client().ok()??, source.name(session).ok()?);
     // Whether it arrives changes nothing for the source.
-    let _ = client.call(Request::Report { source, error });
+    client.call(Request::Report { source, error, follows }).ok()?;
+    Some(client)
 }
 
 /// What to watch before anything was read: the files and directories of the command line.
