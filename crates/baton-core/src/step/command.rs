@@ -149,7 +149,8 @@ pub(super) fn begin_slots(
     start_needed(world, now, &[], start, pending, effects);
 }
 
-fn waiting(wait: Wait, now: Now) -> Pending {
+/// A request that waits for so much.
+pub(super) fn waiting(wait: Wait, now: Now) -> Pending {
     let patience = match wait {
         Wait::Spawned => None,
         Wait::Ready { timeout } => Some(timeout),
@@ -262,14 +263,14 @@ pub(super) fn staying_of<'a>(world: &'a World, name: &'a str) -> impl Iterator<I
 }
 
 /// These slots by their instance numbers.
-fn by_number(world: &World, name: &str) -> Vec<InstanceId> {
+pub(super) fn by_number(world: &World, name: &str) -> Vec<InstanceId> {
     let mut present: Vec<(u32, InstanceId)> = staying_of(world, name).map(|i| (i.number, i.id)).collect();
     present.sort_unstable();
     present.into_iter().map(|(_, id)| id).collect()
 }
 
 /// Removes the slots of an app that are more than `count`, the last ones, and gives those that stay.
-fn keep(
+pub(super) fn keep(
     world: &mut World,
     now: Now,
     mut present: Vec<InstanceId>,

@@ -19,7 +19,7 @@ pub struct Pending {
     pub outcomes: Vec<Outcome>,
     /// When waiting ends.
     pub deadline: Option<Instant>,
-    /// For a reload that waits: how long each turn may take.
+    /// How long each turn of a reload may take, when it is waited for.
     pub patience: Option<Millis>,
     /// Whether the daemon ends when this is done.
     pub shutdown: bool,

@@ -6,7 +6,6 @@ use super::command::redefine;
 use super::lifecycle;
 use super::overlap;
 use super::pending::{Goal, Pending};
-use super::sync::PATIENCE;
 use super::waiting::needed;
 use crate::proto::{Done, Order, Outcome, Roll};
 use crate::spec::AppSpec;
@@ -54,11 +53,9 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
             pending.outcomes.push(Outcome { id, name, done: Done::Failed(why.into()) });
             continue;
         }
-        let syncs = pending.sync.is_some();
         let (goal, done) = begin(world, now, id, spec, &rollout, effects);
         pending.goals.insert(id, (name, goal, done));
-        let patience = if syncs { Some(PATIENCE) } else { pending.patience };
-        pending.deadline = patience.map(|patience| now.instant + patience);
+        pending.deadline = pending.patience.map(|patience| now.instant + patience);
     }
     pending.rollout = Some(rollout);
 }

@@ -5,7 +5,9 @@
 //! was, and the next pass finds by comparison what is left to do.
 
 use super::Effects;
-use super::command::{self, Start, add, begin_slots, check, insert, redefine, remove, remove_all, staying_of};
+use super::command::{
+    self, Start, add, begin_slots, by_number, check, insert, keep, redefine, remove_all, staying_of, waiting,
+};
 use super::effect::Effect;
 use super::pending::Pending;
 use super::rollout::Rollout;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 /// How long one step may take (ms). Apps have their own times for becoming ready; this ends waiting for what others
 /// run and never comes.
-pub(super) const PATIENCE: Millis = Millis(300_000);
+const PATIENCE: Millis = Millis(300_000);
 
 /// A plan under way.
 #[derive(Clone, Debug, Default)]
@@ -76,9 +78,10 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
         .map(|wish| (*wish).clone())
         .collect();
     check(world, &touched, Order::Dependencies)?;
+    let wait = Wait::Ready { timeout: PATIENCE };
     let mut work = Work {
         desired: &desired,
-        pending: Pending { deadline: Some(now.instant + PATIENCE), ..Pending::default() },
+        pending: waiting(wait, now),
         starts: Vec::new(),
         turns: BTreeMap::new(),
         down: BTreeMap::new(),
@@ -107,7 +110,7 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
     let Work { mut pending, starts, mut syncing, .. } = work;
     let roll = Roll { parallel: parallel.max(1), overlap: true };
     pending.rollout = Some(Rollout { queue, roll, order: Order::Dependencies, failed: BTreeSet::new() });
-    let start = Start { verb: Verb::Start, wait: Wait::Ready { timeout: PATIENCE }, order: Order::Dependencies };
+    let start = Start { verb: Verb::Start, wait, order: Order::Dependencies };
     begin_slots(world, now, starts, start, &mut pending, effects);
     syncing.plan = plan;
     pending.sync = Some(Box::new(syncing));
@@ -177,8 +180,7 @@ impl Work<'_> {
             Deed::Rename { from } => from,
             _ => &step.app,
         };
-        let mut present: Vec<(u32, InstanceId)> = staying_of(world, name).map(|slot| (slot.number, slot.id)).collect();
-        present.sort_unstable();
+        let mut present = by_number(world, name);
         let is_own = |slot: &Instance| slot.owner.as_deref() == Some(desired.source.as_str());
         let owned = staying_of(world, name).any(is_own);
         if wish.brought && step.deed == Deed::Keep && !owned {
@@ -189,27 +191,27 @@ impl Work<'_> {
             Deed::Keep if !step.drift.is_empty() => {}
             // What was changed by hand stays so.
             Deed::Start if !step.drift.is_empty() && !self.resets() && self.is_same_wish(world, wish) => {
-                for (_, id) in &present {
+                for id in &present {
                     let Some(slot) = world.instances.get(id).filter(|slot| is_left_down(world, slot, true)) else {
                         continue;
                     };
                     self.down.entry(step.app.clone()).or_default().push((*id, slot.spec.clone()));
                 }
             }
-            _ => self.define(world, now, wish, step, &mut present, effects),
+            _ => present = self.define(world, now, wish, step, present, effects),
         }
         if let Deed::Rename { from } = &step.deed {
             self.syncing.applied.insert(from.clone(), None);
         }
-        own(world, &desired.source, present.iter().map(|(_, id)| *id));
+        own(world, &desired.source, present);
         let fresh: Vec<InstanceId> = staying_of(world, &step.app).map(|slot| slot.id).collect();
         own(world, &desired.source, fresh);
     }
 
     /// Notes what is to be remembered when the app is as it should be.
-    fn remember(&mut self, world: &World, wish: &Wish, step: &Step, present: &[(u32, InstanceId)]) {
+    fn remember(&mut self, world: &World, wish: &Wish, step: &Step, present: &[InstanceId]) {
         let (desired, before) = (self.desired, self.before(world, &step.app));
-        let mut slots = present.iter().filter_map(|(_, id)| world.instances.get(id));
+        let mut slots = present.iter().filter_map(|id| world.instances.get(id));
         if step.deed == Deed::Keep && !self.was_applied(world, wish) && slots.any(is_failing) {
             // Whether it will ever run is not known yet; the next pass looks again.
             return;
@@ -222,7 +224,7 @@ impl Work<'_> {
             }
             (_, Some(before)) => Applied::of(wish, desired, before.shell.clone()),
             (_, None) => {
-                let first = present.first().and_then(|(_, id)| world.instances.get(id));
+                let first = present.first().and_then(|id| world.instances.get(id));
                 let shell = digest(first.map_or(&wish.spec.base_env, |slot| &slot.spec.base_env));
                 Applied::of(wish, desired, shell)
             }
@@ -230,26 +232,23 @@ impl Work<'_> {
         self.syncing.applied.insert(step.app.clone(), Some(applied));
     }
 
-    /// Gives the slots of an app their definition; those that need a new life for it get a turn.
+    /// Gives the slots of an app their definition; those that need a new life for it get a turn. Those that stay are returned.
     fn define(
         &mut self,
         world: &mut World,
         now: Now,
         wish: &Wish,
         step: &Step,
-        present: &mut Vec<(u32, InstanceId)>,
+        present: Vec<InstanceId>,
         effects: &mut Effects,
-    ) {
+    ) -> Vec<InstanceId> {
         let spec = Arc::new(wish.spec.clone());
-        let keep = (wish.count as usize).min(present.len());
-        for (_, id) in present.drain(keep..) {
-            remove(world, now, id, &mut self.pending, effects);
-        }
+        let kept = keep(world, now, present, wish.count, &mut self.pending, effects);
         let was_applied = self.was_applied(world, wish);
         let undoes_stop = self.resets() && step.drift.contains(&Drift::Stopped);
         // What no comparison of definitions shows.
         let again = step.fields.iter().any(|change| matches!(change.field.as_str(), "shell" | "env_file"));
-        for (_, id) in present.iter() {
+        for id in &kept {
             let Some(slot) = world.instances.get(id) else { continue };
             let fields = between(&slot.spec, &spec);
             let errored = matches!(slot.state, State::Errored { .. });
@@ -271,7 +270,7 @@ impl Work<'_> {
                 }
             }
         }
-        for _ in keep..wish.count as usize {
+        for _ in kept.len()..wish.count as usize {
             if step.stays_down {
                 let id = insert(world, now, spec.clone(), None, None);
                 self.pending.outcomes.push(Outcome { id, name: step.app.clone(), done: Done::Launched });
@@ -279,6 +278,7 @@ impl Work<'_> {
                 add(world, now, spec.clone(), &mut self.starts, &mut self.pending);
             }
         }
+        kept
     }
 
     fn remove(&mut self, world: &mut World, now: Now, name: &str, effects: &mut Effects) {
