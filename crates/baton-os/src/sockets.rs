@@ -7,14 +7,18 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay, socket_peercred,
 };
-use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, listen, shutdown};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, shutdown,
+};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How many connections may wait to be accepted; the kernel takes its own limit (`net.core.somaxconn`) when that is less.
 const BACKLOG: i32 = 4096;
@@ -74,10 +78,16 @@ fn open_unix(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Removes the file of a unix socket at which nobody listens; false when it is anything else.
-fn remove_stale(path: &Path) -> bool {
+pub fn remove_stale(path: &Path) -> bool {
     let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
     let is_stale = || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     is_socket && is_stale() && std::fs::remove_file(path).is_ok()
+}
+
+/// The path at which a unix socket is bound.
+pub fn path_of(socket: &OwnedFd) -> Option<PathBuf> {
+    let address = SocketAddrUnix::try_from(getsockname(socket).ok()?).ok()?;
+    Some(OsStr::from_bytes(address.path()?.to_bytes()).into())
 }
 
 /// The process that listens at the path of a unix socket.

@@ -414,7 +414,7 @@ impl Primary {
                 && (listener.query.kind != super::AddressType::Unix || listener.query.address == said.address)
         };
         let exact = |listener: &Listener| is_it(listener) && listener.query.address == said.address;
-        let found = self.listeners.iter_mut().find(|(_, listener)| exact(listener)).map(|(key, _)| key.clone());
+        let found = self.listeners.iter().find(|(_, listener)| exact(listener)).map(|(key, _)| key.clone());
         let found =
             found.or_else(|| self.listeners.iter().find(|(_, listener)| is_it(listener)).map(|(key, _)| key.clone()));
         let key = match found {

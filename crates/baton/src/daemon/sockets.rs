@@ -68,8 +68,8 @@ impl Keeper {
         let strangers: Vec<String> = held.keys().filter(|name| name.starts_with(PREFIX)).cloned().collect();
         for name in &strangers {
             if let Some(socket) = held.remove(name) {
-                let at = rustix::net::getsockname(&socket).ok().and_then(unix_path).unwrap_or_default();
-                sockets::close(&socket, &at);
+                let at = sockets::path_of(&socket).unwrap_or_default();
+                sockets::close(&socket, &at.to_string_lossy());
             }
         }
         if let Some(guard) = guard {
@@ -201,11 +201,6 @@ impl Keeper {
 fn name_of(pid: u32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     if name.is_empty() { "a process".into() } else { name.trim().to_owned() }
-}
-
-fn unix_path(address: rustix::net::SocketAddrAny) -> Option<String> {
-    let address = rustix::net::SocketAddrUnix::try_from(address).ok()?;
-    address.path()?.to_str().ok().map(str::to_owned)
 }
 
 /// All sockets that a slot may have at this moment.

@@ -1,16 +1,16 @@
 //! Sockets that a cluster's workers ask for, opened as Node's own primary would.
 
 use baton_node::cluster::{AddressType, Bound, Query};
+use baton_os::sockets::{path_of, remove_stale};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, getsockname, listen,
-    socket_with, sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with,
+    sockopt,
 };
 use std::fs::Permissions;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// libuv's flag for IPv6 alone.
@@ -76,10 +76,7 @@ fn unix(query: &Query, path: &str, how: How) -> Result<(OwnedFd, Bound), Errno> 
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match bind(&socket, &address) {
         // Left by somebody who is no more.
-        Err(Errno::ADDRINUSE) if is_stale(Path::new(path)) => {
-            std::fs::remove_file(path).map_err(|_| Errno::ADDRINUSE)?;
-            bind(&socket, &address)?;
-        }
+        Err(Errno::ADDRINUSE) if remove_stale(Path::new(path)) => bind(&socket, &address)?,
         bound => bound?,
     }
     let more = if query.readable_all { 0o444 } else { 0 } | if query.writable_all { 0o222 } else { 0 };
@@ -97,17 +94,11 @@ fn backlog(query: &Query) -> i32 {
     i32::try_from(query.backlog).unwrap_or(i32::MAX)
 }
 
-fn is_stale(path: &Path) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|of| of.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-}
-
 /// Removes the path of a socket, if it has one.
 pub(super) fn remove_path(socket: &OwnedFd) {
-    let path = getsockname(socket).ok().and_then(|address: SocketAddrAny| SocketAddrUnix::try_from(address).ok());
-    if let Some(path) = path.as_ref().and_then(SocketAddrUnix::path) {
+    if let Some(path) = path_of(socket) {
         // It may have been removed, and nobody relies on its absence.
-        let _ = std::fs::remove_file(std::ffi::OsStr::new(&*path.to_string_lossy()));
+        let _ = std::fs::remove_file(path);
     }
 }
 
@@ -138,6 +129,7 @@ pub(super) fn accept(socket: &OwnedFd) -> Accepted {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::os::unix::net::UnixStream;
 
     fn query(value: serde_json::Value) -> Query {
         Query::read(value.as_object().expect("a map")).expect("a query")
