@@ -7,6 +7,7 @@ mod frame;
 mod home;
 mod logrotate;
 mod logs;
+mod notifications;
 mod watching;
 
 use std::process::ExitCode;

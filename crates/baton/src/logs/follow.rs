@@ -5,16 +5,15 @@ use super::place::Place;
 use super::query::{Query, merge};
 use super::source::Source;
 use super::stream::Stream;
+use crate::notifications::{Notification, drain};
 use baton_os::clock;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// How long an unfinished line waits for its end before it is shown (ms).
@@ -129,26 +128,19 @@ impl Follower {
         let mut grown: BTreeSet<PathBuf> = BTreeSet::new();
         let mut made: BTreeSet<PathBuf> = BTreeSet::new();
         let mut everything = false;
-        let mut buffer = [const { MaybeUninit::uninit() }; 4096];
-        let mut events = Reader::new(&self.inotify, &mut buffer);
-        loop {
-            match events.next() {
-                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => everything = true,
-                Ok(event) if event.events().contains(ReadFlags::IGNORED) => {
-                    self.files.remove(&event.wd());
-                    self.folders.remove(&event.wd());
-                }
-                Ok(event) => match (self.folders.get(&event.wd()), event.file_name()) {
-                    (Some(folder), Some(name)) => {
-                        made.insert(folder.join(OsString::from_vec(name.to_bytes().to_vec())));
-                    }
-                    _ => grown.extend(self.files.get(&event.wd()).cloned()),
-                },
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+        drain(&self.inotify, |Notification { watch, flags, name }| {
+            if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+                everything = true;
+            } else if flags.contains(ReadFlags::IGNORED) {
+                self.files.remove(&watch);
+                self.folders.remove(&watch);
+            } else if let (Some(folder), Some(name)) = (self.folders.get(&watch), name) {
+                made.insert(folder.join(name));
+            } else {
+                grown.extend(self.files.get(&watch).cloned());
             }
-        }
+            ControlFlow::Continue(())
+        })?;
         for source in std::mem::take(&mut self.awaited) {
             if everything || made.contains(&source.path) {
                 self.add(source, From::EndUnlessNew(0))?;

@@ -2,15 +2,15 @@
 //! are not gone into, so that a `node_modules` of a hundred thousand files costs nothing.
 
 use super::rules::{Aim, Rules};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use crate::notifications::{Notification, drain};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,8 +166,7 @@ impl Tree {
     pub(crate) fn changes(&mut self) -> io::Result<Vec<Seen>> {
         let mut seen = Vec::new();
         let mut trouble = None;
-        for event in self.read()? {
-            let Event { watch, flags, name } = event;
+        for Notification { watch, flags, name } in self.read()? {
             if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
                 // What was lost nobody knows.
                 for (id, aim) in self.aims() {
@@ -180,6 +179,7 @@ impl Tree {
                 self.spots.remove(&watch);
                 continue;
             }
+            let name = name.unwrap_or_default();
             for spot in self.spots.get(&watch).cloned().unwrap_or_default() {
                 if spot.only.as_ref().is_some_and(|only| *only != name) {
                     continue;
@@ -248,36 +248,15 @@ impl Tree {
         done
     }
 
-    fn read(&self) -> io::Result<Vec<Event>> {
-        let mut buffer = [MaybeUninit::uninit(); 64 * 1024];
-        let mut events = Reader::new(&self.inotify, &mut buffer);
+    fn read(&self) -> io::Result<Vec<Notification>> {
         let mut all = Vec::new();
-        loop {
-            match events.next() {
-                Ok(event) => all.push(Event {
-                    watch: event.wd(),
-                    flags: event.events(),
-                    name: event
-                        .file_name()
-                        .map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
-                        .unwrap_or_default(),
-                }),
-                Err(Errno::AGAIN) => return Ok(all),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        drain(&self.inotify, |notification| {
+            all.push(notification);
             // Whoever writes without end must not keep the rest waiting.
-            if all.len() >= 4096 {
-                return Ok(all);
-            }
-        }
+            if all.len() >= 4096 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(all)
     }
-}
-
-struct Event {
-    watch: i32,
-    flags: ReadFlags,
-    name: OsString,
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 //! counts what concerns a file that was read or looked for, and in a directory that was listed whatever comes or goes.
 //! While a source is broken everything counts, since nobody knows what will repair it.
 
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use crate::notifications::{Notification, drain};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tokio::io::Interest;
@@ -180,19 +180,11 @@ fn is_newer(path: &Path, since: u64) -> bool {
 /// Reads every notification there is; true when one counts.
 fn read(inotify: &OwnedFd, mut counts: impl FnMut(i32, Option<OsString>, ReadFlags) -> bool) -> io::Result<bool> {
     let mut any = false;
-    let mut buffer = [const { MaybeUninit::uninit() }; 4096];
-    let mut events = Reader::new(inotify, &mut buffer);
-    loop {
-        match events.next() {
-            Ok(event) => {
-                let name = event.file_name().map(|name| OsString::from_vec(name.to_bytes().to_vec()));
-                any |= counts(event.wd(), name, event.events());
-            }
-            Err(Errno::AGAIN) => return Ok(any),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    drain(inotify, |Notification { watch, flags, name }| {
+        any |= counts(watch, name, flags);
+        ControlFlow::Continue(())
+    })?;
+    Ok(any)
 }
 
 fn counts(

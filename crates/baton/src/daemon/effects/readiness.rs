@@ -25,19 +25,13 @@ impl Driver {
         for pattern in std::mem::take(&mut life.heard) {
             self.queue.push_back(Event::Heard { id: key.0, incarnation: key.1, pattern });
         }
-        // A life of ours has been listened to from its first byte on.
-        if life.parent == Parent::Other
-            && unready
-            && let Some(pattern) = slot.spec.ready_line()
-        {
-            self.hear(key, pattern);
-        }
-        let Some(life) = self.lives.get_mut(key) else { return };
         let Some(Readiness { by, interval, .. }) = slot.spec.ready.clone().filter(|_| unready) else { return };
         let probe = match by {
             ReadyBy::Tcp(at) => Probe::Tcp(at),
             ReadyBy::Http(url) => Probe::Http(url),
             ReadyBy::Exec(command) => Probe::Exec(command),
+            // A life of ours has been listened to from its first byte on.
+            ReadyBy::Log(pattern) if life.parent == Parent::Other => return self.hear(key, &pattern),
             // It says so itself.
             ReadyBy::Notify | ReadyBy::Fd | ReadyBy::Log(_) | ReadyBy::Ipc => return,
         };
