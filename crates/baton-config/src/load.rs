@@ -6,6 +6,7 @@ use crate::directory::Skipped;
 use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
 use crate::js::exports;
 use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Trace, Undefined};
+use crate::made::Made;
 use crate::options::{LoadOptions, ProfileIn};
 use crate::part::{Part, finish};
 use crate::position::Format;
@@ -42,6 +43,8 @@ pub struct Loaded {
     pub on_missing: Option<String>,
     /// Whether one of the files says that `sync` may remove apps that are not there any more (`prune` beside its apps).
     pub prune: bool,
+    /// What `sync` makes before it reads the files, and after that.
+    pub made: Made,
     /// What others run, as the files declare it.
     pub externals: Vec<External>,
     /// Names of the apps that are there only because others need them.
@@ -197,6 +200,7 @@ impl Loaded {
         self.console.extend(other.console);
         self.on_missing = self.on_missing.or(other.on_missing);
         self.prune |= other.prune;
+        self.made.extend(other.made);
         self.externals.extend(other.externals);
         self.brought.extend(other.brought);
         self.depends.extend(other.depends);

@@ -6,6 +6,7 @@ use crate::error::{ConfigError, Place, Warning};
 use crate::js::Exported;
 use crate::js::exports::{self, ShapeError};
 use crate::load::{Export, Loaded, Target, failure};
+use crate::made::Made;
 use crate::options::{Context, Dependencies, LoadOptions};
 use crate::position::Document;
 use crate::search::Search;
@@ -118,6 +119,7 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
             });
         }
     };
+    let made = Made::of(path, root, document.as_ref())?;
     let deploy_env = deploy_environment(root, options);
     let (externals, told) = externals(path, root, document.as_ref(), &export.exported)?;
     warnings.extend(told);
@@ -184,6 +186,7 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
         console: export.console,
         on_missing: beside_apps(root, "on_missing").and_then(Value::as_str).map(str::to_owned),
         prune,
+        made,
         skipped: Vec::new(),
         externals,
         brought: brought.into_iter().collect(),

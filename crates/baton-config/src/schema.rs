@@ -38,6 +38,7 @@ pub fn process_file() -> Value {
         "external": {"type": "object", "additionalProperties": {"$ref": "#/$defs/external"}},
         "on_missing": {"type": "string"},
         "prune": {"type": "boolean"},
+        "generate": texts, "generate_from": texts, "emit": texts,
         "env_priority": {"enum": ["file", "shell"]},
     }});
     let external = json!({"type": "object", "additionalProperties": false, "properties": {

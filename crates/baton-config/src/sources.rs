@@ -93,6 +93,18 @@ pub(crate) fn read(targets: &[PathBuf], options: &LoadOptions) -> Result<Sources
     settled(sources, options)
 }
 
+/// The process files that targets mean, unread.
+///
+/// # Errors
+/// When there are none.
+pub(crate) fn files(targets: &[PathBuf], options: &LoadOptions) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut found = Found::default();
+    for target in targets {
+        found.look(target, options)?;
+    }
+    Ok(found.files.into_iter().map(|file| file.path).collect())
+}
+
 impl Found {
     /// The files that one target means.
     fn look(&mut self, target: &Path, options: &LoadOptions) -> Result<(), ConfigError> {

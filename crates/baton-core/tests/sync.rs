@@ -6,7 +6,9 @@ use baton_core::proto::{Action, Command, Done, Order, Patch, Refusal, Reply, Sca
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, Condition, Dependency};
 use baton_core::step::{Effect, Event, Found, step};
-use baton_core::sync::{Deed, Desired, Drift, DriftRule, Plan, Scope as Part, Sync, SyncError, Synced, plan};
+use baton_core::sync::{
+    Deed, Desired, Drift, DriftRule, Fingerprints, Plan, Scope as Part, Sync, SyncError, Synced, drift, plan,
+};
 use baton_core::units::{Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Cause, Directories, Exit, Identity, Signal, State, Verb, World};
 use proptest::prelude::*;
@@ -235,9 +237,19 @@ fn what_was_changed_by_hand_is_told_and_stays_until_it_is_reset() {
     machine.act(Action::Delete, "d");
     let watched = plan(&machine.world, &Desired { drift: DriftRule::LeaveAll, ..desired() }).expect("a plan");
     assert!(watched.is_empty(), "{watched:?}");
-    let drift: Vec<&[Drift]> = watched.steps.iter().map(|step| step.drift.as_slice()).collect();
+    let found: Vec<&[Drift]> = watched.steps.iter().map(|step| step.drift.as_slice()).collect();
     let fields = Drift::Fields(vec!["max_restarts".into()]);
-    assert_eq!(drift, [&[Drift::Stopped][..], &[Drift::Scaled], &[Drift::Shell, fields], &[Drift::Deleted]]);
+    assert_eq!(found, [&[Drift::Stopped][..], &[Drift::Scaled], &[Drift::Shell, fields], &[Drift::Deleted]]);
+    // The list tells it without the files, but for which keys of a definition.
+    let mut fingerprints = Fingerprints::default();
+    for _ in 0..2 {
+        let told: Vec<Vec<Drift>> = drift(&machine.world, &mut fingerprints)[SOURCE].values().cloned().collect();
+        let definition = Drift::Fields(Vec::new());
+        assert_eq!(
+            told,
+            [vec![Drift::Stopped], vec![Drift::Scaled], vec![Drift::Shell, definition], vec![Drift::Deleted]]
+        );
+    }
     // A single pass brings back what was deleted, and leaves the rest.
     machine.sync(desired()).expect("synced");
     assert_eq!((machine.pids()["a"].clone(), machine.pids()["b"].len(), machine.pids()["d"].len()), (vec![0], 3, 1));
@@ -246,6 +258,7 @@ fn what_was_changed_by_hand_is_told_and_stays_until_it_is_reset() {
     assert!(pids["a"] != [0] && pids["b"].len() == 1, "{pids:?}");
     assert_eq!(machine.world.named("c").next().expect("c").spec.max_restarts, None);
     assert!(plan(&machine.world, &desired()).expect("a plan").steps.iter().all(|step| step.drift.is_empty()));
+    assert!(drift(&machine.world, &mut fingerprints).is_empty());
 }
 
 #[test]

@@ -163,6 +163,10 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     if view.orphan {
         rows.push(("orphan", "its source does not have it any more".into(), Some(Style::Yellow)));
     }
+    if !view.drift.is_empty() {
+        let drift: Vec<String> = view.drift.iter().map(ToString::to_string).collect();
+        rows.push(("drift", drift.join("; "), Some(Style::Yellow)));
+    }
     let later: Vec<String> = spec.declared.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
     if !later.is_empty() {
         rows.push(("not acted on yet", later.join(", "), Some(Style::Yellow)));

@@ -120,7 +120,7 @@ impl Item {
 
 /// The way from the root of a file to a value in it.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Way(Vec<Part>);
+pub(crate) struct Way(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
@@ -196,6 +196,11 @@ pub(crate) fn externals(
         }
         None => Ok((Vec::new(), None)),
     }
+}
+
+/// The error of a declaration in a file.
+pub(crate) fn wrong(path: &Path, document: Option<&Document<'_>>, way: &Way, what: String, help: &str) -> ConfigError {
+    misplaced(Wrong::new(way, what, help), &Place::file(path), document)
 }
 
 /// The error of a declaration, with its position where the format tells it.
@@ -298,7 +303,7 @@ pub(crate) fn expand(
 }
 
 /// A member of the root, or of what the root wraps, with the way to it.
-fn level<'v>(root: &'v Value, key: &str) -> Option<(Way, &'v Value)> {
+pub(crate) fn level<'v>(root: &'v Value, key: &str) -> Option<(Way, &'v Value)> {
     let top = Way::default();
     let wrapped = ["default", "pm2"].into_iter().filter_map(|by| Some((top.key(by), root.get(by)?)));
     std::iter::once((top.clone(), root))

@@ -83,7 +83,7 @@ pub enum Drift {
     Scaled,
     /// It got the environment of another shell (`restart --update-env`).
     Shell,
-    /// Its definition was changed: these keys.
+    /// Its definition was changed: these keys, where they are known.
     Fields(Vec<String>),
 }
 
@@ -94,6 +94,7 @@ impl std::fmt::Display for Drift {
             Drift::Deleted => f.write_str("deleted by operator"),
             Drift::Scaled => f.write_str("scaled by operator"),
             Drift::Shell => f.write_str("environment of the shell updated by operator"),
+            Drift::Fields(keys) if keys.is_empty() => f.write_str("definition changed by operator"),
             Drift::Fields(keys) => write!(f, "changed by operator: {}", keys.join(", ")),
         }
     }
@@ -319,7 +320,7 @@ fn by_hand(
     drift
 }
 
-fn is_stopped_by_hand(slot: &Instance) -> bool {
+pub(super) fn is_stopped_by_hand(slot: &Instance) -> bool {
     match &slot.state {
         State::Stopped { why } | State::Stopping { then: Then::Stop(why), .. } => *why == Cause::Operator(Verb::Stop),
         _ => false,

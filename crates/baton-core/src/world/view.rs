@@ -5,6 +5,7 @@ use super::instance::{Death, Instance, InstanceFiles, Transition};
 use super::state::{State, Then};
 use crate::proto::shared;
 use crate::spec::{AppSpec, Dependency};
+use crate::sync::Drift;
 use crate::units::{Bytes, InstanceId, Instant, Millis, Now, WallTime};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -152,6 +153,9 @@ pub struct InstanceView {
     /// That source does not have it any more.
     #[serde(default)]
     pub orphan: bool,
+    /// What was changed by hand since that source was followed last, when the history was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
 }
 
 impl Instance {
@@ -201,6 +205,7 @@ impl Instance {
             script: self.spec.script.clone(),
             owner: self.owner.clone(),
             orphan: self.orphan,
+            drift: Vec::new(),
         }
     }
 }

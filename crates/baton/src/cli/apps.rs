@@ -122,6 +122,8 @@ pub(crate) struct Loaded {
     pub(crate) skipped: Vec<Skipped>,
     /// Whether it says that `sync` may remove apps that it does not have any more.
     pub(crate) prune: bool,
+    /// What `sync` makes before it reads the files, and after that.
+    pub(crate) made: baton_config::Made,
     /// How messages call it.
     shown: String,
     /// Whether all of its apps were wanted.
@@ -242,10 +244,12 @@ pub(crate) fn load(
         depends,
         skipped,
         prune,
+        made,
         ..
     } = loaded;
     Ok(Loaded {
         prune,
+        made,
         apps,
         on_missing,
         inputs,
@@ -315,7 +319,7 @@ fn variable(given: &str) -> Result<(String, String), Failure> {
     Ok((name.into(), value.into()))
 }
 
-fn file_options(file: &FileOptions, session: &Session) -> Result<LoadOptions, Failure> {
+pub(super) fn file_options(file: &FileOptions, session: &Session) -> Result<LoadOptions, Failure> {
     Ok(LoadOptions {
         env_name: file.env.clone(),
         profile: file.profile.clone(),

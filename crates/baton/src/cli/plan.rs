@@ -3,8 +3,8 @@
 use super::common::Common;
 use super::failure::Failure;
 use super::session::{Session, unexpected};
-use super::sync::show;
-use super::sync::source::{Reading, SourceOptions};
+use super::sync::source::SourceOptions;
+use super::sync::{made, show};
 use crate::client::Client;
 use baton_core::proto::{Reply, Request};
 use baton_core::sync::{Desired, DriftRule, Plan};
@@ -29,17 +29,19 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let reading = args.source.read(DriftRule::Leave, session)?;
-    let mut client = if args.json { session.quiet_client()? } else { session.client()? };
-    tell(reading, args.json, &mut client, session)
+    show(&args.source, args.json, session)
 }
 
 /// Shows the plan for a source; what it ends with tells whether there is anything to do.
 ///
 /// # Errors
-/// [`Failure::Code`] when there is, and when the daemon refuses.
-pub(super) fn tell(reading: Reading, json: bool, client: &mut Client, session: &Session) -> Result<(), Failure> {
-    let plan = ask(reading.desired, client)?;
+/// [`Failure::Code`] when there is, when the source can't be read, and when the daemon refuses.
+pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Result<(), Failure> {
+    let read = source.read(DriftRule::Leave, session);
+    made::tell_stale(&read, source, session)?;
+    let reading = read?;
+    let mut client = if json { session.quiet_client()? } else { session.client()? };
+    let plan = ask(reading.desired, &mut client)?;
     if json {
         let document = show::document(&plan, &reading.loaded.skipped);
         session.data(format!("{document:#}\n").as_bytes());

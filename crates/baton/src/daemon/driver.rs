@@ -26,6 +26,7 @@ use crate::home::Home;
 use baton_core::proto::{Change, Command, Reply, Update};
 use baton_core::spec::ExecMode;
 use baton_core::step::{Effect, Event, step};
+use baton_core::sync::{Drift, Drifted, Fingerprints, drift};
 use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
 use baton_core::world::{Detail, Exit, State, World};
 use baton_os::clock;
@@ -34,6 +35,7 @@ use baton_os::logs::LogThread;
 use baton_os::memory;
 use baton_os::moments::Moments;
 use baton_os::tree::Sweeper;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -101,6 +103,8 @@ pub(super) struct Driver {
     /// Log files that can't be written.
     pub(super) troubles: BTreeMap<String, String>,
     pub(super) unread: Unread,
+    /// Of the definitions that drift was looked for in.
+    pub(super) fingerprints: RefCell<Fingerprints>,
     /// Apps of whose dropped output the journal has told, and from when on it does so again.
     pub(super) told_of_drops: BTreeMap<InstanceId, Instant>,
     /// Who asked what the core is about to answer.
@@ -270,7 +274,28 @@ impl Driver {
             let apps: Vec<&str> = apps.into_iter().collect();
             format!("{source} does not have {} any more; `sync --prune` of it removes what is left", apps.join(", "))
         });
-        self.notices.iter().cloned().chain(troubles).chain(dropped).chain(unread).chain(orphans).collect()
+        let drifted = self.drift().into_iter().map(|(source, apps)| {
+            let texts = |drift: Vec<Drift>| drift.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let apps: Vec<String> = apps.into_iter().map(|(app, drift)| format!("{app} ({})", texts(drift))).collect();
+            format!(
+                "changed by hand since {source} was synced: {}; `sync --reset-drift` of it undoes that",
+                apps.join(", ")
+            )
+        });
+        self.notices
+            .iter()
+            .cloned()
+            .chain(troubles)
+            .chain(dropped)
+            .chain(unread)
+            .chain(orphans)
+            .chain(drifted)
+            .collect()
+    }
+
+    /// What was changed by hand of apps that belong to a source.
+    pub(super) fn drift(&self) -> BTreeMap<&str, Drifted> {
+        drift(&self.world, &mut self.fingerprints.borrow_mut())
     }
 
     /// Begins a command that comes from nobody.

@@ -199,6 +199,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         notices: Vec::new(),
         troubles: BTreeMap::new(),
         unread: unread::Unread::default(),
+        fingerprints: Default::default(),
         told_of_drops: BTreeMap::new(),
         asked: BTreeMap::new(),
         next_op: 0,

@@ -14,7 +14,7 @@ use baton_core::spec::External;
 use baton_core::step::Event;
 use baton_core::sync;
 use baton_core::units::InstanceId;
-use baton_core::world::{Detail, Signal};
+use baton_core::world::{Detail, InstanceView, Signal};
 use baton_os::clock;
 use baton_os::metrics::Leaders;
 use rustix::fs::{Access, Mode, OFlags, access, open};
@@ -164,13 +164,16 @@ impl Driver {
 
     fn listing(&self, ids: impl IntoIterator<Item = InstanceId>, detail: Detail) -> Listing {
         let now = clock::now();
-        let instances = ids.into_iter().filter_map(|id| self.world.instances.get(&id));
-        Listing {
-            revision: self.world.revision,
-            instances: instances.map(|instance| instance.view(now, detail)).collect(),
-            notices: self.all_notices(),
-            externals: self.externals(),
+        let chosen = ids.into_iter().filter_map(|id| self.world.instances.get(&id));
+        let mut instances: Vec<InstanceView> = chosen.map(|instance| instance.view(now, detail)).collect();
+        if detail >= Detail::History {
+            let drift = self.drift();
+            for view in &mut instances {
+                let found = view.owner.as_deref().and_then(|owner| drift.get(owner)?.get(&view.name));
+                view.drift = found.cloned().unwrap_or_default();
+            }
         }
+        Listing { revision: self.world.revision, instances, notices: self.all_notices(), externals: self.externals() }
     }
 
     /// What others run and apps of the list depend on, each once.

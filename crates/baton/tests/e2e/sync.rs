@@ -1,7 +1,7 @@
 //! What `plan` and `sync` promise: the files are the truth, and what did not change keeps its process.
 
 use crate::harness::{Baton, alive, kill, testapp};
-use baton_core::world::Status;
+use baton_core::world::{InstanceView, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -269,10 +269,56 @@ fn restart_tells_when_the_source_says_something_else_and_applies_it_on_request()
         baton.run(["restart", "a", "--from-source", option]).code(1).stderr_has(&refused);
     }
     assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
-    baton.run(["restart", "a", "d", "--from-source", "--parallel=1"]).ok();
-    assert_eq!(touched(&before, &pids(&baton)), ["a", "d"]);
     baton.start("mine", &["wait"]);
     baton.run(["restart", "mine", "--from-source"]).code(1).stderr_has("mine belongs to no source");
+}
+
+#[test]
+fn as_many_apps_have_their_turn_from_the_source_as_parallel_says() {
+    let baton = Baton::new();
+    let ready = json!({"exec": "test -f go", "interval": 20});
+    let app =
+        |name: &str| json!({"name": name, "script": testapp(), "args": "wait", "ready": ready, "min_uptime": "1h"});
+    baton.file("ecosystem.config.json", json!({"apps": [app("a"), app("b")]}).to_string());
+    baton.file("go", "");
+    baton.run(["sync"]).ok();
+    for parallel in [1, 2] {
+        let before = pids(&baton);
+        std::fs::remove_file(baton.dir().join("go")).expect("it was there");
+        let option = format!("--parallel={parallel}");
+        let mut restart = baton.command(["restart", "a", "b", "--from-source", &option]);
+        let mut restart = restart.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+        // None of them is ready before all that have their turn are there.
+        baton.wait_for("so many new processes", |list| {
+            let is_new = |view: &&InstanceView| view.pid.is_some_and(|pid| before[&view.name] != u64::from(pid));
+            list.iter().filter(is_new).count() == parallel
+        });
+        assert_eq!(touched(&before, &pids(&baton)).len(), parallel);
+        baton.file("go", "");
+        assert!(restart.wait().expect("it ends").success());
+        assert_eq!(touched(&before, &pids(&baton)), ["a", "b"]);
+    }
+}
+
+#[test]
+fn what_was_changed_by_hand_is_told_by_status_and_describe() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    assert!(baton.run(["status"]).ok().stderr.is_empty());
+    baton.run(["stop", "a"]).ok();
+    baton.run(["scale", "b", "2"]).ok();
+    baton.run(["restart", "c", "--max-restarts", "3"]).ok();
+    baton.run(["delete", "d"]).ok();
+    let told =
+        "a (stopped by operator), b (scaled by operator), c (definition changed by operator), d (deleted by operator)";
+    let status = baton.run(["status"]).ok().stderr_has("changed by hand since ").stderr_has(told);
+    assert!(!status.stdout.contains("by hand"), "{status}");
+    baton.run(["describe", "b"]).ok().stdout_has("drift").stdout_has("scaled by operator");
+    let untouched = baton.run(["describe", "e"]).ok();
+    assert!(!untouched.stdout.contains("drift"), "{untouched}");
+    baton.run(["sync", "ecosystems", "--reset-drift"]).ok();
+    assert!(baton.run(["status"]).ok().stderr.is_empty());
 }
 
 #[test]

@@ -297,3 +297,69 @@ fn a_source_that_a_command_makes_is_made_anew_when_what_it_reads_has_changed() {
     baton.run(sync).code(1).stderr_has("was not written by");
     assert_eq!(emitted(), "module.exports = {}");
 }
+
+#[test]
+fn a_source_says_itself_what_makes_it_and_what_is_made_of_it() {
+    let baton = Baton::new();
+    let made = |level: &str| {
+        let app =
+            json!({"name": "web", "script": testapp(), "args": "wait", "min_uptime": 50, "env": {"LEVEL": level}});
+        format!("module.exports = {}", json!([app]))
+    };
+    baton.file("src/low.cljs", made("low"));
+    baton.file("src/use", "low");
+    let source = r#"module.exports = {
+        generate: "echo ran >> runs; test -f src/$(cat src/use).cljs && mkdir -p .out && cp src/$(cat src/use).cljs .out/index.cjs",
+        generate_from: ["src"],
+        emit: "compiled.json",
+        apps: [...require("./.out/index.cjs")],
+    };"#;
+    baton.file("app/ecosystem.config.cjs", source);
+    for file in ["low.cljs", "use"] {
+        std::fs::create_dir_all(baton.dir().join("app/src")).expect("a directory");
+        std::fs::rename(baton.dir().join("src").join(file), baton.dir().join("app/src").join(file)).expect("moved");
+    }
+    let at = |name: &str| baton.dir().join("app").join(name);
+    let runs = || std::fs::read_to_string(at("runs")).map_or(0, |text| text.lines().count());
+    let level = || baton.entry("web")["pm2_env"]["env"]["LEVEL"].clone();
+    // Nothing is made to look at it.
+    baton
+        .run(["plan", "app/ecosystem.config.cjs"])
+        .code(1)
+        .stderr_has("Cannot find module './.out/index.cjs'")
+        .stderr_has("`sync` runs `echo ran");
+    assert_eq!(runs(), 0);
+    // A fresh checkout: what the source loads is not there yet.
+    baton
+        .run(["sync", "app/ecosystem.config.cjs"])
+        .ok()
+        .stdout_has("running `echo ran")
+        .stdout_has("compiled.json written");
+    assert_eq!((runs(), level()), (1, json!("low")));
+    assert!(std::fs::read_to_string(at("compiled.json")).expect("the emitted file").contains("\"low\""));
+    baton.run(["sync", "app/ecosystem.config.cjs"]).ok().stdout_has("nothing to do");
+    baton.file("app/src/high.cljs", made("high"));
+    baton.file("app/src/use", "high");
+    baton
+        .run(["plan", "app/ecosystem.config.cjs"])
+        .ok()
+        .stderr_has("`sync` runs `echo ran")
+        .stderr_has("what it reads has changed");
+    assert_eq!(runs(), 1);
+    // What is made is broken: what makes it is followed all the same.
+    baton.file("app/.out/index.cjs", "module.exports = {");
+    let watcher = Watcher::of(&baton, "app/ecosystem.config.cjs", &[]);
+    assert_eq!((runs(), level()), (2, json!("high")));
+    baton.file("app/src/use", "none");
+    baton.wait_file(&watcher.said, "ended with exit status: 1: nothing was changed");
+    baton.file("app/src/use", "low");
+    baton.wait_file(&watcher.said, "env.LEVEL: high → low");
+    drop(watcher);
+    baton.file("app/ecosystem.config.json", r#"{"apps": [], "generate": "make"}"#);
+    baton
+        .run(["sync", "app/ecosystem.config.json"])
+        .code(1)
+        .stderr_has("json:1:14: `generate` without `generate_from`");
+    baton.file("app/ecosystem.config.json", r#"{"apps": [], "emit": 7}"#);
+    baton.run(["plan", "app/ecosystem.config.json"]).code(1).stderr_has("json:1:14: `emit: 7` says nothing to do");
+}

@@ -5,6 +5,8 @@ use crate::cli::failure::Failure;
 use crate::cli::render;
 use crate::cli::session::Session;
 use baton_config::target::{is_pattern, resolve};
+use baton_config::{Generate, Made};
+use baton_core::sync::DriftRule;
 use baton_os::files::write_atomic;
 use baton_os::probe;
 use clap::Args;
@@ -40,6 +42,16 @@ pub(super) struct Sources {
     pub(super) directories: Vec<PathBuf>,
 }
 
+/// A source read, with what is made around that.
+pub(super) struct Pass {
+    /// What it says.
+    pub(super) read: Result<Reading, Failure>,
+    /// What the commands read that make it.
+    pub(super) sources: Sources,
+    /// Where the resolved apps are to be written.
+    emit: Vec<PathBuf>,
+}
+
 impl MakeOptions {
     /// The options as words of a command line.
     pub(super) fn words(&self) -> Vec<String> {
@@ -49,62 +61,176 @@ impl MakeOptions {
         generate.chain(from).chain(emit).collect()
     }
 
-    /// What the command reads now.
-    ///
-    /// # Errors
-    /// When the directory of the caller is gone.
-    pub(super) fn sources(&self, session: &Session) -> Result<Sources, Failure> {
-        let base = session.directory()?;
-        let mut sources = Sources::default();
-        for text in &self.generate_from {
-            if is_pattern(text) {
-                let listed = |directory: &Path| sources.directories.push(directory.to_owned());
-                sources.files.extend(baton_config::files_matching(text, &base, listed));
-            } else {
-                gather(&resolve(&base, text), &mut sources);
+    /// Reads a source. The commands that make it run first, when what they read has changed since they last ran for it.
+    pub(super) fn read(&self, source: &SourceOptions, drift: DriftRule, session: &Session) -> Pass {
+        let mut pass = Pass { read: Err(Failure::Told), sources: Sources::default(), emit: Vec::new() };
+        pass.read = match self.asked(session) {
+            Ok(Made { generate, emit }) if !generate.is_empty() => {
+                pass.emit = emit;
+                pass.make(&generate, source, session).and_then(|_| source.read(drift, session))
             }
+            Ok(Made { emit, .. }) => {
+                pass.emit = emit;
+                pass.read_with_files(source, drift, session)
+            }
+            Err(failure) => Err(failure),
+        };
+        if let (true, Ok(reading)) = (self.emit.is_none(), &pass.read) {
+            pass.emit = reading.loaded.made.emit.clone();
         }
-        sources.files.sort();
-        sources.files.dedup();
-        Ok(sources)
+        pass
     }
 
-    /// Runs the command when what it reads has changed since it last ran for this source.
+    /// What the options say.
+    fn asked(&self, session: &Session) -> Result<Made, Failure> {
+        let directory = session.directory()?;
+        let generate = self.generate.iter().map(|command| Generate {
+            command: command.clone(),
+            from: self.generate_from.clone(),
+            directory: directory.clone(),
+        });
+        let emit = self.emit.iter().map(|file| resolve(&directory, file)).collect();
+        Ok(Made { generate: generate.collect(), emit })
+    }
+}
+
+impl Pass {
+    /// Reads a source that says itself what makes it.
+    fn read_with_files(
+        &mut self,
+        source: &SourceOptions,
+        drift: DriftRule,
+        session: &Session,
+    ) -> Result<Reading, Failure> {
+        let read = source.read(drift, session);
+        if self.make(&commands(&read, source, session)?, source, session)? { source.read(drift, session) } else { read }
+    }
+
+    /// Runs the commands whose files have changed since they last ran for this source; whether one has run.
     ///
     /// # Errors
-    /// When it fails.
-    pub(super) fn generate(&self, source: &SourceOptions, session: &Session) -> Result<(), Failure> {
-        let Some(command) = &self.generate else { return Ok(()) };
-        let now = fingerprint(command, &self.sources(session)?);
-        let folder = session.home.generated();
-        let noted = folder.join(hex(source.name(session)?.as_bytes()));
-        if fs::read_to_string(&noted).is_ok_and(|before| before == now) {
-            return Ok(());
+    /// When one fails.
+    fn make(&mut self, commands: &[Generate], source: &SourceOptions, session: &Session) -> Result<bool, Failure> {
+        let mut any = false;
+        for generate in commands {
+            let sources = sources(generate);
+            let run = run_if_changed(generate, &sources, source, session);
+            self.sources.files.extend(sources.files);
+            self.sources.directories.extend(sources.directories);
+            any |= run?;
         }
-        session.say(&format!("running `{command}`"));
-        let status = probe::run(command, &session.directory()?, &session.environment());
-        let status = status.map_err(Failure::system(format!("`{command}`")))?;
-        if !status.success() {
-            return Err(Failure::Usage(format!("`{command}` ended with {status}: nothing was changed")));
-        }
-        let failed = || Failure::system(noted.display().to_string());
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed())?;
-        write_atomic(&noted, now.as_bytes(), 0o600).map_err(failed())
+        Ok(any)
     }
 
-    /// Writes the compiled file, when it is wanted and does not say so already.
+    /// Writes the compiled files that are wanted and do not say so already.
     ///
     /// # Errors
     /// When there is a file that was not written so, or it can't be written.
-    pub(super) fn emit(&self, reading: &Reading, session: &Session) -> Result<(), Failure> {
-        let Some(output) = &self.emit else { return Ok(()) };
-        let output = resolve(&session.directory()?, output);
+    pub(super) fn emit(&self, session: &Session) -> Result<(), Failure> {
+        let Ok(reading) = &self.read else { return Ok(()) };
         let apps: Vec<_> = reading.desired.apps.iter().map(|wish| wish.spec.clone()).collect();
-        if render::emit(&output, &apps, &reading.desired.source, &reading.loaded.inputs)? {
-            session.say(&format!("{} written: {} apps", output.display(), apps.len()));
+        for output in &self.emit {
+            if render::emit(output, &apps, &reading.desired.source, &reading.loaded.inputs)? {
+                session.say(&format!("{} written: {} apps", output.display(), apps.len()));
+            }
         }
         Ok(())
     }
+}
+
+/// Tells which commands `sync` would run before it reads a source that was read as it is.
+///
+/// # Errors
+/// As [`SourceOptions::name`].
+pub(crate) fn tell_stale(
+    read: &Result<Reading, Failure>,
+    source: &SourceOptions,
+    session: &Session,
+) -> Result<(), Failure> {
+    for generate in commands(read, source, session)? {
+        if Note::of(&generate, &sources(&generate), source, session)?.is_stale() {
+            let command = &generate.command;
+            session.warn(&format!("`sync` runs `{command}` first, which may change this: what it reads has changed"));
+        }
+    }
+    Ok(())
+}
+
+/// What a source says of what makes it, also when it can't be read: what is made may be missing, or broken.
+fn commands(
+    read: &Result<Reading, Failure>,
+    source: &SourceOptions,
+    session: &Session,
+) -> Result<Vec<Generate>, Failure> {
+    match read {
+        Ok(reading) => Ok(reading.loaded.made.generate.clone()),
+        Err(Failure::Config(_)) => Ok(source.made_without_modules(session)?.generate),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// What a command reads now.
+fn sources(generate: &Generate) -> Sources {
+    let base = &generate.directory;
+    let mut sources = Sources::default();
+    for text in &generate.from {
+        if is_pattern(text) {
+            let listed = |directory: &Path| sources.directories.push(directory.to_owned());
+            sources.files.extend(baton_config::files_matching(text, base, listed));
+        } else {
+            gather(&resolve(base, text), &mut sources);
+        }
+    }
+    sources.files.sort();
+    sources.files.dedup();
+    sources
+}
+
+/// What is kept of a command that has run for a source.
+struct Note {
+    path: PathBuf,
+    /// Fingerprint of what it reads.
+    now: String,
+}
+
+impl Note {
+    fn of(generate: &Generate, read: &Sources, source: &SourceOptions, session: &Session) -> Result<Note, Failure> {
+        let whose = format!("{}\0{}\0{}", source.name(session)?, generate.directory.display(), generate.command);
+        let path = session.home.generated().join(hex(whose.as_bytes()));
+        Ok(Note { path, now: fingerprint(&generate.command, read) })
+    }
+
+    fn is_stale(&self) -> bool {
+        fs::read_to_string(&self.path).ok().is_none_or(|before| before != self.now)
+    }
+
+    fn write(&self, session: &Session) -> Result<(), Failure> {
+        let failed = || Failure::system(self.path.display().to_string());
+        DirBuilder::new().recursive(true).mode(0o700).create(session.home.generated()).map_err(failed())?;
+        write_atomic(&self.path, self.now.as_bytes(), 0o600).map_err(failed())
+    }
+}
+
+/// Runs a command unless what it reads is as it was when it last ran for this source; whether it has run.
+fn run_if_changed(
+    generate: &Generate,
+    read: &Sources,
+    source: &SourceOptions,
+    session: &Session,
+) -> Result<bool, Failure> {
+    let note = Note::of(generate, read, source, session)?;
+    if !note.is_stale() {
+        return Ok(false);
+    }
+    let command = &generate.command;
+    session.say(&format!("running `{command}`"));
+    let status = probe::run(command, &generate.directory, &session.environment());
+    let status = status.map_err(Failure::system(format!("`{command}`")))?;
+    if !status.success() {
+        return Err(Failure::Usage(format!("`{command}` ended with {status}: nothing was changed")));
+    }
+    note.write(session)?;
+    Ok(true)
 }
 
 /// A file, or all files below a directory.

@@ -10,7 +10,7 @@
 pub(super) mod again;
 mod inputs;
 mod job;
-mod made;
+pub(super) mod made;
 pub(super) mod past;
 pub(super) mod show;
 pub(super) mod source;
@@ -26,7 +26,7 @@ use crate::client::Client;
 use baton_core::proto::{Command, Reply, Request};
 use baton_core::sync::{Desired, DriftRule, Plan, Sync, Synced};
 use clap::Parser;
-use made::MakeOptions;
+use made::{MakeOptions, Pass};
 use source::{Reading, SourceOptions};
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -94,23 +94,24 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if args.watch && !args.daemon {
         return watch::run(&args.source, &args.made, manner, session);
     }
-    let made = args.made.generate(&args.source, session);
-    let read = made.and_then(|()| args.source.read(DriftRule::Leave, session));
-    let reading = read.inspect_err(|failure| {
-        watch::report(&args.source, Some(failure.to_string()), false, session);
-    })?;
-    let mut client = session.client()?;
     if args.dry_run {
-        return plan::tell(reading, false, &mut client, session);
+        return plan::show(&args.source, false, session);
     }
+    let pass = args.made.read(&args.source, DriftRule::Leave, session);
+    let Pass { read: Ok(reading), .. } = &pass else {
+        let failure = pass.read.err().unwrap_or(Failure::Told);
+        watch::report(&args.source, Some(failure.to_string()), false, session);
+        return Err(failure);
+    };
+    let mut client = session.client()?;
     for line in show::skipped(&reading.loaded.skipped) {
         session.line(&line);
     }
     prepare(&reading.desired, args.yes, &mut client, session)?;
-    let synced = carry_out(&reading, manner, &mut client, session)?;
+    let synced = carry_out(reading, manner, &mut client, session)?;
     watch::report(&args.source, None, false, session);
     let result = tell(&synced, session);
-    args.made.emit(&reading, session)?;
+    pass.emit(session)?;
     if args.daemon {
         job::begin(&args, manner, session)?;
     }

@@ -5,9 +5,9 @@ use crate::cli::failure::Failure;
 use crate::cli::options::AppOptions;
 use crate::cli::session::Session;
 use crate::cli::target::Meant;
-use baton_config::Dependencies;
 use baton_config::check::refuse_missing_variables;
 use baton_config::target::resolve;
+use baton_config::{Dependencies, Made};
 use baton_core::proto::Wish;
 use baton_core::spec::AppSpec;
 use baton_core::sync::{Desired, DriftRule, Origin, Scope};
@@ -74,6 +74,15 @@ impl SourceOptions {
     /// The words that say what is read, and how.
     pub(crate) fn words(&self) -> Vec<String> {
         self.targets.iter().cloned().chain(self.file.words()).collect()
+    }
+
+    /// What the files say of how they are made, when they can't be read.
+    ///
+    /// # Errors
+    /// As [`SourceOptions::files`].
+    pub(crate) fn made_without_modules(&self, session: &Session) -> Result<Made, Failure> {
+        let options = apps::file_options(&self.file, session)?;
+        Ok(baton_config::made_without_modules(&self.files(session)?, &options))
     }
 
     /// Reads the source; the daemon is not asked for anything.

@@ -118,22 +118,21 @@ impl Watcher<'_> {
 
     /// Reads the source and has the list follow it. What is wrong is told, and changes nothing.
     fn look(&mut self, drift: DriftRule) {
-        let made = self.made.generate(self.source, self.session);
-        let read = made.and_then(|()| self.source.read(drift, self.session));
-        let Sources { mut files, mut directories } = self.made.sources(self.session).unwrap_or_default();
-        match read {
+        let pass = self.made.read(self.source, drift, self.session);
+        let Sources { mut files, mut directories } = pass.sources.clone();
+        match &pass.read {
             Ok(reading) => {
                 let loaded = &reading.loaded;
                 files.extend(loaded.inputs.iter().chain(&loaded.looked_for).cloned());
                 directories.extend(loaded.directories.iter().cloned());
                 self.wanted = Wanted { files, directories, everything: false };
-                match self.apply(&reading) {
+                match self.apply(reading) {
                     Ok(Synced { plan, outcomes }) => {
                         self.repaired();
                         self.tell(&plan);
                         show::results(&plan, &outcomes, self.session);
                         act::tell_failures(&outcomes, self.session);
-                        if let Err(failure) = self.made.emit(&reading, self.session) {
+                        if let Err(failure) = pass.emit(self.session) {
                             failure.tell(self.session);
                         }
                         self.session.say(&show::summary(&plan));
@@ -144,11 +143,11 @@ impl Watcher<'_> {
             Err(failure) => {
                 self.wanted.files.extend(files);
                 self.wanted.directories.extend(directories);
-                if let Failure::Config(error) = &failure {
+                if let Failure::Config(error) = failure {
                     self.wanted.files.extend(error.files());
                 }
                 self.wanted.everything = true;
-                self.broken(&failure);
+                self.broken(failure);
             }
         }
     }
