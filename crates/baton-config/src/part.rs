@@ -109,7 +109,7 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
         warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
     }
     let prune = match beside_apps(root, "prune") {
-        None | Some(Value::Null) => false,
+        None => false,
         Some(Value::Bool(prune)) => *prune,
         Some(other) => {
             return Err(ConfigError::Declaration {
@@ -265,7 +265,7 @@ fn placed(
 
 /// A member that stands beside the apps, at the top or under `default` or `pm2`.
 fn beside_apps<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
-    [Some(root), root.get("default"), root.get("pm2")].into_iter().flatten().find_map(|level| level.get(key))
+    declare::level(root, key).map(|(_, value)| value)
 }
 
 /// The variables of `deploy.<profile>.env`, which PM2 puts below those of each app.

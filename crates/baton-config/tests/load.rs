@@ -1,6 +1,6 @@
 //! Whole process files: what they mean, and what is said about bad ones.
 
-use baton_config::{ConfigError, LoadOptions, Loaded, load, load_stdin_json};
+use baton_config::{ConfigError, Generate, LoadOptions, Loaded, Made, load, load_stdin_json};
 use baton_core::spec::{AppSpec, Environment, ExecMode, Instances};
 use baton_core::units::Millis;
 use serde_json::json;
@@ -362,4 +362,31 @@ fn an_empty_file_is_called_empty() {
     std::fs::write(&path, " \n").expect("file");
     let error = load(&path, &options()).expect_err("refused");
     assert_eq!(error.to_string(), format!("process file {}: it is empty", path.display()));
+}
+
+#[test]
+fn keys_beside_the_apps_have_the_spellings_of_keys_of_apps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("a file");
+        loaded(&file.display().to_string(), &options())
+    };
+    let snake = from(
+        "a.json",
+        r#"{"apps": [{"script": "/bin/true"}], "prune": true, "on_missing": "make", "generate": "m", "generate_from": "src", "emit": "x.json"}"#,
+    );
+    let kebab = from(
+        "b.edn",
+        r#"{:apps [{:script "/bin/true"}] :prune true :on-missing "make" :generate "m" :generate-from "src" :emit "x.json"}"#,
+    );
+    let camel = from(
+        "c.yaml",
+        "apps: [{script: /bin/true}]\nprune: true\nonMissing: make\ngenerate: m\ngenerateFrom: [src]\nemit: x.json\n",
+    );
+    let generate = Generate { command: "m".into(), from: vec!["src".into()], directory: folder.path().into() };
+    let made = Made { generate: vec![generate], emit: vec![folder.path().join("x.json")] };
+    for found in [snake, kebab, camel] {
+        assert_eq!((found.prune, found.on_missing.as_deref(), &found.made), (true, Some("make"), &made));
+    }
 }

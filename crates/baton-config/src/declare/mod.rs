@@ -16,6 +16,7 @@ pub(crate) use layers::changed;
 
 use crate::error::{ConfigError, Place, Position, Warning};
 use crate::js::{self, JsError, JsOptions, Source, Trace, exports};
+use crate::keys::snake;
 use crate::options::LoadOptions;
 use crate::position::{Document, Step};
 use crate::search::Search;
@@ -306,9 +307,18 @@ pub(crate) fn expand(
 pub(crate) fn level<'v>(root: &'v Value, key: &str) -> Option<(Way, &'v Value)> {
     let top = Way::default();
     let wrapped = ["default", "pm2"].into_iter().filter_map(|by| Some((top.key(by), root.get(by)?)));
-    std::iter::once((top.clone(), root))
-        .chain(wrapped)
-        .find_map(|(way, level)| Some((way.key(key), level.get(key).filter(|value| !value.is_null())?)))
+    std::iter::once((top.clone(), root)).chain(wrapped).find_map(|(way, level)| {
+        let (written, value) = spelled(level, key)?;
+        Some((way.key(written), value))
+    })
+}
+
+/// A member under this key in any spelling (`generate_from`, `generate-from`, `generateFrom`); `null` counts as none.
+fn spelled<'v>(level: &'v Value, key: &str) -> Option<(&'v str, &'v Value)> {
+    let given = || level.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let found =
+        given().find(|(written, _)| *written == key).or_else(|| given().find(|(written, _)| snake(written) == key));
+    found.map(|(written, value)| (written.as_str(), value))
 }
 
 /// What is wrong with the kind of an app: the key, the text, and what to do. An app that says what it runs may have a
