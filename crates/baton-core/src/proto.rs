@@ -85,6 +85,16 @@ pub enum Request {
         /// Which signal.
         signal: Signal,
     },
+    /// Have programs carry out one of their actions. Answered by [`Reply::Triggered`], then as often as that says by
+    /// [`Reply::Answered`].
+    Trigger {
+        /// Whose action.
+        target: Selector,
+        /// Its name.
+        action: String,
+        /// Goes with it.
+        parameter: Option<Value>,
+    },
     /// Empty the log files of the chosen slots (all when none are named), and the daemon's own when all.
     Flush {
         /// Which slots.
@@ -354,6 +364,10 @@ pub enum Reply {
     Sources(BTreeMap<String, Baseline>),
     /// To `Sync`.
     Synced(Box<Synced>),
+    /// To `Trigger`: so many programs were told to carry the action out.
+    Triggered(usize),
+    /// To `Trigger`: one of them has answered.
+    Answered(ActionAnswer),
     /// To `Flush`: the files that were emptied.
     Files(Vec<String>),
     /// To `Save`: how many slots were written, and where.
@@ -365,6 +379,19 @@ pub enum Reply {
     },
     /// It was refused; nothing was changed.
     Refused(Refusal),
+}
+
+/// What a program answered to an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionAnswer {
+    /// Number of the slot.
+    pub id: InstanceId,
+    /// Name of its app.
+    pub name: String,
+    /// Name of its unit.
+    pub namespace: String,
+    /// What the action returned; nothing when the program ended, or closed its channel, before it answered.
+    pub value: Option<Value>,
 }
 
 /// Who the daemon is.
@@ -451,6 +478,9 @@ pub enum Refusal {
         /// What the client speaks.
         client: u32,
     },
+    /// Nobody was told to carry out an action.
+    #[error("{0}")]
+    Action(ActionRefusal),
     /// A patch holds a value that does not fit its key.
     #[error("{0}")]
     BadPatch(String),
@@ -466,6 +496,29 @@ pub enum Refusal {
     /// The operating system refused.
     #[error("{0}")]
     System(String),
+}
+
+/// Why nobody was told to carry out an action. The texts are PM2's.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionRefusal {
+    /// A number that is not there.
+    #[error("{0} id unknown")]
+    NoId(String),
+    /// The slot of this number does not have the action.
+    #[error("Action doesn't exist {action} for {app}")]
+    NoAction {
+        /// The action.
+        action: String,
+        /// The app.
+        app: String,
+    },
+    /// The slot of this number does not run.
+    #[error("{0} : id offline")]
+    Offline(InstanceId),
+    /// A word that means no program which runs and has the action.
+    #[error("Not any process has received a command (offline or unexistent)")]
+    Nobody,
 }
 
 /// A change that the outside can see.

@@ -1,5 +1,6 @@
 //! What a frame says, and the frames that we send.
 
+use crate::told::OURS;
 use serde_json::{Map, Value, json};
 
 /// What a frame of a child says.
@@ -15,6 +16,8 @@ pub enum Incoming {
     NotAcknowledged,
     /// Something for the primary of its cluster.
     Cluster(Map<String, Value>),
+    /// Something that our own module, which is loaded before the program, has to say.
+    Module(Value),
     /// Something of Node's own that means nothing here.
     Internal,
 }
@@ -23,6 +26,7 @@ pub enum Incoming {
 pub fn classify(value: Value) -> Incoming {
     let Value::Object(map) = value else { return Incoming::Program(value) };
     match map.get("cmd").and_then(Value::as_str) {
+        Some(OURS) => Incoming::Module(Value::Object(map)),
         Some("NODE_CLUSTER") => Incoming::Cluster(map),
         Some("NODE_HANDLE_ACK") => Incoming::Acknowledged,
         Some("NODE_HANDLE_NACK") => Incoming::NotAcknowledged,
@@ -52,6 +56,8 @@ mod tests {
             assert_eq!(classify(mine.clone()), Incoming::Program(mine));
         }
         assert_eq!(classify(json!({ "cmd": "NODE_OTHER" })), Incoming::Internal);
+        let ours = json!({ "cmd": "NODE_BATON", "type": "axm:monitor" });
+        assert_eq!(classify(ours.clone()), Incoming::Module(ours));
         assert!(matches!(classify(json!({ "cmd": "NODE_CLUSTER", "act": "online" })), Incoming::Cluster(_)));
         let sent = with_handle("net.Native", json!({ "a": 1 }));
         assert_eq!(classify(sent), Incoming::WithHandle(json!({ "a": 1 })));

@@ -79,7 +79,7 @@ pub const VERBS: &[Verb] = &[
     command("imonit", &[], Availability::Later),
     command("send", &[], Availability::Later),
     command("attach", &[], Availability::Later),
-    command("trigger", &[], Availability::Later),
+    command("trigger", &[], Availability::Now),
     command("inspect", &[], Availability::Later),
     command("serve", &["expose"], Availability::Later),
     command("deploy", &[], Availability::Later),

@@ -7,7 +7,7 @@ use crate::style::{Colour, Style, width};
 use crate::table::{Grid, bytes, duration, online_uptime, share, status_style, unit_style};
 use baton_core::spec::{AppSpec, Dependency, Environment};
 use baton_core::units::{Bytes, WallTime};
-use baton_core::world::{Cause, InstanceView, UnitView};
+use baton_core::world::{Cause, InstanceView, Telling, UnitView};
 use serde_json::Value;
 
 /// How to describe.
@@ -36,6 +36,9 @@ pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
     let mut rows = pm2_rows(view, spec, options);
     rows.extend(our_rows(view, spec));
     text.push_str(&two_columns(options.colour, rows));
+    if let Some(telling) = view.told.as_deref() {
+        text.push_str(&told(telling, &view.name, options));
+    }
     if let Some(rows) = options.local.map(|local| divergent(spec, local)) {
         // PM2 prints its heading over nothing, too.
         if !rows.is_empty() || options.program == "pm2" {
@@ -54,6 +57,37 @@ pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
         text.push_str(&format!(" Use `{program} monit` to monitor CPU and Memory usage {name}\n"));
     }
     text
+}
+
+/// The actions and metrics that the program tells of.
+fn told(telling: &Telling, name: &str, options: &DescribeOptions<'_>) -> String {
+    let mut text = String::new();
+    if !telling.actions.is_empty() {
+        text.push_str(&heading(options.colour, " Actions available "));
+        let names: Vec<&str> = telling.actions.iter().filter_map(|action| action["action_name"].as_str()).collect();
+        let widths = [names.iter().map(|name| width(name)).max().unwrap_or(0) + 2];
+        let mut grid = Grid::new(options.colour, &widths);
+        for name in names {
+            grid.row(std::iter::once((name.to_owned(), None)));
+        }
+        text.push_str(&grid.finish());
+        text.push_str(&format!(" Trigger via: {} trigger {name} <action_name>\n\n", options.program));
+    }
+    if !telling.metrics.is_empty() {
+        text.push_str(&heading(options.colour, " Code metrics value "));
+        let rows = telling.metrics.iter().map(|(name, metric)| (name.as_str(), metric_text(metric), None));
+        text.push_str(&two_columns(options.colour, rows));
+    }
+    text
+}
+
+/// A metric's value with its unit.
+fn metric_text(metric: &Value) -> String {
+    let value = plain(metric.get("value").unwrap_or(metric));
+    match metric.get("unit").map(plain) {
+        Some(unit) if !unit.is_empty() => format!("{value} {unit}"),
+        Some(_) | None => value,
+    }
 }
 
 /// What is said of a unit before its slots, with a newline at its end.
@@ -103,8 +137,7 @@ fn pm2_rows(view: &InstanceView, spec: &AppSpec, options: &DescribeOptions<'_>) 
     put("script id", view.id.to_string());
     put("exec cwd", spec.cwd.clone());
     put("exec mode", exec_mode(view.mode).into());
-    // PM2 learns it from a module that it loads into each Node program; we load none.
-    put("node.js version", or_na(None));
+    put("node.js version", or_na(view.told.as_deref().and_then(|telling| telling.node_version.clone())));
     put("node env", or_na(environment::value(spec, "NODE_ENV").cloned()));
     put("watch & reload", if view.watching { "✔" } else { "✘" }.into());
     put("unstable restarts", view.unstable.to_string());

@@ -7,7 +7,7 @@
 use crate::environment::{self, ChildFacts};
 use baton_core::spec::{AppSpec, ExecMode, LogType};
 use baton_core::units::Bytes;
-use baton_core::world::InstanceView;
+use baton_core::world::{InstanceView, Telling};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -106,6 +106,12 @@ impl<'a> Record<'a> {
         let mut counters = counters(view.status.as_str(), &facts);
         counters.push(("version", (host.version)(&view.script).unwrap_or_else(|| "N/A".into()).into()));
         // What is switched off, or stopped, is not watched under PM2 either.
+        for (key, value) in view.told.as_deref().into_iter().flat_map(told) {
+            match counters.iter_mut().find(|(name, _)| *name == key) {
+                Some((_, present)) => *present = value,
+                None => counters.push((key, value)),
+            }
+        }
         let unwatched = view.spec.as_deref().is_some_and(|spec| spec.watch.is_on()) && !view.watching;
         counters.extend(unwatched.then(|| ("watch", false.into())));
         counters.extend(view.last_exit.map(|exit| ("exit_code", exit.code().into())));
@@ -316,6 +322,16 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
     put(!spec.env_file.is_empty(), "env_file", json!(spec.env_file));
     put(spec.env_priority != default.env_priority, "env_priority", json!(spec.env_priority));
     members
+}
+
+/// What the program tells of itself.
+fn told(telling: &Telling) -> impl Iterator<Item = (&'static str, Value)> {
+    let version = telling.node_version.as_deref().map(|version| ("node_version", version.into()));
+    version.into_iter().chain([
+        ("axm_actions", telling.actions.clone().into()),
+        ("axm_monitor", telling.metrics.clone().into()),
+        ("axm_options", telling.options.clone().into()),
+    ])
 }
 
 /// The members that change from life to life.

@@ -78,6 +78,11 @@ pub fn prefixed(colour: Colour, prefix: &str, text: &str) -> String {
     format!("{}{text}", colour.paint(style, prefix))
 }
 
+/// After programs were told to carry out an action.
+pub fn triggered(count: usize, action: &str) -> String {
+    format!("{count} processes have received command {action}")
+}
+
 /// Before a script is started. `instances` is the number asked for: 0 when one per processor is meant.
 pub fn starting(script: &str, exec_mode: &str, instances: i32) -> String {
     let noun = if instances > 1 { "instances" } else { "instance" };

@@ -3,6 +3,7 @@
 //! * `state` is the state of a slot and what follows from it.
 //! * `cause` says why something happened; every transition carries one.
 //! * `instance` is one slot, `beside` a second life in it during a reload.
+//! * `telling` is what a program tells of itself.
 //! * `view` is how the outside sees a slot, `unit` how it sees several as one.
 //!
 //! The world is owned by one task and changed by [`crate::step::step`] alone.
@@ -11,6 +12,7 @@ mod beside;
 mod cause;
 mod instance;
 mod state;
+mod telling;
 mod unit;
 mod view;
 
@@ -18,6 +20,7 @@ pub use beside::{Beside, Phase};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Changed, Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};
+pub use telling::Telling;
 pub use unit::{DEFAULT_UNIT, UnitView, units};
 pub use view::{Detail, InstanceView, Status};
 

@@ -3,6 +3,7 @@
 use super::cause::Exit;
 use super::instance::{Death, Instance, InstanceFiles, Transition};
 use super::state::{State, Then};
+use super::telling::Telling;
 use crate::proto::shared;
 use crate::spec::{AppSpec, Dependency};
 use crate::sync::Drift;
@@ -147,6 +148,9 @@ pub struct InstanceView {
     pub watching: bool,
     /// The script's path.
     pub script: String,
+    /// What its program tells of itself, when the definition was asked for and it has told something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Telling>>,
     /// The source that it belongs to, when `sync` made it or took it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -203,6 +207,7 @@ impl Instance {
             user: self.spec.uid.clone().unwrap_or_else(|| self.spec.username.clone()),
             watching: self.is_watched(),
             script: self.spec.script.clone(),
+            told: None,
             owner: self.owner.clone(),
             orphan: self.orphan,
             drift: Vec::new(),

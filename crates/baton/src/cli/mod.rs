@@ -65,6 +65,7 @@ mod take_over;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trigger;
 mod uninstall;
 mod unset;
 mod usage;
@@ -147,6 +148,7 @@ verbs! {
     PrettyList => prettylist, "prettylist";
     System => slist, "slist" | "sysinfos";
     SendSignal => send_signal, "sendSignal";
+    Trigger => trigger, "trigger";
     Save => save, "save" | "dump";
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";

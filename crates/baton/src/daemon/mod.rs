@@ -46,6 +46,7 @@ mod sockets;
 mod spawner;
 mod storage;
 mod times;
+mod trigger;
 mod unread;
 mod watch;
 mod watcher;

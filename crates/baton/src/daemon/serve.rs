@@ -13,8 +13,9 @@ use baton_core::select::Selector;
 use baton_core::spec::External;
 use baton_core::step::Event;
 use baton_core::sync;
-use baton_core::units::InstanceId;
-use baton_core::world::{Detail, InstanceView, Signal};
+use baton_core::units::{InstanceId, Now};
+use baton_core::world::{Detail, Instance, InstanceView, Signal, Telling};
+use baton_node::told::Told;
 use baton_os::clock;
 use baton_os::metrics::Leaders;
 use rustix::fs::{Access, Mode, OFlags, access, open};
@@ -84,6 +85,13 @@ impl Driver {
                 Reply::Done
             }
             Request::Signal { targets, signal } => self.signal_leaders(&targets, signal),
+            Request::Trigger { target, action, parameter } => {
+                let Some(replies) = self.connections.replies(client, id) else { return };
+                match self.trigger(&target, action, parameter.as_ref(), replies) {
+                    Ok(()) => return,
+                    Err(refusal) => Reply::Refused(refusal),
+                }
+            }
             Request::Flush { targets } => {
                 let Some(answer) = self.connections.responder(client, id) else { return };
                 match self.flush(&targets, answer) {
@@ -165,7 +173,7 @@ impl Driver {
     fn listing(&self, ids: impl IntoIterator<Item = InstanceId>, detail: Detail) -> Listing {
         let now = clock::now();
         let chosen = ids.into_iter().filter_map(|id| self.world.instances.get(&id));
-        let mut instances: Vec<InstanceView> = chosen.map(|instance| instance.view(now, detail)).collect();
+        let mut instances: Vec<InstanceView> = chosen.map(|instance| self.seen(instance, now, detail)).collect();
         if detail >= Detail::History {
             let drift = self.drift();
             for view in &mut instances {
@@ -174,6 +182,23 @@ impl Driver {
             }
         }
         Listing { revision: self.world.revision, instances, notices: self.all_notices(), externals: self.externals() }
+    }
+
+    /// A slot with what its program tells of itself, where the whole of it is wanted.
+    fn seen(&self, instance: &Instance, now: Now, detail: Detail) -> InstanceView {
+        let told = |told: &Told| {
+            Box::new(Telling {
+                node_version: told.node_version().map(Into::into),
+                metrics: told.metrics(),
+                actions: told.actions(),
+                options: told.options().clone(),
+            })
+        };
+        let mut view = instance.view(now, detail);
+        if detail >= Detail::Definition {
+            view.told = self.channels.told(instance.incarnation, told);
+        }
+        view
     }
 
     /// What others run and apps of the list depend on, each once.

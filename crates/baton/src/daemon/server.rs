@@ -99,6 +99,27 @@ impl LineSink {
     }
 }
 
+/// Takes several answers to one question to one client, from any thread. It does not keep the connection.
+#[derive(Clone, Debug)]
+pub(super) struct Replies {
+    queue: WeakSender<Frame>,
+    request: u64,
+}
+
+impl Replies {
+    /// One answer. A client that is gone, or whose queue is full, misses it.
+    pub(super) fn send(&self, reply: &Reply) {
+        if let (Some(queue), Some(frame)) = (self.queue.upgrade(), reply_frame(self.request, reply)) {
+            let _ = queue.try_send(frame);
+        }
+    }
+
+    /// Whether the client is still there.
+    pub(super) fn is_open(&self) -> bool {
+        self.queue.upgrade().is_some()
+    }
+}
+
 #[derive(Debug)]
 struct Connection {
     queue: Sender<Frame>,
@@ -162,6 +183,11 @@ impl Connections {
     /// Someone to answer to; `None` when the client is gone.
     pub(super) fn responder(&self, client: ClientId, request: u64) -> Option<Responder> {
         self.open.get(&client).map(|connection| Responder { queue: connection.queue.clone(), request })
+    }
+
+    /// Someone to answer to several times; `None` when the client is gone.
+    pub(super) fn replies(&self, client: ClientId, request: u64) -> Option<Replies> {
+        self.open.get(&client).map(|connection| Replies { queue: connection.queue.downgrade(), request })
     }
 
     /// Answers a request.

@@ -32,6 +32,7 @@ mod survival;
 mod sync;
 mod sync_history;
 mod sync_watch;
+mod telling;
 mod units;
 mod verbs;
 mod watch;

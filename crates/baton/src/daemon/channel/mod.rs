@@ -7,20 +7,26 @@
 //! | `pipe` | one channel: whole frames in, whole frames out |
 //! | `socket` | a socket that workers ask for |
 //! | `clusters` | what the primaries of clusters decide, carried out |
+//! | `telling` | what each life has told of itself |
+//! | `asking` | who waits for what an action returns |
 //! | `thread` | the thread |
 //!
 //! Invariants: the guard holds our end of each channel from before the life begins until it is over, so no life notices
 //! that a daemon has died. A frame is taken out of its socket only after it was handled, so a successor finds it again.
 
+mod asking;
 mod clusters;
 pub(super) mod ends;
 mod pipe;
 mod socket;
+mod telling;
 mod thread;
 
 use super::inbox::{Inbox, Message};
 use super::life::Key;
 use crate::home::Home;
+use baton_core::units::{Incarnation, InstanceId};
+use baton_node::told::Told;
 use baton_os::guard::link::GuardLink;
 pub(super) use clusters::Role;
 use rustix::event::{EventfdFlags, eventfd};
@@ -56,10 +62,40 @@ enum Order {
     Up(BTreeMap<String, BTreeSet<u32>>, u64),
     /// Send this message of ours to the program.
     Say(Key, Value),
+    /// Have programs carry out an action of this name, each by its message.
+    Act(Action),
     /// The life is over.
     Close(Key),
     /// Copies of everything that the guard is to hold.
     Descriptors(Sender<io::Result<Vec<(String, OwnedFd)>>>),
+}
+
+/// An action for programs to carry out.
+pub(super) struct Action {
+    /// Its name.
+    pub(super) name: String,
+    /// By which message each of them.
+    pub(super) orders: Vec<Errand>,
+    /// Who waits for what it returns.
+    pub(super) answers: Box<dyn Answers>,
+}
+
+/// One program's part of an action.
+pub(super) struct Errand {
+    /// Which life.
+    pub(super) key: Key,
+    /// The message that it gets.
+    pub(super) message: Value,
+    /// Whether it is for our own module.
+    pub(super) own: bool,
+}
+
+/// Who waits for what actions return.
+pub(super) trait Answers: Send {
+    /// One has returned something; nothing when the program ended, or closed its channel, before it answered.
+    fn answer(&self, id: InstanceId, value: Option<Value>);
+    /// Whether anybody still waits.
+    fn is_open(&self) -> bool;
 }
 
 /// How the loop is told.
@@ -85,6 +121,7 @@ impl Tell for Inbox {
 pub(super) struct Channels {
     orders: Sender<Order>,
     wake: Arc<OwnedFd>,
+    known: telling::Known,
     /// What the thread knows of the slots that are up.
     up: Option<BTreeMap<String, BTreeSet<u32>>>,
     asked: u64,
@@ -106,9 +143,11 @@ impl Channels {
         let (orders, received) = channel();
         let sockets = held.extract_if(.., |name, _| name.starts_with(clusters::PREFIX)).collect();
         let left = thread::Heritage { file: home.run().join("clusters"), guard, held: sockets };
-        let worker = thread::Worker::new(received, Arc::clone(&wake), Arc::new(inbox), left)?;
+        let known = telling::Known::default();
+        let shelf = telling::Shelf::new(home.run().join("told"), known.clone());
+        let worker = thread::Worker::new(received, Arc::clone(&wake), Arc::new(inbox), left, shelf)?;
         std::thread::Builder::new().name("channels".into()).spawn(move || worker.run())?;
-        Ok(Channels { orders, wake, up: None, asked: 0, closed: 0 })
+        Ok(Channels { orders, wake, known, up: None, asked: 0, closed: 0 })
     }
 
     /// Takes in our end of a life's channel; a worker has a role.
@@ -153,6 +192,16 @@ impl Channels {
     /// Sends a program a message.
     pub(super) fn say(&self, key: Key, message: Value) {
         self.order(Order::Say(key, message));
+    }
+
+    /// Has programs carry out an action.
+    pub(super) fn act(&self, action: Action) {
+        self.order(Order::Act(action));
+    }
+
+    /// Looks at what a life has told of itself; `None` when it has told nothing.
+    pub(super) fn told<T>(&self, life: Incarnation, look: impl FnOnce(&Told) -> T) -> Option<T> {
+        self.known.of(life, look)
     }
 
     /// A life is over.

@@ -1,20 +1,24 @@
 //! The thread: epoll over all channels, the sockets of clusters and one eventfd for orders. With nothing said and nobody
 //! connecting nothing wakes up.
 
+use super::asking::Asking;
 use super::clusters::{Clusters, Letter, Role, Upshot};
 use super::pipe::{Flushed, LOOK, Look, Pipe};
-use super::{Order, Said, Tell, ends};
+use super::telling::Shelf;
+use super::{Action, Errand, Order, Said, Tell, ends};
 use crate::daemon::journal;
 use crate::daemon::life::Key;
 use baton_core::units::{Incarnation, Instant, Millis};
 use baton_node::cluster::WorkerId;
 use baton_node::frame::Frame;
 use baton_node::message::{Incoming, acknowledge, classify};
+use baton_node::told::{self, Heard, Teller};
 use baton_os::clock;
 use baton_os::guard::link::GuardLink;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -50,6 +54,8 @@ pub(super) struct Worker {
     guard: Option<GuardLink>,
     clusters: Clusters,
     channels: BTreeMap<Incarnation, Channel>,
+    shelf: Shelf,
+    asking: Asking,
     /// Channels with something to send that are to be tried again after a pause.
     again: BTreeSet<Incarnation>,
     /// When that is.
@@ -76,6 +82,7 @@ impl Worker {
         wake: Arc<OwnedFd>,
         tell: Arc<dyn Tell>,
         left: Heritage,
+        shelf: Shelf,
     ) -> io::Result<Worker> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &*wake, epoll::EventData::new_u64(ORDERS), epoll::EventFlags::IN)?;
@@ -90,6 +97,8 @@ impl Worker {
             guard,
             clusters,
             channels: BTreeMap::new(),
+            shelf,
+            asking: Asking::default(),
             again: BTreeSet::new(),
             due: None,
             buffer,
@@ -153,6 +162,7 @@ impl Worker {
                 let lives = works.map(|(incarnation, _)| WorkerId(incarnation.0)).collect();
                 let upshot = self.clusters.settle(&lives);
                 self.follow(upshot);
+                self.shelf.only(&self.channels.keys().copied().collect());
             }
             Order::Leaving((_, incarnation)) => {
                 let upshot = self.clusters.leaving(WorkerId(incarnation.0));
@@ -172,16 +182,32 @@ impl Worker {
                     None => tell.closed(number),
                 }
             }
-            Order::Say((_, incarnation), message) => {
-                if let Some(channel) = self.channels.get_mut(&incarnation) {
-                    channel.pipe.send(&message, false, None);
-                    self.flush(incarnation);
-                }
-            }
+            Order::Say((_, incarnation), message) => drop(self.say(incarnation, &message, false)),
+            Order::Act(action) => self.act(action),
             Order::Close((_, incarnation)) => drop(self.let_go(incarnation)),
             // Who asked may have given up.
             Order::Descriptors(answer) => drop(answer.send(self.descriptors())),
         }
+    }
+
+    /// Sends a message, of ours or of the program's kind. Says whether there is a channel for it.
+    fn say(&mut self, incarnation: Incarnation, message: &Value, own: bool) -> bool {
+        let Some(channel) = self.channels.get_mut(&incarnation) else { return false };
+        channel.pipe.send(message, own, None);
+        self.flush(incarnation);
+        true
+    }
+
+    fn act(&mut self, Action { name, orders, answers }: Action) {
+        let mut waiting = BTreeMap::new();
+        for Errand { key: (id, incarnation), message, own } in orders {
+            if self.say(incarnation, &message, own) {
+                waiting.insert(incarnation, id);
+            } else {
+                answers.answer(id, None);
+            }
+        }
+        self.asking.begin(name, waiting, answers);
     }
 
     fn open(&mut self, key: Key, socket: OwnedFd, role: Option<&Role>) {
@@ -192,6 +218,9 @@ impl Worker {
         }
         self.channels
             .insert(key.1, Channel { key, works: role.is_some(), pipe: Pipe::over(socket), awaits_room: false });
+        if self.shelf.begin(key.1) {
+            self.say(key.1, &told::report(), true);
+        }
         if let Some(role) = role {
             let upshot = self.clusters.join(WorkerId(key.1.0), role);
             self.follow(upshot);
@@ -221,6 +250,8 @@ impl Worker {
     /// Forgets a channel. The guard's copy is the same open file: without this its events would go on.
     fn let_go(&mut self, incarnation: Incarnation) -> Option<Channel> {
         let channel = self.channels.remove(&incarnation)?;
+        self.shelf.end(incarnation);
+        self.asking.ended(incarnation);
         // It was added, so it is there.
         let _ = epoll::delete(&self.epoll, channel.pipe.socket());
         if channel.works {
@@ -256,6 +287,7 @@ impl Worker {
                     for frame in frames {
                         self.heard(incarnation, frame);
                     }
+                    self.shelf.keep(incarnation);
                     if let Some(channel) = self.channels.get_mut(&incarnation) {
                         channel.pipe.consume(bytes, &mut self.buffer);
                     }
@@ -289,8 +321,17 @@ impl Worker {
                 channel.pipe.send(&acknowledge(), true, None);
                 self.flush(incarnation);
             }
+            Some(Incoming::Program(message)) => self.told(incarnation, &message, Teller::Program),
+            Some(Incoming::Module(message)) => self.told(incarnation, &message, Teller::Module),
+            Some(Incoming::Acknowledged | Incoming::Internal) | None => {}
+        }
+    }
+
+    fn told(&mut self, incarnation: Incarnation, message: &Value, teller: Teller) {
+        match self.shelf.hear(incarnation, message, teller) {
+            Heard::Answer(action, value) => self.asking.answered(incarnation, &action, &value),
             // Of what else programs say nobody wants to know yet.
-            Some(Incoming::Program(_) | Incoming::Acknowledged | Incoming::Internal) | None => {}
+            Heard::Metrics | Heard::Lasting | Heard::Event => {}
         }
     }
 
