@@ -77,7 +77,7 @@ impl Shelf {
         if !self.stale.remove(&life) {
             return;
         }
-        let Some(Ok(bytes)) = self.known.of(life, |told| serde_json::to_vec(told)) else { return };
+        let Some(Ok(bytes)) = self.known.of(life, serde_json::to_vec) else { return };
         let path = self.file(life);
         let written = match write_quick(&path, &bytes, 0o600) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
