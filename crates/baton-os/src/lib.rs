@@ -15,6 +15,7 @@ pub mod memory;
 pub mod metrics;
 #[cfg(target_os = "linux")]
 pub mod moments;
+pub mod notify;
 #[cfg(target_os = "linux")]
 pub mod probe;
 pub mod process;

@@ -79,6 +79,16 @@ pub const CHANNEL_KEYS: &[&str] = &[
     "LISTEN_PID",
     "LISTEN_FDNAMES",
     "READY_FD",
+    "BATON_SERVICE",
+    "NOTIFY_SOCKET",
+    "MAINPID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "SYSTEMD_EXEC_PID",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
 ];
 
 /// The shell environment to keep for an app: without [`CHANNEL_KEYS`], and without [`INTERNAL_KEYS`] when the

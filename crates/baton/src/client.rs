@@ -217,7 +217,11 @@ impl Iterator for Updates {
 /// What a daemon answers when another one holds the home.
 pub(crate) const HELD: &str = "another daemon holds this home";
 
-fn lock_start(home: &Home) -> Result<File, ClientError> {
+/// Keeps others from starting a daemon on the home, until what this returns is closed.
+///
+/// # Errors
+/// When the file can't be locked.
+pub(crate) fn lock_start(home: &Home) -> Result<File, ClientError> {
     let path = home.start_lock();
     let failed = |error: io::Error| crate::home::named(&error, "lock", &path);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;

@@ -8,6 +8,7 @@ mod home;
 mod logrotate;
 mod logs;
 mod notifications;
+mod startup;
 mod watching;
 
 use std::process::ExitCode;

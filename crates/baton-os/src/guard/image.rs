@@ -2,7 +2,7 @@
 
 use super::table::{CAPACITY, Facts, Table};
 use super::wire::Name;
-use super::{GUARD_FD, NOFILE, OOM_SCORE_ADJ, READY_FD, raw};
+use super::{GUARD_FD, NOFILE, OOM_SCORE_ADJ, READY_FD, SERVICE, raw};
 use crate::limits;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Variables that are never passed on as they came. The mark is that of an app of another baton that this one was
 /// started from: whoever carries it is ended with that app.
-pub(super) const OURS: [&str; 5] = [GUARD_FD, READY_FD, NOFILE, OOM_SCORE_ADJ, crate::tree::MARK_VARIABLE];
+pub(super) const OURS: [&str; 6] = [GUARD_FD, READY_FD, SERVICE, NOFILE, OOM_SCORE_ADJ, crate::tree::MARK_VARIABLE];
 
 fn variable(name: &str, value: std::fmt::Arguments<'_>) -> CString {
     // Names and numbers hold no zero byte.

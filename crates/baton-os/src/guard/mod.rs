@@ -12,7 +12,7 @@
 //! | `table` | name → descriptor, and its form in a memfd for a guard that becomes another image |
 //! | `wire` | the frames between guard and daemon |
 //! | `link` | the daemon's end of them |
-//! | `launch` | how a client starts the guard |
+//! | `launch` | how a client starts the guard, or becomes it |
 //! | `raw` | system calls that need `unsafe` |
 //!
 //! Invariants:
@@ -32,7 +32,7 @@ mod wire;
 
 pub(crate) use image::spawn_own_binary;
 pub use image::takeover;
-pub use launch::{Readiness, launch_guard, readiness_pipe};
+pub use launch::{Readiness, Service, become_service, launch_guard, readiness_pipe};
 pub use main::main;
 
 /// The name under which the daemon gives a guard, instead of something to hold, what it is to write its log to.
@@ -43,6 +43,13 @@ pub const GUARD_FD: &str = "BATON_GUARD_FD";
 
 /// The environment variable that tells the first daemon which descriptor takes `ok` or an error text.
 pub const READY_FD: &str = "BATON_READY_FD";
+
+/// The environment variable of the process that goes with a guard that is a service: the numbers of its descriptors.
+pub const SERVICE: &str = "BATON_SERVICE";
+
+/// The environment variable that tells daemon and guard that they are a service: whoever ends them may mean to start
+/// them again.
+pub const IS_SERVICE: &str = "BATON_IS_SERVICE";
 
 /// The environment variable with the limit of open files that apps are to get back, as `soft:hard`.
 #[doc(no_inline)]

@@ -51,6 +51,7 @@ mod rollback;
 mod save;
 mod scale;
 mod send_signal;
+mod service;
 mod session;
 mod set;
 mod settings;
@@ -58,6 +59,7 @@ mod slist;
 mod start;
 mod start_or_reload;
 mod start_or_restart;
+mod startup;
 mod stop;
 mod story;
 mod sync;
@@ -68,6 +70,7 @@ mod tests;
 mod trigger;
 mod uninstall;
 mod unset;
+mod unstartup;
 mod usage;
 mod version;
 mod watch;
@@ -152,6 +155,8 @@ verbs! {
     Save => save, "save" | "dump";
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";
+    Startup => startup, "startup";
+    Unstartup => unstartup, "unstartup";
     Set => set, "set";
     Get => get, "get";
     Unset => unset, "unset";
@@ -180,7 +185,14 @@ impl Verb {
 pub(crate) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let called = words.next().map_or(CalledAs::Baton, |path| called_as(&path));
     let mut session = Session::new(called);
-    match dispatch(words, &mut session) {
+    let done = service::Companion::begin().and_then(|companion| {
+        let done = dispatch(words, &mut session);
+        match companion {
+            Some(companion) => companion.end(&done, &session).and(done),
+            None => done,
+        }
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell(&session);

@@ -3,6 +3,7 @@
 use super::act;
 use super::common::Common;
 use super::failure::Failure;
+use super::service::{self, ServiceOptions};
 use super::session::{Session, command};
 use baton_core::proto::{Command, Done, Saved};
 use baton_pm2::dump::{self, DumpError};
@@ -15,11 +16,16 @@ use std::path::Path;
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     #[command(flatten)]
+    service: ServiceOptions,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
 /// Runs the verb. As under PM2, having nothing to restore is told, and is no error.
-pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
+pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    if args.service.is_wanted() {
+        return service::become_it(session);
+    }
     let mut client = session.client()?;
     session.say(text::RESURRECTING);
     let dump = [session.home.dump(), session.home.dump_backup()].into_iter().find_map(|path| read(&path, session));

@@ -6,6 +6,7 @@ use super::check;
 use super::common::Common;
 use super::failure::Failure;
 use super::options::AppOptions;
+use super::service::{self, ServiceOptions};
 use super::session::{Session, command, list};
 use super::target;
 use crate::client::Client;
@@ -46,6 +47,8 @@ pub(crate) struct Args {
     /// Start a second copy of a script that runs already.
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    service: ServiceOptions,
     #[command(flatten)]
     app: AppOptions,
     /// Arguments of the app, as they are. Without a target in front, the first is the program.
@@ -205,6 +208,9 @@ impl Job {
 pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
     args.start.refuse_absent()?;
     args.app.refuse_absent()?;
+    if args.service.is_wanted() {
+        return service::become_it(session);
+    }
     let wait = args.start.wait()?;
     let directory = session.directory()?;
     if args.targets.is_empty() && args.file.config.is_empty() {

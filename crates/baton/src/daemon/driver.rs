@@ -30,6 +30,7 @@ use baton_core::sync::{Drift, Drifted, Fingerprints, drift};
 use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
 use baton_core::world::{Detail, Exit, State, World};
 use baton_os::clock;
+use baton_os::guard;
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::LogThread;
 use baton_os::memory;
@@ -314,6 +315,11 @@ impl Driver {
     fn stop_all(&mut self, name: &str) {
         if self.world.ending {
             return;
+        }
+        // A service is ended with the machine, or to be started again: what comes back then is what `save` kept.
+        if std::env::var_os(guard::IS_SERVICE).is_some() {
+            journal::log(format_args!("pm2 has been killed by signal ({name})"));
+            return self.command(Command::Kill);
         }
         journal::log(format_args!("pm2 has been killed by signal ({name}), dumping process list before exit..."));
         let now = clock::now();

@@ -7,6 +7,7 @@ mod harness;
 mod load;
 
 mod bad_input;
+mod boot;
 mod care;
 mod channel;
 mod clojure;
