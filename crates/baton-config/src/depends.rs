@@ -79,9 +79,6 @@ fn condition(name: &str, word: &Value) -> Result<Condition, Misfit> {
     let help = format!("write one of {}", Condition::WORDS.join(", "));
     match word {
         Value::Null => Ok(Condition::default()),
-        Value::String(word) if word == "healthy" => {
-            Err(Misfit::new(format!("possible: the condition `{word}` of `{name}` is not available yet"), help))
-        }
         Value::String(word) => match Condition::parse(word) {
             Some(Condition::Log(pattern)) => {
                 kinds::pattern(&pattern)?;
@@ -109,6 +106,7 @@ mod tests {
             (json!("db"), json!([full("db", "ready", Value::Null)])),
             (json!(["db", "cache"]), json!([full("db", "ready", Value::Null), full("cache", "ready", Value::Null)])),
             (json!({"db": "started"}), json!([full("db", "started", Value::Null)])),
+            (json!({"db": "healthy"}), json!([full("db", "healthy", Value::Null)])),
             (
                 json!({"db": null, "migrate": {"condition": "exited", "timeout": "10s"}, "x": {"timeout": 5}}),
                 json!([
@@ -129,9 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_available_or_unknown_is_refused_by_its_name() {
+    fn what_is_unknown_is_refused_by_its_name() {
         let expected = |value: Value| canonical(&value).expect_err("refused").expected;
-        assert!(expected(json!({"db": "healthy"})).ends_with("the condition `healthy` of `db` is not available yet"));
         assert!(expected(json!({"db": {"condition": "log:("}})).contains("`(` is no regular expression"));
         assert!(expected(json!({"db": "log:"})).contains("there is no condition `log:`"));
         assert!(expected(json!({"db": "up"})).contains("there is no condition `up`"));

@@ -256,6 +256,9 @@ impl ConfigError {
                 DependencyError::Unknown { .. } => {
                     "name an app or a unit of the process file or of the list, or write it into `external`".into()
                 }
+                DependencyError::NeverHealthy { on, .. } => {
+                    format!("write `health` into `{on}`, or wait for it to be ready")
+                }
                 DependencyError::NeverExits { on, .. } => {
                     format!("write oneshot: true into `{on}`, or wait for it to be ready")
                 }

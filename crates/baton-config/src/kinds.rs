@@ -2,6 +2,7 @@
 
 use crate::depends;
 use crate::env;
+use crate::health;
 use crate::readiness;
 use crate::words;
 use baton_core::spec::Kind;
@@ -87,6 +88,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
         },
         Kind::Dependencies => depends::canonical(value),
         Kind::Readiness => readiness::ready(value),
+        Kind::Health => health::canonical(value),
         Kind::Listen => readiness::listen(value),
         Kind::Map => match value {
             Value::Object(_) => Ok(value.clone()),

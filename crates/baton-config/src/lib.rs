@@ -19,6 +19,7 @@ pub mod duplicates;
 mod env;
 pub mod error;
 mod glob;
+mod health;
 pub mod interpreter;
 pub mod js;
 pub mod keys;

@@ -57,9 +57,29 @@ fn probe(map: &Map<String, Value>) -> Result<Value, Misfit> {
     let (Some((key, value)), None) = (given.next(), given.next()) else {
         return Err(Misfit::new("one way to tell that an app is ready", ready_shape().help));
     };
-    let wrong = |expected: &str, help: &str| Misfit::new(format!("a {key} probe: it needs {expected}"), help);
-    let text = || value.as_str().filter(|text| !text.is_empty());
     Ok(match key.as_str() {
+        "tcp" | "http" | "exec" => look(key, value)?,
+        "log" => {
+            let pattern = value.as_str().filter(|text| !text.is_empty());
+            let pattern = pattern.ok_or_else(|| unfit(key, "a regular expression", "write \"listening on\""))?;
+            kinds::pattern(pattern)?;
+            json!({ "log": pattern })
+        }
+        word => {
+            word_of(word).filter(|_| value == &Value::Bool(true)).ok_or_else(|| unfit(key, "true", "write true"))?
+        }
+    })
+}
+
+fn unfit(key: &str, expected: &str, help: &str) -> Misfit {
+    Misfit::new(format!("a {key} probe: it needs {expected}"), help)
+}
+
+/// What is asked from outside: a port, a page or a command, as `{ tcp }`, `{ http }` or `{ exec }`.
+pub(crate) fn look(key: &str, value: &Value) -> Result<Value, Misfit> {
+    let wrong = |expected: &str, help: &str| unfit(key, expected, help);
+    let text = || value.as_str().filter(|text| !text.is_empty());
+    Ok(match key {
         "tcp" => {
             let at = address(value, "127.0.0.1")
                 .ok_or_else(|| wrong("a port or an address", "write 3000 or \"127.0.0.1:3000\""))?;
@@ -69,13 +89,7 @@ fn probe(map: &Map<String, Value>) -> Result<Value, Misfit> {
             let url = text().filter(|url| url.starts_with("http://"));
             json!({ "http": url.ok_or_else(|| wrong("a URL", "write \"http://127.0.0.1:3000/health\"; https is not probed"))? })
         }
-        "exec" => json!({ "exec": text().ok_or_else(|| wrong("a command", "write \"pg_isready -q\""))? }),
-        "log" => {
-            let pattern = text().ok_or_else(|| wrong("a regular expression", "write \"listening on\""))?;
-            kinds::pattern(pattern)?;
-            json!({ "log": pattern })
-        }
-        word => word_of(word).filter(|_| value == &Value::Bool(true)).ok_or_else(|| wrong("true", "write true"))?,
+        _ => json!({ "exec": text().ok_or_else(|| wrong("a command", "write \"pg_isready -q\""))? }),
     })
 }
 

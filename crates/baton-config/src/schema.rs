@@ -96,6 +96,7 @@ fn kind(field: &Field) -> Value {
         Kind::Switch => json!({"type": ["boolean", "string", "array", "null"], "items": texts}),
         Kind::Dependencies => json!({"type": ["string", "array", "object", "null"]}),
         Kind::Readiness => json!({"type": ["string", "object", "null"]}),
+        Kind::Health => json!({"type": ["object", "boolean", "null"]}),
         Kind::Listen => json!({"type": ["integer", "string", "array", "object", "null"]}),
         Kind::Map => json!({"type": ["object", "null"]}),
         Kind::Any => json!({}),

@@ -23,6 +23,14 @@ pub enum DependencyError {
     /// Apps that need each other; the first name stands at the end again.
     #[error("apps depend on each other in a circle: {}", .0.join(" → "))]
     Cycle(Vec<String>),
+    /// An app that is waited for to be healthy, and nobody asks whether it is.
+    #[error("app `{app}` waits for `{on}` to be healthy, and that has no `health`")]
+    NeverHealthy {
+        /// Which app.
+        app: String,
+        /// The app without a probe.
+        on: String,
+    },
     /// An app that is waited for to exit, and is made to run for ever.
     #[error("app `{app}` waits for `{on}` to have exited, and that is not a oneshot")]
     NeverExits {
@@ -134,7 +142,8 @@ impl<'a> Graph<'a> {
     /// Whether these apps, with what they need, can be started at all.
     ///
     /// # Errors
-    /// When one of them needs itself or a name that is unknown, or an app to have exited that never does.
+    /// When one of them needs itself or a name that is unknown, or an app to have exited that never does, or
+    /// to be healthy that is never asked.
     pub fn check<'n>(&self, names: impl IntoIterator<Item = &'n str> + Clone) -> Result<(), DependencyError>
     where
         'a: 'n,
@@ -154,6 +163,15 @@ impl<'a> Graph<'a> {
                     && let Some(name) = on.iter().find(endless)
                 {
                     return Err(DependencyError::NeverExits { app: app.into(), on: (*name).into() });
+                }
+                let unexamined = |name: &&&str| {
+                    let specs = self.apps.get(**name).into_iter().flatten();
+                    specs.into_iter().any(|spec| spec.health.is_none() && !spec.oneshot)
+                };
+                if dependency.condition == Condition::Healthy
+                    && let Some(name) = on.iter().find(unexamined)
+                {
+                    return Err(DependencyError::NeverHealthy { app: app.into(), on: (*name).into() });
                 }
             }
         }

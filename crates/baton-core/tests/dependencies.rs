@@ -162,6 +162,7 @@ impl Machine {
             Effect::Drain { id, incarnation } => self.mail.push(Event::Drained { id, incarnation }),
             Effect::Hear { id, incarnation, pattern } => self.mail.push(Event::Heard { id, incarnation, pattern }),
             Effect::AwaitReady { .. }
+            | Effect::Examine { .. }
             | Effect::Release { .. }
             | Effect::Forget { .. }
             | Effect::Persist

@@ -41,7 +41,9 @@ proptest! {
             match kind {
                 0..15 => machine.command(command(word)),
                 15..42 => machine.progress(nth, word / 97),
+                42..45 if word.is_multiple_of(3) => machine.pet(nth / 3),
                 42..45 => machine.call(nth, word / 7),
+                45..48 if word.is_multiple_of(2) => machine.answer(nth / 2, word.is_multiple_of(4)),
                 45..48 => machine.say_ready(nth),
                 48..50 => machine.write_line(nth),
                 50..80 => machine.hand_over(nth),
@@ -57,6 +59,8 @@ proptest! {
                         | Event::Ready { id, incarnation }
                         | Event::Heard { id, incarnation, .. }
                         | Event::Drained { id, incarnation }
+                        | Event::Examined { id, incarnation, .. }
+                        | Event::Petted { id, incarnation, .. }
                         | Event::Recovered { id, incarnation, .. } => !machine.world.lives(*id, *incarnation),
                         Event::Command { .. }
                         | Event::Timer

@@ -4,9 +4,12 @@ use crate::sockets::{Taker, taker};
 use baton_core::spec::{Environment, Probe};
 use baton_core::world::Identity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionbio, read};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Longest status line that an answer may begin with, in bytes.
 const STATUS_LINE: usize = 1024;
+/// Of what a command prints the end is kept (bytes), and of that the last line is told (characters).
+const LAST_WORDS: usize = 2048;
+const TOLD: usize = 200;
 /// How often a look at a shared socket tries to reach the right one.
 const TURNS: u32 = 16;
 /// How long it waits that somebody takes its connection.
@@ -24,6 +30,20 @@ const TAKEN: Duration = Duration::from_secs(1);
 /// # Errors
 /// What was found instead, for people: such as `connection refused`.
 pub fn look(probe: &Probe, cwd: &Path, env: &Environment, within: Duration) -> Result<(), String> {
+    look_while(probe, cwd, env, within, None)
+}
+
+/// As [`look`], and a command is ended as soon as the other end of this pipe is closed: nobody wants to know any more.
+///
+/// # Errors
+/// What was found instead, for people.
+pub fn look_while(
+    probe: &Probe,
+    cwd: &Path,
+    env: &Environment,
+    within: Duration,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<(), String> {
     let deadline = Instant::now() + within;
     match probe {
         Probe::Tcp(address) => connect(address, deadline).map(drop),
@@ -31,7 +51,7 @@ pub fn look(probe: &Probe, cwd: &Path, env: &Environment, within: Duration) -> R
             let page = Page::of(address);
             page.ask(connect(&page.place(), deadline)?, deadline)
         }
-        Probe::Exec(command) => exec(command, cwd, env, deadline),
+        Probe::Exec(command) => exec(command, cwd, env, deadline, wanted),
     }
 }
 
@@ -161,39 +181,104 @@ fn get(path: &str, host: &str, mut stream: TcpStream, deadline: Instant) -> Resu
     }
 }
 
-fn exec(command: &str, cwd: &Path, env: &Environment, deadline: Instant) -> Result<(), String> {
-    let nothing = Stdio::null;
+fn exec(
+    command: &str,
+    cwd: &Path,
+    env: &Environment,
+    deadline: Instant,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<(), String> {
+    let (words, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| plain(&error.into()))?;
+    let copy = theirs.try_clone().map_err(|error| plain(&error))?;
+    ioctl_fionbio(&words, true).map_err(|error| plain(&error.into()))?;
     let mut command = shell(command, cwd, env);
-    command.stdin(nothing()).stdout(nothing()).stderr(nothing()).process_group(0);
+    command.stdin(Stdio::null()).stdout(theirs).stderr(copy).process_group(0);
     let mut child = command.spawn().map_err(|error| plain(&error))?;
-    let in_time = ends_before(&child, deadline);
-    if !in_time {
-        // It is our child and not waited for yet: the number is still its own.
-        let _ = i32::try_from(child.id()).ok().and_then(Pid::from_raw).map(|id| kill_process_group(id, Signal::KILL));
-    }
+    // It holds their ends.
+    drop(command);
+    let mut said = Vec::new();
+    let end = follow(&child, &words, &mut said, deadline, wanted);
+    // Nor is anything left behind that it started. It is our child and not waited for yet: the number is still its own.
+    let _ = i32::try_from(child.id()).ok().and_then(Pid::from_raw).map(|id| kill_process_group(id, Signal::KILL));
     let status = child.wait().map_err(|error| plain(&error))?;
-    match (in_time, status.success()) {
-        (false, _) => Err("the command took too long".into()),
-        (true, true) => Ok(()),
-        (true, false) => Err(status.to_string().replace("exit status:", "exit code")),
-    }
+    let found = match (end, status.success()) {
+        (End::Ended, true) => return Ok(()),
+        (End::Ended, false) => status.to_string().replace("exit status:", "exit code"),
+        (End::Late, _) => "the command took too long".into(),
+        (End::Unwanted, _) => "nobody waits for the command".into(),
+    };
+    Err(match last_line(&said) {
+        Some(line) => format!("{found}: {line}"),
+        None => found,
+    })
 }
 
-/// Whether a child ends before this moment.
-fn ends_before(child: &Child, deadline: Instant) -> bool {
-    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return false };
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
+/// How the time of a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Ended,
+    Late,
+    Unwanted,
+}
+
+/// Takes in what a child prints until it ends, its time is up, or nobody wants to know any more. What others print who
+/// have its standard output is not waited for.
+fn follow(
+    child: &Child,
+    words: &OwnedFd,
+    said: &mut Vec<u8>,
+    deadline: Instant,
+    wanted: Option<BorrowedFd<'_>>,
+) -> End {
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return End::Late };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return End::Late };
+    let mut speaks = true;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
         let timeout = Timespec { tv_sec: seconds, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => return false,
-            Ok(_) => return true,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+        let mut fds = vec![PollFd::new(&pidfd, PollFlags::IN)];
+        fds.extend(wanted.as_ref().map(|wanted| PollFd::new(wanted, PollFlags::IN)));
+        fds.extend(speaks.then(|| PollFd::new(words, PollFlags::IN)));
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => return End::Late,
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(_) => return End::Late,
+        }
+        let ended = !fds[0].revents().is_empty();
+        let unwanted = wanted.is_some() && !fds[1].revents().is_empty();
+        // At its end no more than a pipe holds.
+        speaks = speaks && (0..if ended { 32 } else { 1 }).all(|_| take_in(words, said));
+        if ended {
+            return End::Ended;
+        }
+        if unwanted {
+            return End::Unwanted;
         }
     }
+}
+
+/// Reads what is there; false at the end. Only the last of it is kept.
+fn take_in(words: &OwnedFd, said: &mut Vec<u8>) -> bool {
+    let mut bytes = [0; 2048];
+    match read(words, &mut bytes) {
+        Ok(0) => false,
+        Ok(count) => {
+            said.extend_from_slice(&bytes[..count]);
+            said.drain(..said.len().saturating_sub(LAST_WORDS));
+            true
+        }
+        Err(Errno::AGAIN | Errno::INTR) => true,
+        Err(_) => false,
+    }
+}
+
+/// The last line that says something, cut.
+fn last_line(said: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(said);
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(line.chars().filter(|letter| !letter.is_control()).take(TOLD).collect())
 }
 
 fn left(deadline: Instant) -> Result<Duration, String> {
@@ -277,7 +362,27 @@ mod tests {
         let exec = |text: &str| Probe::Exec(text.into());
         assert_eq!(once(&exec("test \"$WORD\" = yes && test \"$PWD\" = /")), Ok(()));
         assert_eq!(once(&exec("exit 3")), Err("exit code 3".into()));
-        let endless = look(&exec("cat /dev/zero"), Path::new("/"), &Environment::new(), Duration::ZERO);
-        assert_eq!(endless, Err("the command took too long".into()));
+        let endless = look(&exec("exec cat /dev/zero"), Path::new("/"), &Environment::new(), Duration::ZERO);
+        assert!(endless.unwrap_err().starts_with("the command took too long"));
+    }
+
+    #[test]
+    fn the_last_line_of_a_command_that_fails_is_told() {
+        let exec = |text: &str| once(&Probe::Exec(text.into()));
+        assert_eq!(exec("echo one; echo two >&2; echo; exit 3"), Err("exit code 3: two".into()));
+        assert_eq!(exec("yes | head -c 200000; printf '\\033[31mred'; exit 1"), Err("exit code 1: [31mred".into()));
+        assert_eq!(exec("echo fine"), Ok(()));
+        // Whoever has its output still is not waited for, and goes with it.
+        assert_eq!(exec("sleep 1000 & echo left; exit 2"), Err("exit code 2: left".into()));
+    }
+
+    #[test]
+    fn a_command_ends_when_nobody_wants_to_know_any_more() {
+        use std::os::fd::AsFd;
+        let (wanted, held) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        drop(held);
+        let probe = Probe::Exec("exec sleep 1000".into());
+        let found = look_while(&probe, Path::new("/"), &Environment::new(), PATIENCE, Some(wanted.as_fd()));
+        assert_eq!(found, Err("nobody waits for the command".into()));
     }
 }

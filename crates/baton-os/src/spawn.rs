@@ -41,8 +41,8 @@ pub struct Launch {
     pub stderr: OwnedFd,
     /// Become 3, 4, ….
     pub extra_fds: Vec<OwnedFd>,
-    /// Gets the process's own number as its value, which nobody knows before there is one.
-    pub pid_variable: Option<&'static CStr>,
+    /// Get the process's own number as their value, which nobody knows before there is one.
+    pub pid_variables: Vec<&'static CStr>,
     /// From -1000 (never ended when memory is short) to 1000; `None` leaves ours.
     pub oom_score_adj: Option<i32>,
     /// The limit on open files (soft, hard) of [`crate::limits::raise_nofile`]; `None` leaves ours.

@@ -274,11 +274,9 @@ fn told_to_go(fd: i32) -> bool {
 
 /// Returns the error number when the program can't be executed.
 fn execute(plan: &Plan<'_>) -> i32 {
-    let own_pid = plan.pid_variable.and_then(|name| {
-        let text = format!("{}={}", name.to_str().ok()?, std::process::id());
-        CString::new(text).ok()
-    });
-    let env = pointers(plan.env.iter().copied().chain(own_pid.as_deref()));
+    let own_pid = |name: &&CStr| CString::new(format!("{}={}", name.to_str().ok()?, std::process::id())).ok();
+    let own_pids: Vec<CString> = plan.pid_variables.iter().filter_map(own_pid).collect();
+    let env = pointers(plan.env.iter().copied().chain(own_pids.iter().map(CString::as_c_str)));
     let argv = pointers(plan.argv.iter().copied());
     // SAFETY: both lists end with a null pointer and point to texts that end with NUL and outlive the call.
     unsafe { libc::execve(plan.program.as_ptr(), argv.as_ptr(), env.as_ptr()) };

@@ -4,10 +4,10 @@ use crate::environment;
 use crate::mask;
 use crate::record::{Host, exec_mode};
 use crate::style::{Colour, Style, width};
-use crate::table::{Grid, bytes, duration, online_uptime, share, status_style, unit_style};
+use crate::table::{Grid, bytes, duration, online_uptime, share, status_style, unit_style, unit_word};
 use baton_core::spec::{AppSpec, Dependency, Environment};
 use baton_core::units::{Bytes, WallTime};
-use baton_core::world::{Cause, InstanceView, Telling, UnitView};
+use baton_core::world::{Cause, InstanceView, Telling, UnitView, Well, Wellness};
 use serde_json::Value;
 
 /// How to describe.
@@ -94,7 +94,7 @@ fn metric_text(metric: &Value) -> String {
 pub fn unit(unit: &UnitView, colour: Colour) -> String {
     let mut text = heading(colour, &format!(" Describing unit {} ", unit.name));
     let rows: [Row; 6] = [
-        ("status", unit.status.as_str().into(), Some(unit_style(unit))),
+        ("status", unit_word(unit).into(), Some(unit_style(unit))),
         ("online", format!("{}/{}", unit.online, unit.total), None),
         ("restarts", unit.restarts.to_string(), None),
         ("cpu", share(unit.cpu), None),
@@ -155,6 +155,9 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     if let Some(last) = last {
         rows.push(("last cause", format!("{}: {}", last.to, last.cause), None));
     }
+    if let Some(health) = &view.health {
+        rows.push(health_row(health));
+    }
     match (view.deaths.last(), view.last_exit) {
         (Some(death), _) => {
             let text = format!("{} after {} at {}", death.exit, duration(death.uptime), iso(death.at));
@@ -205,6 +208,19 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
         rows.push(("not acted on yet", later.join(", "), Some(Style::Yellow)));
     }
     rows
+}
+
+fn health_row(health: &Wellness) -> Row {
+    let found = health.found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
+    match (health.state, health.failures) {
+        (Well::Starting, _) => ("health", format!("no probe has passed yet{found}"), Some(Style::Yellow)),
+        (Well::Healthy, 0) => ("health", "healthy".into(), Some(Style::BoldGreen)),
+        (Well::Healthy, 1) => ("health", format!("the last probe failed{found}"), Some(Style::Yellow)),
+        (state, failures) => {
+            let word = if state == Well::Degraded { "degraded, " } else { "" };
+            ("health", format!("{word}the last {failures} probes failed{found}"), Some(Style::Yellow))
+        }
+    }
 }
 
 /// Variables that have another value here than in the app, as the app has them.

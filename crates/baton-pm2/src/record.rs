@@ -114,6 +114,7 @@ impl<'a> Record<'a> {
         }
         let unwatched = view.spec.as_deref().is_some_and(|spec| spec.watch.is_on()) && !view.watching;
         counters.extend(unwatched.then(|| ("watch", false.into())));
+        counters.extend(view.health.as_ref().map(|health| ("health", json!(health))));
         counters.extend(view.last_exit.map(|exit| ("exit_code", exit.code().into())));
         let (definition, variables) = match view.spec.as_deref() {
             Some(spec) => (definition(spec, &facts), variables(spec, &facts)),

@@ -9,6 +9,9 @@ use baton_core::units::{Bytes, Millis};
 use baton_core::world::{InstanceView, Status, UnitView, units};
 use std::cmp::Ordering;
 
+/// The word for what is online and fails its health.
+pub(crate) const DEGRADED: &str = "degraded";
+
 /// Width that PM2 assumes when it can't know the terminal's.
 pub const UNKNOWN_WIDTH: usize = 300;
 
@@ -197,7 +200,9 @@ pub fn list(views: &[InstanceView], options: &TableOptions<'_>) -> String {
     }
     grid.row(heads.map(head));
     for unit in &groups {
-        grid.titled_rule(&title(unit), (unit.status != Status::Online).then(|| status_style(unit.status)));
+        let well = unit.healthy && unit.status == Status::Online;
+        let style = if unit.status == Status::Online { Style::Yellow } else { status_style(unit.status) };
+        grid.titled_rule(&title(unit), (!well).then_some(style));
         rows.iter().filter(|view| view.namespace == unit.name).for_each(|view| grid.row(cells(view)));
     }
     grid.finish()
@@ -207,7 +212,10 @@ pub fn list(views: &[InstanceView], options: &TableOptions<'_>) -> String {
 /// not count this one.
 fn title(unit: &UnitView) -> String {
     let counts = format!("{} {}/{}", unit.name, unit.online, unit.total);
-    if unit.status == Status::Online { counts } else { format!("{counts} {}", unit.status.as_str()) }
+    match unit_word(unit) {
+        "online" => counts,
+        word => format!("{counts} {word}"),
+    }
 }
 
 /// The table of units, one row each, with a newline at its end.
@@ -219,7 +227,7 @@ pub fn unit_list(units: &[UnitView], colour: Colour) -> String {
     for unit in units {
         let cells = [
             (unit.name.clone(), Some(Style::BoldCyan)),
-            (unit.status.as_str().into(), Some(unit_style(unit))),
+            (unit_word(unit).into(), Some(unit_style(unit))),
             (format!("{}/{}", unit.online, unit.total), None),
             (unit.restarts.to_string(), None),
             (share(unit.cpu), None),
@@ -232,7 +240,17 @@ pub fn unit_list(units: &[UnitView], colour: Colour) -> String {
 
 /// The colour of a unit's state: an app that has done its work is nothing bad.
 pub(crate) fn unit_style(unit: &UnitView) -> Style {
-    if unit.healthy { Style::BoldGreen } else { status_style(unit.status) }
+    match unit.status {
+        _ if unit.healthy => Style::BoldGreen,
+        Status::Online => Style::Yellow,
+        status => status_style(status),
+    }
+}
+
+/// A unit's state in a word.
+pub(crate) fn unit_word(unit: &UnitView) -> &'static str {
+    // What is online and not well is degraded.
+    if unit.status == Status::Online && !unit.healthy { DEGRADED } else { unit.status.as_str() }
 }
 
 /// The text of one cell and how it is painted.
@@ -249,6 +267,11 @@ fn cell(column: Column, view: &InstanceView, options: &TableOptions<'_>) -> (Str
         Pid => (view.pid.map_or_else(|| pid_of_nothing(view).into(), |pid| pid.to_string()), None),
         Uptime => (online_uptime(view), None),
         Restarts => (view.restarts.to_string(), None),
+        // Whoever counts rows that are `online` as PM2 prints them must find this one, too.
+        Column::Status if view.is_degraded() => {
+            let word = if options.grouping == Grouping::Units { DEGRADED } else { view.status.as_str() };
+            (word.into(), Some(Style::Yellow))
+        }
         Column::Status => (view.status.as_str().into(), Some(status_style(view.status))),
         Cpu => (share(view.cpu), None),
         Memory => (bytes(view.memory.unwrap_or(Bytes(0))), None),

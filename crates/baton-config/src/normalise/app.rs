@@ -3,7 +3,7 @@
 use super::cluster;
 use super::program::{self, Program};
 use super::values::{self, Values};
-use crate::error::{ConfigError, Warning};
+use crate::error::{BadValue, ConfigError, Warning};
 use crate::options::Context;
 use crate::{declare, env, keys, kinds, paths};
 use baton_core::spec::{AppSpec, Environment, Layer, Origin, Source, merged};
@@ -44,6 +44,7 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let base_env = base_env(&values, &cwd, context);
     files(&mut values, &name, &cwd, context);
 
+    one_line(&values)?;
     daemon_defaults(&mut values, context)?;
 
     let namespace = options.overrides.namespace.as_deref().unwrap_or("default");
@@ -76,6 +77,22 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     spec.username = crate::user::name(&options.caller_env);
     spec.source = Source { file: context.file.map(paths::text).unwrap_or_default(), index: context.index };
     Ok((spec, values.warnings))
+}
+
+/// An app is given one thing to speak to us by: with a watchdog it is the socket.
+fn one_line(values: &Values) -> Result<(), ConfigError> {
+    let by_descriptor = values.fields.get("ready").is_some_and(|ready| ready["by"] == "fd");
+    match values.fields.get("watchdog").filter(|_| by_descriptor) {
+        Some(watchdog) => Err(ConfigError::Value(Box::new(BadValue {
+            place: values.place.clone(),
+            app: values.label.clone(),
+            key: "watchdog".into(),
+            value: kinds::show(watchdog),
+            expected: "possible beside `ready: fd`".into(),
+            help: "write `ready: notify`: READY=1 and WATCHDOG=1 go to one socket".into(),
+        }))),
+        None => Ok(()),
+    }
 }
 
 /// The defaults that PM2's daemon takes from the environment of whoever started it: here they are the caller's.

@@ -3,7 +3,7 @@
 use crate::error::{BadValue, ConfigError, Place, Warning};
 use crate::keys::{self, Given};
 use crate::options::Context;
-use crate::{env, kinds};
+use crate::{env, health, kinds};
 use baton_core::spec::{Environment, Field, Kind, LogCompression, WatchOptions};
 use baton_core::units::Millis;
 use serde_json::{Map, Value, json};
@@ -88,6 +88,11 @@ fn check(field: &Field, given: &Given, values: &mut Values) -> Result<Option<Val
         // A list that is empty, as YAML and PHP programs write an empty map.
         "env" if value.as_array().is_some_and(Vec::is_empty) => return Ok(None),
         _ => {}
+    }
+    if field.kind == Kind::Health {
+        for key in health::unknown(value) {
+            values.warn(format_args!("`{key}` of `{}` is not known and is ignored", given.written));
+        }
     }
     let canonical =
         kinds::canonical(field.kind, value).map_err(|wrong| misfit(given, values, &wrong.expected, &wrong.help))?;

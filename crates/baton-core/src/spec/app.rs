@@ -1,7 +1,9 @@
 //! The table of keys, and the struct made from it.
 
 use super::field::{Change, ChangeClass, Field, Kind};
-use super::{Dependency, EnvPriority, ExecMode, External, Instances, Layer, Listen, Readiness, Watch, WatchOptions};
+use super::{
+    Dependency, EnvPriority, ExecMode, External, Health, Instances, Layer, Listen, Readiness, Watch, WatchOptions,
+};
 use crate::units::{Bytes, Millis};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -203,12 +205,18 @@ app_spec! {
     /// The app ends by itself: exit code 0 is success, any other makes it `errored`, and it is not started again.
     oneshot: bool = false, Kind::Bool, Live;
     /// What comes first: names of apps, units or entries of `external`, or paths of process files. A name, a list, or a map
-    /// of names to `started`, `ready` (the default) or `exited`, or to `{ condition, timeout }`. What is down is started with
+    /// of names to `started`, `ready` (the default), `healthy` or `exited`, or to `{ condition, timeout }`. What is down is started with
     /// the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
     /// How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http` and `exec`, and with
     /// `timeout` (30 s) and `interval` (250 ms). Default: it is up for `min_uptime`.
     ready: Option<Readiness> = None, Kind::Readiness, Live;
+    /// How to tell that the app is well while it runs: a map with one of `http`, `tcp` and `exec`, and with `interval` (10 s),
+    /// `timeout` (5 s), `retries` (3 failures in a row), `start_period` (30 s) and `action`: `restart`, `stop` or `none`.
+    health: Option<Health> = None, Kind::Health, Live;
+    /// Restart when the app has not sent `WATCHDOG=1` to NOTIFY_SOCKET for so long, as under systemd; it learns of that from
+    /// WATCHDOG_USEC.
+    watchdog: Option<Millis> = None, Kind::Duration, Restart;
     /// Restart when a file changes: `true` for everything below `cwd`, or a list of files and folders relative to it. What git
     /// ignores, names that begin with a dot, `node_modules` and the files of baton itself do not count.
     watch: Watch = Watch::default(), Kind::Switch, Live;
@@ -231,7 +239,7 @@ app_spec! {
     /// or path, or a list or map of names to them. Instances share them; `{ at, reuseport: true }` gives each its own. They
     /// stay open while the app starts again, and `reload` runs the new version beside the old one.
     listen: Vec<Listen> = Vec::new(), Kind::Listen, Restart;
-    /// Tell the app its own pid in LISTEN_PID, beside LISTEN_FDS. `false` for programs that a script between baton and them starts.
+    /// Tell the app its own pid in LISTEN_PID, beside LISTEN_FDS, and in WATCHDOG_PID. `false` for programs that a script between baton and them starts.
     listen_pid: bool = true, Kind::Bool, Restart;
     /// Restart at these times, in cron notation: five fields, or six with seconds first, or `@daily` and the like.
     /// `CRON_TZ=Europe/Berlin` in front gives another time zone than the machine's. `0` is never.
@@ -282,7 +290,6 @@ later! {
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
-    "health", Kind::Any, Live, "How to tell that the app is well.";
     "heartbeat", Kind::Any, Live, "Restart the app when its heartbeat stops.";
     "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";

@@ -32,6 +32,8 @@ pub enum Condition {
     /// It is ready: as its `ready` says, or up for `min_uptime`.
     #[default]
     Ready,
+    /// It is online, and a probe of its `health` has passed.
+    Healthy,
     /// It has ended with exit code 0.
     Exited,
     /// A line of what it has written since it was started matches this regular expression.
@@ -43,13 +45,14 @@ const LOG: &str = "log:";
 
 impl Condition {
     /// The words of all conditions.
-    pub const WORDS: [&'static str; 4] = ["started", "ready", "exited", "log:<pattern>"];
+    pub const WORDS: [&'static str; 5] = ["started", "ready", "healthy", "exited", "log:<pattern>"];
 
     /// What a process file says with this word; `None` when it is none.
     pub fn parse(word: &str) -> Option<Condition> {
         match word {
             "started" => Some(Condition::Started),
             "ready" => Some(Condition::Ready),
+            "healthy" => Some(Condition::Healthy),
             "exited" => Some(Condition::Exited),
             _ => word.strip_prefix(LOG).filter(|pattern| !pattern.is_empty()).map(|it| Condition::Log(it.to_owned())),
         }
@@ -61,6 +64,7 @@ impl fmt::Display for Condition {
         match self {
             Condition::Started => f.write_str("started"),
             Condition::Ready => f.write_str("ready"),
+            Condition::Healthy => f.write_str("healthy"),
             Condition::Exited => f.write_str("exited"),
             Condition::Log(pattern) => write!(f, "{LOG}{pattern}"),
         }

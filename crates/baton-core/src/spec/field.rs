@@ -51,6 +51,8 @@ pub enum Kind {
     Dependencies,
     /// How an app tells that it is ready: a word, or a map with one probe.
     Readiness,
+    /// How to tell that an app is well: a map with one probe.
+    Health,
     /// Sockets: a port, `host:port` or path, a list of them, or a map of names to them.
     Listen,
     /// A map whose members are checked by the feature that reads it.

@@ -3,6 +3,7 @@
 //! * `dependency` is what an app needs before it starts.
 //! * `external` is what an app needs that others run.
 //! * `readiness` is how it tells that it is ready, and the sockets it is given.
+//! * `care` is how it is told that an app that runs is well.
 //! * `watch` is whether files are watched for it.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
@@ -10,6 +11,7 @@
 //!   `plan` all come. To add a key, add a row there.
 
 mod app;
+mod care;
 mod dependency;
 mod external;
 mod field;
@@ -20,6 +22,7 @@ mod watch;
 
 pub(crate) use app::Lean;
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogCompression, LogType, Source, SpecHash};
+pub use care::{HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT, Health, Remedy, START_INTERVAL, START_PERIOD};
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};

@@ -496,6 +496,9 @@ fn define_anew(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
 pub(super) fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
     if let Some(instance) = world.instances.get_mut(&id) {
         instance.files = InstanceFiles::of(&spec, id, &world.directories);
+        if instance.spec.health != spec.health {
+            instance.care.forget_health();
+        }
         instance.spec = spec;
         world.touched.insert(id);
     }

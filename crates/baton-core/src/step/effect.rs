@@ -68,6 +68,13 @@ pub enum Effect {
         /// A regular expression.
         pattern: String,
     },
+    /// Probe the health of the incarnation, as its definition says; answered by one `Examined`, if it lives so long.
+    Examine {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+    },
     /// Give the incarnation no new work and let it finish what it has; answered by `Drained`.
     Drain {
         /// The slot.

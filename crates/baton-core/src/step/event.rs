@@ -2,7 +2,7 @@
 
 use crate::proto::Command;
 use crate::spec::External;
-use crate::units::{Bytes, Incarnation, InstanceId, OpId};
+use crate::units::{Bytes, Incarnation, InstanceId, Millis, OpId};
 use crate::world::{Exit, Identity, SpawnError};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,24 @@ pub enum Event {
         /// Its memory.
         used: Bytes,
     },
+    /// What a probe of a life's health has found. Answers `Examine`.
+    Examined {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// Whether it is well, and what was found instead.
+        result: Result<(), String>,
+    },
+    /// A life has spoken to its watchdog.
+    Petted {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// What it said.
+        pet: Pet,
+    },
     /// A file that is watched for a slot has changed, or come, or gone.
     Changed {
         /// The slot.
@@ -134,6 +152,18 @@ pub enum Event {
         /// The request.
         op: OpId,
     },
+}
+
+/// What a life says to its watchdog, in the words of `sd_notify`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pet {
+    /// `WATCHDOG=1`: it is well.
+    Alive,
+    /// `WATCHDOG=trigger`: it is not.
+    Trigger,
+    /// `WATCHDOG_USEC=…`: it wants this long from now on (ms); 0 is off.
+    Every(Millis),
 }
 
 /// What a new daemon found of an incarnation.

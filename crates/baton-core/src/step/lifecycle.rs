@@ -1,6 +1,7 @@
 //! What happens to one slot. Each function is one column of the table State × Event, with every state named.
 
 use super::Effects;
+use super::care;
 use super::effect::Effect;
 use super::ending;
 use super::outside;
@@ -326,10 +327,12 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
     for id in world.due(now.instant) {
         overlap::timers(world, now, id, effects);
         outside::timers(world, now, id, effects);
-        let Some(instance) = touch(world, id) else { continue };
-        if instance.state_deadline().is_none_or(|at| at > now.instant) {
+        care::timers(world, now, id, effects);
+        let due = world.instances.get(&id).and_then(Instance::state_deadline).is_some_and(|at| at <= now.instant);
+        if !due {
             continue;
         }
+        let Some(instance) = touch(world, id) else { continue };
         let incarnation = instance.incarnation;
         match &mut instance.state {
             // Left only by its own timer or by an operator.
@@ -515,7 +518,11 @@ pub(super) fn touch(world: &mut World, id: InstanceId) -> Option<&mut Instance> 
 
 pub(super) fn enter(instance: &mut Instance, now: Now, state: State, cause: Cause) {
     let was = Status::from(&instance.state);
+    let comes_online = matches!(state, State::Online { .. }) && !matches!(instance.state, State::Online { .. });
     instance.state = state;
+    if comes_online {
+        instance.care.begin(now.instant);
+    }
     let is = Status::from(&instance.state);
     if was != is || is == Status::Stopped {
         instance.note(is.as_str(), cause, now.wall);

@@ -5,6 +5,7 @@
 //! * `recovery` decides what a successor of the daemon makes of the lives on record.
 //! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
 //! * `outside` decides what follows when something else than a process or a request wants a slot to run again.
+//! * `care` decides about lives that are unwell.
 //! * `rollout` goes on with reloads, slot by slot.
 //! * `sync` carries out what a source needs to become the truth.
 //! * `command` turns requests into what is wished of slots.
@@ -15,6 +16,7 @@
 //! Rules: an event of an incarnation that is not the current one is stale and changes nothing; a reply is an effect;
 //! whoever carries out the effects takes `world.touched` after every step and writes those records first.
 
+mod care;
 mod command;
 mod effect;
 mod ending;
@@ -29,7 +31,7 @@ mod sync;
 mod waiting;
 
 pub use effect::{Effect, Scope};
-pub use event::{Event, Found};
+pub use event::{Event, Found, Pet};
 pub use pending::{Goal, Pending};
 pub use rollout::Rollout;
 pub use sync::Syncing;
@@ -90,6 +92,10 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::OutputDropped { id, bytes } => lifecycle::output_dropped(world, id, bytes),
         Event::Struck { id } => outside::struck(world, now, id, &mut effects),
         Event::Weighed { id, incarnation, used } => outside::weighed(world, now, id, incarnation, used, &mut effects),
+        Event::Examined { id, incarnation, result } => {
+            care::examined(world, now, id, incarnation, result, &mut effects);
+        }
+        Event::Petted { id, incarnation, pet } => care::petted(world, now, id, incarnation, pet, &mut effects),
         Event::Changed { id, path, more } => outside::changed(world, now, id, path, more),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {

@@ -360,6 +360,9 @@ fn replace(world: &mut World, now: Now, id: InstanceId, at: usize, state: State)
     instance.started_at = new.started_at;
     instance.state = state;
     instance.forget_words();
+    if matches!(instance.state, State::Online { .. }) {
+        instance.care.begin(now.instant);
+    }
     instance.restarts += 1;
     world.touched.insert(id);
     Some((instance, old))

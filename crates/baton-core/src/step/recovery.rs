@@ -96,7 +96,10 @@ fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
             enter(instance, now, state, Cause::Spawned);
             effects.push(Effect::AwaitReady { id, incarnation });
         }
-        State::Unready { .. } | State::Online { .. } => effects.push(Effect::AwaitReady { id, incarnation }),
+        State::Unready { .. } | State::Online { .. } => {
+            instance.care.begin(now.instant);
+            effects.push(Effect::AwaitReady { id, incarnation });
+        }
         // Its turn has not come; when it does, it is signalled.
         State::Stopping { after, .. } if !after.is_empty() => {}
         State::Stopping { killed, tree_gone, .. } => {

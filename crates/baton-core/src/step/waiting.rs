@@ -218,6 +218,10 @@ fn progress(slot: &Instance, condition: &Condition) -> Progress {
     if *condition == Condition::Exited && slot.spec.runs_for_ever() && slot.state.wanted() == Wanted::Up {
         return Progress::Never(Cause::DependencyEndless(name()));
     }
+    let asked = slot.spec.health.is_some() || slot.spec.oneshot;
+    if *condition == Condition::Healthy && !asked && slot.state.wanted() == Wanted::Up {
+        return Progress::Never(Cause::DependencyUnexamined(name()));
+    }
     let said = matches!(condition, Condition::Log(pattern) if slot.heard.contains(pattern));
     match &slot.state {
         State::Stopped { why } if why.is_success() => Progress::Met,
@@ -229,8 +233,9 @@ fn progress(slot: &Instance, condition: &Condition) -> Progress {
         State::Online { ready, .. } => match condition {
             Condition::Started => Progress::Met,
             Condition::Ready if *ready => Progress::Met,
+            Condition::Healthy if slot.care.passed && !slot.care.degraded => Progress::Met,
             Condition::Log(_) if said => Progress::Met,
-            Condition::Ready | Condition::Exited | Condition::Log(_) => Progress::Open,
+            Condition::Ready | Condition::Healthy | Condition::Exited | Condition::Log(_) => Progress::Open,
         },
         State::Waiting { .. }
         | State::Starting { .. }

@@ -10,6 +10,11 @@ fn megabytes(bytes: Bytes) -> f64 {
     (bytes.0 as f64 / 1024.0 / 1024.0 * 10.0).round() / 10.0
 }
 
+/// In seconds, where they are whole.
+fn span(time: Millis) -> String {
+    if time.0 > 0 && time.0.is_multiple_of(1000) { format!("{} s", time.0 / 1000) } else { format!("{} ms", time.0) }
+}
+
 /// A signal by its number on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -242,6 +247,23 @@ pub enum Cause {
         /// What it may use.
         limit: Bytes,
     },
+    /// Probes of its health have failed.
+    Unhealthy {
+        /// What was looked for.
+        probe: String,
+        /// How many in a row.
+        failures: u32,
+        /// What the last one found.
+        found: String,
+    },
+    /// Its health is good again.
+    Healthy,
+    /// It did not say `WATCHDOG=1` for so long.
+    WatchdogSilent(Millis),
+    /// It asked for its restart by `WATCHDOG=trigger`.
+    WatchdogTriggered,
+    /// An app that it waits for to be healthy has no `health`.
+    DependencyUnexamined(String),
     /// A file that is watched for it has changed, or come, or gone.
     Changed {
         /// The first that did, as people would write it.
@@ -264,6 +286,7 @@ impl Cause {
             | Cause::DependencyDown(..)
             | Cause::DependencyEndless(_)
             | Cause::DependencyUnknown(_)
+            | Cause::DependencyUnexamined(_)
             | Cause::ExternalAbsent { .. }
             | Cause::DependencyLate(_)
             | Cause::DependencyCycle(_) => true,
@@ -280,6 +303,10 @@ impl Cause {
             | Cause::NotReady(_)
             | Cause::Time(_)
             | Cause::Memory { .. }
+            | Cause::Unhealthy { .. }
+            | Cause::Healthy
+            | Cause::WatchdogSilent(_)
+            | Cause::WatchdogTriggered
             | Cause::Changed { .. }
             | Cause::ReloadFailed(_) => false,
         }
@@ -304,6 +331,7 @@ impl fmt::Display for Cause {
             Cause::DependencyFailed(name, why) => write!(f, "needs {name}, which failed: {why}"),
             Cause::DependencyDown(name, why) => write!(f, "needs {name}, which is down: {why}"),
             Cause::DependencyEndless(name) => write!(f, "needs {name} to have exited, and that is not a oneshot"),
+            Cause::DependencyUnexamined(name) => write!(f, "needs {name} to be healthy, and that has no `health`"),
             Cause::DependencyUnknown(name) => write!(f, "needs {name}, which is not in the list"),
             Cause::DependencyLate(dependency) => {
                 let timeout = dependency.timeout.unwrap_or_default();
@@ -326,6 +354,13 @@ impl fmt::Display for Cause {
             Cause::Memory { used, limit } => {
                 write!(f, "it used {} MB of memory, more than {} MB", megabytes(*used), megabytes(*limit))
             }
+            Cause::Unhealthy { probe, failures: 1, found } => write!(f, "its health failed: {probe}: {found}"),
+            Cause::Unhealthy { probe, failures, found } => {
+                write!(f, "its health failed {failures} times in a row: {probe}: {found}")
+            }
+            Cause::Healthy => f.write_str("its health is good again"),
+            Cause::WatchdogSilent(within) => write!(f, "no WATCHDOG=1 for {}", span(*within)),
+            Cause::WatchdogTriggered => f.write_str("it asked for its restart by WATCHDOG=trigger"),
             Cause::Changed { path, more: 0 } => write!(f, "{path} has changed"),
             Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),
             Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),

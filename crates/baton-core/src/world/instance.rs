@@ -2,6 +2,7 @@
 
 use super::Directories;
 use super::beside::Beside;
+use super::care::Care;
 use super::cause::{Cause, Exit};
 use super::state::{State, Wanted};
 use crate::spec::AppSpec;
@@ -122,6 +123,9 @@ pub struct Instance {
     /// Those for which somebody listens to it. A successor of the daemon asks for them anew.
     #[serde(skip)]
     pub listened: BTreeSet<String>,
+    /// How well the current life is.
+    #[serde(default)]
+    pub care: Care,
     /// Lives beside the current one, during a reload.
     #[serde(default)]
     pub beside: Vec<Beside>,
@@ -196,6 +200,7 @@ impl Instance {
             told_ready: false,
             heard: BTreeSet::new(),
             listened: BTreeSet::new(),
+            care: Care::default(),
             beside: Vec::new(),
             refused: None,
             dropped: 0,
@@ -211,6 +216,7 @@ impl Instance {
         self.told_ready = false;
         self.heard.clear();
         self.listened.clear();
+        self.care = Care::default();
     }
 
     /// Forgets the crashes of before: somebody asked for a start, or a new version is good.
@@ -223,7 +229,8 @@ impl Instance {
     /// When this slot next wants to be looked at, if a clock runs in it.
     pub fn deadline(&self) -> Option<Instant> {
         let beside = self.beside.iter().filter_map(Beside::deadline);
-        self.state_deadline().into_iter().chain(self.change_deadline()).chain(beside).min()
+        let care = self.care_deadlines().earliest();
+        self.state_deadline().into_iter().chain(self.change_deadline()).chain(care).chain(beside).min()
     }
 
     /// When its state next wants to be looked at, if it has a clock.

@@ -4,11 +4,13 @@
 //! * `cause` says why something happened; every transition carries one.
 //! * `instance` is one slot, `beside` a second life in it during a reload.
 //! * `telling` is what a program tells of itself.
+//! * `care` is how well the life in it is.
 //! * `view` is how the outside sees a slot, `unit` how it sees several as one.
 //!
 //! The world is owned by one task and changed by [`crate::step::step`] alone.
 
 mod beside;
+mod care;
 mod cause;
 mod instance;
 mod state;
@@ -17,6 +19,7 @@ mod unit;
 mod view;
 
 pub use beside::{Beside, Phase};
+pub use care::{Care, CareDeadlines, Well, Wellness};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Changed, Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};

@@ -92,7 +92,7 @@ fn severity(status: Status) -> u8 {
 /// Whether nobody needs to look at a slot.
 fn is_healthy(slot: &InstanceView) -> bool {
     match slot.status {
-        Status::Online => true,
+        Status::Online => !slot.is_degraded(),
         Status::Stopped => {
             slot.last.as_ref().is_some_and(|last| matches!(last.cause, Cause::Exited(exit) if exit.is_success()))
         }

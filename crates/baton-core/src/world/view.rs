@@ -1,5 +1,6 @@
 //! How the outside sees a slot.
 
+use super::care::{Well, Wellness};
 use super::cause::Exit;
 use super::instance::{Death, Instance, InstanceFiles, Transition};
 use super::state::{State, Then};
@@ -90,6 +91,9 @@ pub struct InstanceView {
     pub status: Status,
     /// Whether it counts as ready.
     pub ready: bool,
+    /// Its health, when that is asked for and it is online.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Wellness>,
     /// The leader's process id while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -162,6 +166,13 @@ pub struct InstanceView {
     pub drift: Vec<Drift>,
 }
 
+impl InstanceView {
+    /// Whether it is online and its health fails.
+    pub fn is_degraded(&self) -> bool {
+        self.health.as_ref().is_some_and(|health| health.state == Well::Degraded)
+    }
+}
+
 impl Instance {
     /// This slot as the outside sees it.
     pub fn view(&self, now: Now, detail: Detail) -> InstanceView {
@@ -179,6 +190,7 @@ impl Instance {
             namespace: self.spec.namespace.clone(),
             status: Status::from(&self.state),
             ready,
+            health: self.wellness(),
             pid: if self.state.has_process() { self.process.as_ref().map(|p| p.pid) } else { None },
             uptime,
             started_at: self.started_at,

@@ -41,6 +41,7 @@ fn of_the_list(world: &World, dependency: &Dependency) -> bool {
             (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
             (State::Unready { .. } | State::Online { .. }, Condition::Started) => true,
             (State::Online { ready, .. }, Condition::Ready) => *ready,
+            (State::Online { .. }, Condition::Healthy) => slot.care.passed && !slot.care.degraded,
             (State::Unready { .. } | State::Online { .. }, Condition::Log(pattern)) => slot.heard.contains(pattern),
             _ => false,
         })

@@ -2,7 +2,7 @@
 
 use crate::common::{Order, comes_back_alone, met, stop_order};
 use baton_core::proto::{Action, Command, Done, Reply};
-use baton_core::step::{Effect, Event, Found, Rollout, Scope, step};
+use baton_core::step::{Effect, Event, Found, Pet, Rollout, Scope, step};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
     Cause, Directories, Exit, Identity, Instance, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
@@ -42,6 +42,8 @@ pub(crate) struct Machine {
     mail: Vec<Event>,
     /// Lives that may say that they are ready.
     listening: Vec<(InstanceId, Incarnation)>,
+    /// Lives whose health is being looked at.
+    examining: Vec<(InstanceId, Incarnation)>,
     /// Lines that somebody listens for, and in which life.
     words: Vec<(InstanceId, Incarnation, String)>,
     /// Copies of old events, which a confused kernel might tell again.
@@ -70,6 +72,7 @@ impl Machine {
             processes: BTreeMap::new(),
             mail: Vec::new(),
             listening: Vec::new(),
+            examining: Vec::new(),
             words: Vec::new(),
             echoes: Vec::new(),
             next_op: 0,
@@ -212,6 +215,7 @@ impl Machine {
             Effect::Farewell { incarnation, signal, scope, .. } => self.signal(incarnation, signal, scope),
             Effect::AwaitReady { id, incarnation } => self.listening.push((id, incarnation)),
             Effect::Hear { id, incarnation, pattern } => self.words.push((id, incarnation, pattern)),
+            Effect::Examine { id, incarnation } => self.examining.push((id, incarnation)),
             Effect::Drain { id, incarnation } => self.mail.push(Event::Drained { id, incarnation }),
             Effect::AwaitTree { incarnation, .. } => {
                 if let Some(process) = self.processes.get_mut(&incarnation) {
@@ -460,6 +464,7 @@ impl Machine {
         let all: Vec<(InstanceId, Incarnation)> = self.world.instances.values().flat_map(lives).collect();
         self.listening.clear();
         self.words.clear();
+        self.examining.clear();
         for (id, incarnation) in all {
             self.deliver(Event::Recovered { id, incarnation, found: Found::Rebooted });
         }
@@ -480,6 +485,7 @@ impl Machine {
         let deaths = self.deaths;
         self.mail.clear();
         self.words.clear();
+        self.examining.clear();
         self.open.clear();
         self.world.ending = false;
         self.world.pending.clear();
@@ -514,6 +520,24 @@ impl Machine {
                 return;
             }
         }
+    }
+
+    /// A probe of some life's health has an answer.
+    pub(crate) fn answer(&mut self, nth: usize, well: bool) {
+        if self.examining.is_empty() {
+            return;
+        }
+        let (id, incarnation) = self.examining.remove(nth % self.examining.len());
+        let result = if well { Ok(()) } else { Err("status 500".into()) };
+        self.mail.push(Event::Examined { id, incarnation, result });
+    }
+
+    /// Some life speaks to its watchdog.
+    pub(crate) fn pet(&mut self, nth: usize) {
+        let Some(slot) = self.world.instances.values().nth(nth % self.world.instances.len().max(1)) else { return };
+        let (id, incarnation) = (slot.id, slot.incarnation);
+        let pet = [Pet::Alive, Pet::Every(Millis(500)), Pet::Alive, Pet::Trigger][nth % 4];
+        self.mail.push(Event::Petted { id, incarnation, pet });
     }
 
     pub(crate) fn advance(&mut self, by: u64) {
@@ -569,8 +593,26 @@ impl Machine {
                 self.write_line(round);
                 continue;
             }
-            if let Some(deadline) = self.world.next_deadline() {
-                self.now = self.now.max(deadline.0);
+            if !self.examining.is_empty() {
+                self.answer(round, true);
+                continue;
+            }
+            // Who is looked after is so for ever: it is no unrest once it is well.
+            let unwell = self.world.instances.values().filter(|slot| !slot.care.passed || slot.care.degraded);
+            let looks = unwell.filter_map(|slot| slot.care_deadlines().health);
+            let of_slot = |slot: &Instance| {
+                let beside = slot.beside.iter().filter_map(|beside| beside.deadline());
+                beside.chain(slot.state_deadline()).chain(slot.change_deadline()).min()
+            };
+            let slots = self.world.instances.values().filter_map(of_slot);
+            let pending = self.world.pending.values().filter_map(|pending| pending.deadline);
+            if let Some(deadline) = looks.chain(slots).chain(pending).min() {
+                self.now = self.now.max(deadline.0.min(self.now + 1_000));
+                let watched = self.world.instances.values().filter(|slot| slot.care_deadlines().watchdog.is_some());
+                let lives: Vec<_> = watched.map(|slot| (slot.id, slot.incarnation)).collect();
+                for (id, incarnation) in lives {
+                    self.deliver(Event::Petted { id, incarnation, pet: Pet::Alive });
+                }
                 self.deliver(Event::Timer);
                 continue;
             }
@@ -587,7 +629,15 @@ impl Machine {
 }
 
 fn is_outside(cause: &Cause) -> bool {
-    matches!(cause, Cause::Time(_) | Cause::Changed { .. } | Cause::Memory { .. })
+    matches!(
+        cause,
+        Cause::Time(_)
+            | Cause::Changed { .. }
+            | Cause::Memory { .. }
+            | Cause::Unhealthy { .. }
+            | Cause::WatchdogSilent(_)
+            | Cause::WatchdogTriggered
+    )
 }
 
 fn identity(incarnation: Incarnation) -> Identity {

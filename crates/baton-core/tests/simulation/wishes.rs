@@ -2,7 +2,9 @@
 
 use baton_core::proto::{Action, Command, Order as Heed, Patch, Roll, Saved, Scale, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Condition, Dependency, ExecMode, Listen, Readiness, ReadyBy, Watch};
+use baton_core::spec::{
+    AppSpec, Condition, Dependency, ExecMode, Health, Listen, Probe, Readiness, ReadyBy, Remedy, Watch,
+};
 use baton_core::units::Millis;
 
 fn app(word: u32) -> AppSpec {
@@ -17,6 +19,8 @@ fn app(word: u32) -> AppSpec {
         wait_ready: word.is_multiple_of(4),
         listen_timeout: Millis(u64::from(word % 3) * 900),
         ready: if word.is_multiple_of(10) { Some(probe(word / 10)) } else { None },
+        health: if word.is_multiple_of(4) { Some(health(word / 4)) } else { None },
+        watchdog: if word.is_multiple_of(9) { Some(Millis(2_000)) } else { None },
         watch: Watch::All(word.is_multiple_of(2)),
         watch_delay: Millis(u64::from(word % 3) * 200),
         cron_restart: if word.is_multiple_of(3) { Some("0 * * * *".into()) } else { None },
@@ -42,6 +46,13 @@ fn listen() -> Listen {
     Listen { name: "http".into(), at: "127.0.0.1:80".into(), reuseport: false }
 }
 
+fn health(word: u32) -> Health {
+    let action = [Remedy::Restart, Remedy::Stop, Remedy::None][(word % 3) as usize];
+    let probe = Probe::Exec("true".into());
+    let (interval, start_period) = (Millis(700), Millis(u64::from(word / 3 % 2) * 1500));
+    Health { probe, interval, timeout: Millis(500), retries: 1 + word % 2, start_period, action }
+}
+
 fn probe(word: u32) -> Readiness {
     let by = if word.is_multiple_of(2) { ReadyBy::Notify } else { ReadyBy::Log("up".into()) };
     Readiness { by, timeout: Millis(1200), interval: Millis(100) }
@@ -57,7 +68,8 @@ fn dependencies(number: u32, word: u32) -> Vec<Dependency> {
             1 => format!("app{}", word / 11 % 3),
             _ => format!("app{}", word / 11 % number.max(1)),
         },
-        condition: match word / 16 % 6 {
+        condition: match word / 16 % 7 {
+            6 => Condition::Healthy,
             0 | 1 => Condition::Started,
             2 | 3 => Condition::Ready,
             4 => Condition::Log(["up", "listening"][(word / 32 % 2) as usize].into()),

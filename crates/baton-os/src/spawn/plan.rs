@@ -16,8 +16,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) nofile: Option<(u64, u64)>,
     /// User, group, groups.
     pub(crate) credentials: Option<(u32, u32, Vec<u32>)>,
-    /// The variable that is to hold the number of the process.
-    pub(crate) pid_variable: Option<&'a CStr>,
+    /// The variables that are to hold the number of the process.
+    pub(crate) pid_variables: Vec<&'a CStr>,
     /// What to execute.
     pub(crate) program: &'a CStr,
     /// Where.
@@ -42,10 +42,10 @@ impl<'a> Plan<'a> {
         optional(&mut int, ids.map(|ids| ids.0), i64::from);
         optional(&mut int, ids.map(|ids| ids.1), i64::from);
         list(&mut int, ids.map_or(&[][..], |ids| &ids.2), |gid| (*gid).into());
-        int(self.pid_variable.is_some().into());
+        int(self.pid_variables.len().try_into().unwrap_or(i64::MAX));
         int(self.argv.len().try_into().unwrap_or(i64::MAX));
         int(self.env.len().try_into().unwrap_or(i64::MAX));
-        for text in self.pid_variable.iter().chain(&[self.program, self.cwd]).chain(&self.argv).chain(&self.env) {
+        for text in self.pid_variables.iter().chain(&[self.program, self.cwd]).chain(&self.argv).chain(&self.env) {
             out.extend_from_slice(text.to_bytes_with_nul());
         }
         out
@@ -63,13 +63,13 @@ impl<'a> Plan<'a> {
         let gid = rest.optional()?.map(u32::try_from).transpose().ok()?;
         let groups = rest.list()?;
         let credentials = uid.zip(gid).map(|(uid, gid)| (uid, gid, groups));
-        let has_pid_variable = rest.int()? == 1;
+        let own_pids: usize = rest.small()?;
         let (argc, envc) = (rest.small::<usize>()?, rest.small::<usize>()?);
-        let pid_variable = if has_pid_variable { Some(rest.text()?) } else { None };
+        let pid_variables = (0..own_pids).map(|_| rest.text()).collect::<Option<_>>()?;
         let (program, cwd) = (rest.text()?, rest.text()?);
         let argv = (0..argc).map(|_| rest.text()).collect::<Option<_>>()?;
         let env = (0..envc).map(|_| rest.text()).collect::<Option<_>>()?;
-        Some(Plan { stdin, descriptors, oom_score_adj, nofile, credentials, pid_variable, program, cwd, argv, env })
+        Some(Plan { stdin, descriptors, oom_score_adj, nofile, credentials, pid_variables, program, cwd, argv, env })
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
             oom_score_adj: Some(-5),
             nofile: Some((1024, u64::MAX)),
             credentials: Some((1000, 100, vec![100, 4_294_967_294])),
-            pid_variable: Some(c"LISTEN_PID"),
+            pid_variables: vec![c"LISTEN_PID", c"WATCHDOG_PID"],
             program: c"/bin/x",
             cwd: c"/",
             argv: vec![c"x", c"", c"\xff"],
@@ -134,9 +134,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for plan in
-            [plan(), Plan { nofile: None, credentials: None, stdin: true, pid_variable: None, env: vec![], ..plan() }]
-        {
+        for plan in [
+            plan(),
+            Plan { nofile: None, credentials: None, stdin: true, pid_variables: vec![], env: vec![], ..plan() },
+        ] {
             assert_eq!(Plan::decode(&plan.encode()).as_ref(), Some(&plan));
         }
     }

@@ -196,7 +196,7 @@ fn data(launch: &Launch, texts: &Texts) -> io::Result<OwnedFd> {
         oom_score_adj: launch.oom_score_adj,
         nofile: launch.original_nofile,
         credentials: launch.credentials.as_ref().map(|who| (who.uid, who.gid, who.groups.clone())),
-        pid_variable: launch.pid_variable,
+        pid_variables: launch.pid_variables.clone(),
         program: &texts.program,
         cwd: &texts.cwd,
         argv: texts.argv.iter().map(|text| text as &CStr).collect(),

@@ -32,7 +32,7 @@ pub(crate) fn shell(script: &str) -> (Launch, File) {
         stderr: write.try_clone().unwrap(),
         stdout: write,
         extra_fds: Vec::new(),
-        pid_variable: None,
+        pid_variables: Vec::new(),
         oom_score_adj: None,
         original_nofile: None,
     };

@@ -416,7 +416,9 @@ pub(crate) fn define(
 pub(crate) fn with_place(failure: Failure, depends: &BTreeMap<String, Place>) -> Failure {
     let Failure::Refused(Refusal::Dependencies(what)) = failure else { return failure };
     let app = match &what {
-        DependencyError::Unknown { app, .. } | DependencyError::NeverExits { app, .. } => Some(app),
+        DependencyError::Unknown { app, .. }
+        | DependencyError::NeverExits { app, .. }
+        | DependencyError::NeverHealthy { app, .. } => Some(app),
         DependencyError::Cycle(path) => path.iter().find(|name| depends.contains_key(*name)),
     };
     match app.and_then(|app| depends.get(app)) {

@@ -239,6 +239,7 @@ fn value_name(kind: Option<Kind>) -> &'static str {
             | Kind::Switch
             | Kind::Dependencies
             | Kind::Readiness
+            | Kind::Health
             | Kind::Listen
             | Kind::Map
             | Kind::Any,

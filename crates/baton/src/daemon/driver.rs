@@ -412,6 +412,10 @@ impl Driver {
             Message::Made { key, outcome, warnings } => self.made(key, outcome, warnings),
             Message::Ready(key) => self.is_ready(key),
             Message::Heard { key, pattern } => self.heard(key, pattern),
+            Message::Petted((id, incarnation), pet) => {
+                self.queue.push_back(Event::Petted { id, incarnation, pet });
+            }
+            Message::Examined(key, result) => self.examined(key, result),
             Message::Said(key, said) => self.said(key, said),
             Message::ClusterClosed(number) => {
                 self.channels.closed(number);
@@ -472,6 +476,7 @@ fn effect_name(effect: &Effect) -> &'static str {
         Effect::Farewell { .. } => "farewell",
         Effect::AwaitReady { .. } => "await_ready",
         Effect::Hear { .. } => "hear",
+        Effect::Examine { .. } => "examine",
         Effect::Drain { .. } => "drain",
         Effect::AwaitTree { .. } => "await_tree",
         Effect::Kill { .. } => "kill",

@@ -5,6 +5,7 @@ use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
 use baton_core::spec::External;
+use baton_core::step::Pet;
 use baton_core::units::{Bytes, Incarnation, InstanceId};
 use baton_core::world::SpawnError;
 use baton_os::guard::link::GuardEvent;
@@ -36,6 +37,10 @@ pub(super) enum Message {
         /// What the line matches.
         pattern: String,
     },
+    /// A life has spoken to its watchdog.
+    Petted(Key, Pet),
+    /// A probe of a life's health has found this.
+    Examined(Key, Result<(), String>),
     /// A life has said something over its channel.
     Said(Key, Said),
     /// The sockets of slots that are down are closed, as far as this order.

@@ -108,6 +108,8 @@ pub(super) struct Life {
     pub(super) sockets: Vec<SocketKey>,
     /// A thread looks whether it is ready for as long as this is kept.
     pub(super) looking: Option<std::sync::mpsc::Sender<()>>,
+    /// A probe of its health is under way for as long as this is kept.
+    pub(super) examining: Option<OwnedFd>,
     /// Tasks that wait for its descriptors.
     watches: Vec<JoinHandle<()>>,
 }
@@ -135,6 +137,7 @@ impl Life {
             has_channel: false,
             sockets: Vec::new(),
             looking: None,
+            examining: None,
             watches: Vec::new(),
         }
     }

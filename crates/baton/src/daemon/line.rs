@@ -1,10 +1,11 @@
-//! What a life is given to say by that it is ready: a datagram socket as of systemd, or a pipe.
+//! What a life is given to say by that it is ready, and that it is well: a datagram socket as of systemd, or a pipe.
 //!
 //! The guard holds our end from before the life begins, so that what is said while no daemon runs waits for the next.
 
 use crate::home::{Home, remove_file};
 use baton_core::spec::{AppSpec, ReadyBy};
-use baton_core::units::Incarnation;
+use baton_core::step::Pet;
+use baton_core::units::{Incarnation, Millis};
 use baton_os::spawn::Credentials;
 use rustix::io::{Errno, read};
 use rustix::net::sockopt::socket_type;
@@ -47,10 +48,16 @@ impl Line {
         who: Option<&Credentials>,
     ) -> io::Result<Option<Line>> {
         match spec.ready.as_ref().map(|ready| &ready.by) {
-            Some(ReadyBy::Notify) => {
+            _ if spec.notifies() => {
                 if let Some(who) = who {
-                    let text = format!("{} may not enter baton's folder: write `ready: \"fd\"` instead", who.name);
-                    return Err(io::Error::other(text));
+                    let instead = match spec.watchdog_limit() {
+                        Some(_) => "`health` in place of `watchdog`",
+                        None => "`ready: \"fd\"`",
+                    };
+                    return Err(io::Error::other(format!(
+                        "{} may not enter baton's folder: write {instead}",
+                        who.name
+                    )));
                 }
                 let path = notify_path(home, incarnation);
                 Ok(Some(Line { reader: bind(&path)?, theirs: Theirs::Path("NOTIFY_SOCKET", path) }))
@@ -59,9 +66,15 @@ impl Line {
                 let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
                 Ok(Some(Line { reader, theirs: Theirs::Descriptor("READY_FD", writer) }))
             }
-            Some(ReadyBy::Tcp(_) | ReadyBy::Http(_) | ReadyBy::Exec(_) | ReadyBy::Log(_) | ReadyBy::Ipc) | None => {
-                Ok(None)
-            }
+            Some(
+                ReadyBy::Notify
+                | ReadyBy::Tcp(_)
+                | ReadyBy::Http(_)
+                | ReadyBy::Exec(_)
+                | ReadyBy::Log(_)
+                | ReadyBy::Ipc,
+            )
+            | None => Ok(None),
         }
     }
 }
@@ -85,14 +98,21 @@ pub(super) fn again(home: &Home, incarnation: Incarnation) -> Option<OwnedFd> {
 /// What was heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// For the first time that it is ready.
-    Ready,
-    /// Anything else.
-    Other,
+    /// This.
+    Words(Words),
     /// Nothing for now.
     Nothing,
     /// Nothing will come any more.
     End,
+}
+
+/// What one message says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// For the first time that it is ready.
+    pub(super) ready: bool,
+    /// To its watchdog.
+    pub(super) pets: Vec<Pet>,
 }
 
 /// How one line is understood.
@@ -115,19 +135,39 @@ impl Hearing {
             // A datagram may be empty.
             Ok(0) if !self.is_socket => Heard::End,
             Ok(count) => {
-                let says = if self.is_socket { says_ready(&bytes[..count]) } else { bytes[..count].contains(&b'\n') };
-                if says && !std::mem::replace(&mut self.told, true) { Heard::Ready } else { Heard::Other }
+                let message = &bytes[..count];
+                let mut words = match self.is_socket {
+                    true => words(message),
+                    false => Words { ready: message.contains(&b'\n'), pets: Vec::new() },
+                };
+                words.ready = words.ready && !std::mem::replace(&mut self.told, true);
+                Heard::Words(words)
             }
-            Err(Errno::INTR) => Heard::Other,
+            Err(Errno::INTR) => Heard::Words(Words::default()),
             Err(Errno::AGAIN) => Heard::Nothing,
             Err(_) => Heard::End,
         }
     }
 }
 
-/// Whether a message of `sd_notify` says so: lines `NAME=value`, of which we take this one.
-fn says_ready(message: &[u8]) -> bool {
-    message.split(|byte| *byte == b'\n').any(|line| line == b"READY=1")
+/// What a message of `sd_notify` says: lines `NAME=value`, of which we take these.
+fn words(message: &[u8]) -> Words {
+    let mut words = Words::default();
+    for line in message.split(|byte| *byte == b'\n') {
+        match line {
+            b"READY=1" => words.ready = true,
+            b"WATCHDOG=1" => words.pets.push(Pet::Alive),
+            b"WATCHDOG=trigger" => words.pets.push(Pet::Trigger),
+            _ => words.pets.extend(line.strip_prefix(b"WATCHDOG_USEC=").and_then(every)),
+        }
+    }
+    words
+}
+
+/// So many microseconds; what is below a millisecond is rounded up, so that it is not off.
+fn every(digits: &[u8]) -> Option<Pet> {
+    let micros: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(Pet::Every(Millis(micros.div_ceil(1000))))
 }
 
 #[cfg(test)]
@@ -135,12 +175,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_says_ready_by_a_line_of_its_own() {
-        assert!(says_ready(b"READY=1"));
-        assert!(says_ready(b"STATUS=up\nREADY=1\nMAINPID=7\n"));
-        for other in [&b""[..], b"READY=0", b"STATUS=READY=1", b"READY=10", b"STOPPING=1"] {
-            assert!(!says_ready(other), "{other:?}");
+    fn a_message_says_things_by_lines_of_their_own() {
+        assert!(words(b"READY=1").ready);
+        assert!(words(b"STATUS=up\nREADY=1\nMAINPID=7\n").ready);
+        for other in
+            [&b""[..], b"READY=0", b"STATUS=READY=1", b"READY=10", b"STOPPING=1", b"WATCHDOG=0", b"WATCHDOG_USEC="]
+        {
+            assert_eq!(words(other), Words::default(), "{other:?}");
         }
+        let both = words(b"READY=1\nWATCHDOG=1\nWATCHDOG_USEC=1500001");
+        assert_eq!(both, Words { ready: true, pets: vec![Pet::Alive, Pet::Every(Millis(1501))] });
+        assert_eq!(words(b"WATCHDOG=trigger\nWATCHDOG_USEC=0").pets, [Pet::Trigger, Pet::Every(Millis(0))]);
     }
 
     #[test]
@@ -152,7 +197,8 @@ mod tests {
             rustix::io::write(&writer, text).unwrap();
             hearing.hear(&reader)
         };
-        assert_eq!([say(b"not"), say(b" yet\n"), say(b"\n")], [Heard::Other, Heard::Ready, Heard::Other]);
+        let ready = |ready| Heard::Words(Words { ready, pets: Vec::new() });
+        assert_eq!([say(b"not"), say(b" yet\n"), say(b"WATCHDOG=1\n")], [false, true, false].map(ready));
         drop(writer);
         assert_eq!(hearing.hear(&reader), Heard::End);
     }

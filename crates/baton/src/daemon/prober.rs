@@ -1,5 +1,6 @@
 //! Looks for what others run, while a slot waits for it, and whether an app is ready, while it is not: a thread for each
-//! such thing, which rests between its looks and tells the loop of what is new.
+//! such thing, which rests between its looks and tells the loop of what is new. Whether an app is well is looked at by a
+//! thread for each look, for when that is due the core knows.
 
 use super::inbox::{Inbox, Message};
 use super::life::Key;
@@ -8,8 +9,10 @@ use crate::home::Home;
 use baton_core::spec::{AppSpec, Environment, External, Probe};
 use baton_core::units::Millis;
 use baton_core::world::{Identity, InstanceView};
-use baton_os::probe::{look, look_at};
+use baton_os::probe::{look, look_at, look_while};
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -57,32 +60,49 @@ impl Prober {
     }
 }
 
-/// Looks until a life is ready, or until what is returned is dropped; the view must be whole. A command runs in the
-/// app's directory and environment. At a socket that the life shares with others only its own answer counts.
+/// What is looked at of a life. A command runs in the app's directory and environment. At a socket that the life shares
+/// with others only its own answer counts.
+#[derive(Debug)]
+pub(super) struct Look {
+    probe: Probe,
+    view: InstanceView,
+    leader: Option<Identity>,
+    home: Home,
+}
+
+impl Look {
+    /// The view must be whole.
+    pub(super) fn new(probe: Probe, view: InstanceView, leader: Option<Identity>, home: &Home) -> Look {
+        let leader = view.spec.as_deref().filter(|spec| is_shared(&probe, spec)).and(leader);
+        Look { probe, view, leader, home: home.clone() }
+    }
+
+    /// What a command runs with. What is wrong with its files of variables was told when the app was started.
+    fn variables(&self) -> Environment {
+        match &self.probe {
+            Probe::Exec(_) => variables(&self.view, &self.home, |_| ()).unwrap_or_default(),
+            Probe::Tcp(_) | Probe::Http(_) => Environment::new(),
+        }
+    }
+
+    fn once(&self, env: &Environment, patience: Duration, wanted: Option<BorrowedFd<'_>>) -> Result<(), String> {
+        let cwd = self.view.spec.as_deref().map_or("/", |spec| &spec.cwd);
+        match &self.leader {
+            Some(leader) => look_at(&self.probe, leader, patience),
+            None => look_while(&self.probe, Path::new(cwd), env, patience, wanted),
+        }
+    }
+}
+
+/// Looks until a life is ready, or until what is returned is dropped.
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub(super) fn look_until_ready(
-    (key, leader): (Key, Option<Identity>),
-    probe: Probe,
-    interval: Millis,
-    view: InstanceView,
-    (home, inbox): (Home, Inbox),
-) -> std::io::Result<Sender<()>> {
+pub(super) fn look_until_ready(key: Key, look: Look, interval: Millis, inbox: Inbox) -> std::io::Result<Sender<()>> {
     let (held, end) = channel();
     let look_on = move || {
-        // What is wrong with its files of variables was told when it was started.
-        let env = match &probe {
-            Probe::Exec(_) => variables(&view, &home, |_| ()).unwrap_or_default(),
-            Probe::Tcp(_) | Probe::Http(_) => Environment::new(),
-        };
-        let cwd = view.spec.as_deref().map_or("/", |spec| &spec.cwd);
-        let leader = view.spec.as_deref().filter(|spec| is_shared(&probe, spec)).and(leader);
-        let look = || match &leader {
-            Some(leader) => look_at(&probe, leader, PATIENCE),
-            None => look(&probe, Path::new(cwd), &env, PATIENCE),
-        };
-        while look().is_err() {
+        let env = look.variables();
+        while look.once(&env, PATIENCE, None).is_err() {
             if !matches!(end.recv_timeout(Duration::from_millis(interval.0)), Err(RecvTimeoutError::Timeout)) {
                 return;
             }
@@ -90,6 +110,21 @@ pub(super) fn look_until_ready(
         inbox.send(Message::Ready(key));
     };
     std::thread::Builder::new().name("prober".into()).spawn(look_on)?;
+    Ok(held)
+}
+
+/// Looks once whether a life is well, for at most this long, and tells; sooner when what is returned is dropped.
+///
+/// # Errors
+/// When there is no thread or no pipe to be had.
+pub(super) fn examine(key: Key, look: Look, patience: Millis, inbox: Inbox) -> std::io::Result<OwnedFd> {
+    let (wanted, held) = pipe_with(PipeFlags::CLOEXEC)?;
+    let examine = move || {
+        let patience = Duration::from_millis(patience.0);
+        let result = look.once(&look.variables(), patience, Some(wanted.as_fd()));
+        inbox.send(Message::Examined(key, result));
+    };
+    std::thread::Builder::new().name("prober".into()).spawn(examine)?;
     Ok(held)
 }
 

@@ -375,6 +375,17 @@ impl Worker {
             }
             None => {}
         }
+        let mut pid_variables = Vec::new();
+        if passes && spec.listen_pid {
+            pid_variables.push(c"LISTEN_PID");
+        }
+        if let Some(limit) = spec.watchdog_limit() {
+            env.insert("WATCHDOG_USEC".into(), limit.0.saturating_mul(1000).to_string());
+            env.remove("WATCHDOG_PID");
+            if spec.listen_pid {
+                pid_variables.push(c"WATCHDOG_PID");
+            }
+        }
         Ok(Launch {
             program,
             argv,
@@ -385,7 +396,7 @@ impl Worker {
             stdout,
             stderr,
             extra_fds,
-            pid_variable: (passes && spec.listen_pid).then_some(c"LISTEN_PID"),
+            pid_variables,
             oom_score_adj: self.heritage.oom_score_adj,
             original_nofile: self.heritage.nofile,
         })

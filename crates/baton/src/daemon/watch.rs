@@ -3,7 +3,7 @@
 use super::inbox::{Inbox, Message};
 use super::journal;
 use super::life::{Key, Life};
-use super::line::{Heard, Hearing};
+use super::line::{Heard, Hearing, Words};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::{Interest, unix::AsyncFd};
@@ -44,8 +44,9 @@ pub(super) fn reaping(key: Key, life: &mut Life, inbox: &Inbox) {
     keep(life, key, task);
 }
 
-/// Tells when a life says that it is ready, and takes in whatever else it says there, so that it need never wait.
-pub(super) fn line(key: Key, life: &mut Life, inbox: &Inbox) {
+/// Tells when a life says that it is ready, and to its watchdog if it has one that it is well, and takes in whatever else
+/// it says there, so that it need never wait.
+pub(super) fn line(key: Key, life: &mut Life, watchdog: bool, inbox: &Inbox) {
     let Some(line) = life.line.take() else { return };
     let inbox = inbox.clone();
     let task = rustix::io::ioctl_fionbio(&line, true).map_err(io::Error::from).and_then(|()| asynchronous(&line));
@@ -54,8 +55,12 @@ pub(super) fn line(key: Key, life: &mut Life, inbox: &Inbox) {
             let mut hearing = Hearing::of(&line);
             while let Ok(mut ready) = fd.readable().await {
                 match hearing.hear(&line) {
-                    Heard::Ready => inbox.send(Message::Ready(key)),
-                    Heard::Other => {}
+                    Heard::Words(Words { ready, pets }) => {
+                        if ready {
+                            inbox.send(Message::Ready(key));
+                        }
+                        pets.into_iter().filter(|_| watchdog).for_each(|pet| inbox.send(Message::Petted(key, pet)));
+                    }
                     // The guard shuts a socket down when its life is over: it stays readable, and nothing comes.
                     Heard::Nothing if ready.ready().is_read_closed() => break,
                     Heard::Nothing => ready.clear_ready(),

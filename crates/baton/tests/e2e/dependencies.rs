@@ -97,7 +97,10 @@ fn circles_and_unknown_names_are_errors_and_nothing_starts() {
     baton.run(["start", "ecosystem.config.json"]).code(1).stderr_has("`a` depends on `nobody`");
     assert_eq!(baton.jlist().len(), 0);
     file(&baton, &[("a", "wait", json!({"depends_on": {"d": "healthy"}})), ("d", "wait", json!({}))]);
-    baton.run(["start", "ecosystem.config.json"]).code(1).stderr_has("`healthy` of `d` is not available yet");
+    baton
+        .run(["start", "ecosystem.config.json"])
+        .code(1)
+        .stderr_has("`a` waits for `d` to be healthy, and that has no `health`");
     assert_eq!(baton.jlist().len(), 0);
 }
 

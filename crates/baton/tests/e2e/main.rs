@@ -18,6 +18,7 @@ mod environment;
 mod events;
 mod externals;
 mod files;
+mod health;
 mod log_files;
 mod logs;
 mod programs;

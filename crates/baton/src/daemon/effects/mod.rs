@@ -1,6 +1,7 @@
 //! Effects carried out, and what comes of them. One file a kind.
 
 mod exits;
+mod health;
 mod processes;
 mod readiness;
 mod release;
@@ -20,6 +21,7 @@ impl Driver {
             Effect::Farewell { id, incarnation, signal, scope } => self.farewell((id, incarnation), signal, scope),
             Effect::AwaitReady { id, incarnation } => self.await_ready((id, incarnation)),
             Effect::Hear { id, incarnation, pattern } => self.hear((id, incarnation), &pattern),
+            Effect::Examine { id, incarnation } => self.examine((id, incarnation)),
             Effect::Drain { id, incarnation } => self.drain((id, incarnation)),
             Effect::AwaitTree { id, incarnation } => self.await_tree((id, incarnation)),
             Effect::Kill { id, incarnation, scope } => self.kill((id, incarnation), scope),

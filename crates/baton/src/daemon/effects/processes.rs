@@ -11,7 +11,7 @@ use crate::daemon::storage::Routes;
 use crate::daemon::watch;
 use baton_core::spec::ExecMode;
 use baton_core::step::{Effect, Event, Scope};
-use baton_core::world::{Cause, Detail, Signal, SpawnError, SpawnStage, State};
+use baton_core::world::{Cause, Detail, Signal, SpawnError, SpawnStage, State, Then};
 use baton_os::clock;
 use baton_os::tree::TreeReport;
 use std::sync::Arc;
@@ -151,6 +151,7 @@ impl Driver {
 
     pub(super) fn signal(&mut self, key: Key, signal: Signal, scope: Scope) {
         self.tell_stop(key);
+        self.look_no_more(key);
         self.channels.leaving(key);
         self.send(key, signal, scope);
     }
@@ -158,9 +159,19 @@ impl Driver {
     /// Says that an app is being stopped.
     pub(super) fn tell_stop(&self, key: Key) {
         if let Some(instance) = self.world.current(key.0, key.1)
-            && matches!(&instance.state, State::Stopping { exit: None, .. })
+            && let State::Stopping { exit: None, then, .. } = &instance.state
         {
-            journal::log(format_args!("Stopping app:{} id:{}", instance.spec.name, key.0));
+            let name = &instance.spec.name;
+            match then {
+                Then::Stop(why) | Then::Restart(why) | Then::GiveUp(why) | Then::Respawn { why, .. }
+                    if !matches!(why, Cause::Operator(_)) =>
+                {
+                    journal::log(format_args!("Stopping app:{name} id:{} ({why})", key.0));
+                }
+                Then::Stop(_) | Then::Restart(_) | Then::GiveUp(_) | Then::Respawn { .. } | Then::Remove => {
+                    journal::log(format_args!("Stopping app:{name} id:{}", key.0));
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::daemon::driver::Driver;
 use crate::daemon::ear::Search;
 use crate::daemon::journal;
 use crate::daemon::life::{Key, Parent};
-use crate::daemon::prober::look_until_ready;
+use crate::daemon::prober::{Look, look_until_ready};
 use crate::daemon::watch;
 use baton_core::spec::{Probe, Readiness, ReadyBy};
 use baton_core::step::{Event, Scope};
@@ -20,7 +20,7 @@ impl Driver {
         let unready = self.is_unready(key);
         let Some(life) = self.lives.get_mut(key) else { return };
         // It may say more later, and must not wait until somebody takes that in.
-        watch::line(key, life, &self.inbox);
+        watch::line(key, life, slot.spec.watchdog_limit().is_some(), &self.inbox);
         life.runs = true;
         for pattern in std::mem::take(&mut life.heard) {
             self.queue.push_back(Event::Heard { id: key.0, incarnation: key.1, pattern });
@@ -37,7 +37,7 @@ impl Driver {
         };
         let view = slot.view(clock::now(), Detail::Definition);
         let leader = life.identity.clone();
-        match look_until_ready((key, leader), probe, interval, view, (self.home.clone(), self.inbox.clone())) {
+        match look_until_ready(key, Look::new(probe, view, leader, &self.home), interval, self.inbox.clone()) {
             Ok(looking) => life.looking = Some(looking),
             Err(error) => journal::error(format_args!("no thread to look whether slot {} is ready: {error}", key.0)),
         }
@@ -90,6 +90,7 @@ impl Driver {
     pub(super) fn farewell(&mut self, key: Key, signal: Signal, scope: Scope) {
         if self.lives.get(key).is_some_and(|life| life.has_channel) {
             self.tell_stop(key);
+            self.look_no_more(key);
             self.channels.leaving(key);
             self.channels.say(key, "shutdown".into());
         } else {

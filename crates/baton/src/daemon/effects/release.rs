@@ -23,6 +23,7 @@ const DRAIN_OF_CHILDREN: u64 = 365 * 24 * 3_600_000;
 impl Driver {
     pub(in crate::daemon) fn release(&mut self, key: Key) {
         self.tell_end(key);
+        self.look_no_more(key);
         self.sweeper.forget(tree_key(key));
         self.channels.close(key);
         self.bury(key);
