@@ -88,6 +88,8 @@ pub struct FailedEvaluation {
     pub help: Option<String>,
     /// What the file had printed until then, for the caller's stderr.
     pub console: Vec<u8>,
+    /// What was read or looked for until then.
+    pub inputs: Vec<PathBuf>,
 }
 
 impl FailedEvaluation {
@@ -278,7 +280,7 @@ impl ConfigError {
         }
     }
 
-    /// The files that it is about, as far as it tells: an edit of one may repair it.
+    /// The files that it is about, as far as it tells, there or not: an edit of one, or its coming, may repair it.
     pub fn files(&self) -> Vec<PathBuf> {
         let of = |place: &Place| place.file.clone().into_iter().collect();
         match self {
@@ -293,7 +295,7 @@ impl ConfigError {
             ConfigError::Value(bad) => of(&bad.place),
             ConfigError::Evaluation(failed) => {
                 let elsewhere = failed.place.as_ref().and_then(|place| place.file.clone());
-                elsewhere.into_iter().chain([failed.file.clone()]).collect()
+                elsewhere.into_iter().chain([failed.file.clone()]).chain(failed.inputs.iter().cloned()).collect()
             }
             ConfigError::FileNotFound(_)
             | ConfigError::NoMatch { .. }

@@ -412,5 +412,6 @@ pub(crate) fn failure(path: &Path, failed: JsError) -> ConfigError {
         excerpt: kind.excerpt().map(str::to_owned),
         help: kind.help(),
         console: failed.console,
+        inputs: failed.inputs,
     }))
 }

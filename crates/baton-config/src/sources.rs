@@ -245,5 +245,6 @@ fn failure(path: &Path, failed: CljError) -> ConfigError {
         place: failed.place,
         excerpt: failed.excerpt.map(String::from),
         console: failed.console,
+        inputs: failed.inputs,
     }))
 }

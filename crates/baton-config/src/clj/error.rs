@@ -18,7 +18,7 @@ pub struct CljError {
     pub excerpt: Option<Box<str>>,
     /// What the file had printed until then.
     pub console: Vec<u8>,
-    /// The files read until then: a change of one of them is worth another attempt.
+    /// The paths read or looked for until then: a change of one of them is worth another attempt.
     pub inputs: Vec<PathBuf>,
 }
 

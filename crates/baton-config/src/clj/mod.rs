@@ -154,6 +154,7 @@ fn run(paths: &[PathBuf], options: CljOptions) -> Result<Evaluated, CljError> {
         Err(escape) => {
             let (kind, place, excerpt) = error::leave(escape, &interp.files);
             let excerpt = excerpt.map(String::into_boxed_str);
+            inputs.extend(interp.absent);
             Err(CljError { kind: Box::new(kind), place, excerpt, console: interp.console, inputs })
         }
     }

@@ -104,7 +104,10 @@ fn evaluate(
             traces: traces.traces,
             note: None,
         }),
-        Err(kind) => Err(JsError { kind, console: traces.console, inputs: traces.inputs, effects: traces.effects }),
+        Err(kind) => {
+            let inputs = traces.inputs.into_iter().chain(traces.looked_for).collect();
+            Err(JsError { kind, console: traces.console, inputs, effects: traces.effects })
+        }
     });
 }
 

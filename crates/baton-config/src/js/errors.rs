@@ -33,7 +33,7 @@ pub struct JsError {
     pub kind: Box<JsErrorKind>,
     /// What the file had printed until then.
     pub console: Vec<u8>,
-    /// The files read until then: a change of one of them is worth another attempt.
+    /// The paths read or looked for until then: a change of one of them is worth another attempt.
     pub inputs: Vec<PathBuf>,
     /// What it had done until then that cannot be undone. Empty: running it again is safe.
     pub effects: Vec<String>,

@@ -144,6 +144,29 @@ fn an_error_touches_nothing_shows_in_the_status_and_its_repair_is_noticed() {
 }
 
 #[test]
+fn a_module_that_is_missing_anywhere_repairs_the_source_by_coming() {
+    let baton = Baton::new();
+    let app = |more: &str| {
+        format!("{{ name: 'web', script: '{}', args: 'wait', min_uptime: 50{more} }}", testapp().display())
+    };
+    baton.file("app/ecosystem.config.cjs", format!("module.exports = [{}]", app("")));
+    let mut watcher = Watcher::of(&baton, "app/ecosystem.config.cjs", &[]);
+    let before = pids(&baton);
+    let broken = format!("module.exports = [{}]", app(", env: { LEVEL: require('../lib/deep/level.js') }"));
+    baton.file("app/ecosystem.config.cjs", broken);
+    watcher.passed();
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+    baton.file("lib/deep/level.js", "module.exports = 'low'");
+    baton.wait_file(&watcher.said, "env.LEVEL: (none) → low");
+    // A namespace that is not there yet is the same.
+    baton.file("names/main.cljs", "(ns main (:require [far.away :refer [level]]))\n(def x level)");
+    let watcher = Watcher::of(&baton, "names/main.cljs", &[]);
+    let app = format!("(defapp \"clj\" {{:script \"{}\" :args \"wait\" :min-uptime 50}})", testapp().display());
+    baton.file("names/far/away.cljs", format!("(ns far.away (:require [clobber.macro :refer [defapp]]))\n(def level 1)\n{app}"));
+    baton.wait_file(&watcher.said, "+ clj: created");
+}
+
+#[test]
 fn an_error_is_told_by_every_daemon_while_the_source_is_followed_and_not_longer() {
     let baton = Baton::new();
     ecosystems(&baton);

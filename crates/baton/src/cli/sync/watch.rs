@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 /// How long nothing must have changed before a pass: a save is often several changes.
-const QUIET: Duration = Duration::from_millis(150);
+const QUIET: Duration = Duration::from_millis(120);
 /// How long a pass waits at most while changes go on.
 const LONGEST: Duration = Duration::from_secs(2);
 /// How often a pass is tried again when the daemon dies in the midst; its guard starts another one at once.
