@@ -8,7 +8,6 @@ use serde_json::Value;
 /// Keys whose value changes nothing that a user could see: settings of PM2's own parts.
 const HARMLESS: &[&str] = &[
     "vizion",
-    "pmx",
     "automation",
     "source_map_support",
     "disable_source_map_support",
@@ -67,7 +66,7 @@ mod tests {
     fn harmless_values_are_quiet_and_the_others_are_told_once() {
         let quiet = app(
             "quiet",
-            json!({"vizion": true, "pmx": "x", "automation": false, "source_map_support": true,
+            json!({"vizion": true, "automation": false, "source_map_support": true,
                    "windowsHide": true, "kill_retry_time": 100, "trace": false, "post_update": []}),
         );
         assert_eq!(not_acted_on(&quiet), [""; 0]);

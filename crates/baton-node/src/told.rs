@@ -80,6 +80,14 @@ impl Told {
                 self.overflows |= merge(&mut self.options, &json!({ "pid": data }));
                 Heard::Lasting
             }
+            Some("baton:hello") if teller == Teller::Module => {
+                self.node_version = data.get("node_version").and_then(Value::as_str).map(Into::into);
+                for name in data.get("actions").and_then(Value::as_array).into_iter().flatten() {
+                    let action = json!({ "action_name": name, "action_type": "internal", "arity": 1 });
+                    self.action(&action, teller);
+                }
+                Heard::Lasting
+            }
             Some("axm:reply") => {
                 let name = data.get("action_name").and_then(Value::as_str).unwrap_or_default();
                 Heard::Answer(name.into(), data.get("return").cloned().unwrap_or(Value::Null))
@@ -259,13 +267,16 @@ mod tests {
     #[test]
     fn what_lasts_is_found_again_by_a_successor() {
         let mut told = Told::default();
-        told.hear(&json!({ "node_version": "20.1.0" }), Teller::Module);
+        let hello = json!({ "type": "baton:hello", "data": { "node_version": "20.1.0", "actions": ["dump"] } });
+        told.hear(&hello, Teller::Module);
         told.hear(&action("hello"), Teller::Program);
         told.hear(&monitor(json!({ "HTTP": { "value": 1 } })), Teller::Module);
         let text = serde_json::to_string(&told).unwrap();
         let again: Told = serde_json::from_str(&text).unwrap();
         assert!(again.has_module() && again.metrics().is_empty());
-        assert_eq!((again.node_version(), again.actions()), (told.node_version(), told.actions()));
+        assert_eq!(again.node_version(), Some("20.1.0"));
+        assert_eq!(again.actions(), told.actions());
+        assert_eq!(again.actions().iter().filter_map(name_of).collect::<Vec<_>>(), ["hello", "dump"]);
         assert_eq!(serde_json::from_str::<Told>("{}").unwrap(), Told::default());
     }
 

@@ -131,7 +131,7 @@ mod tests {
         for option in OPTIONS {
             let Some(key) = option.key else { continue };
             let field = Field::find(key).unwrap_or_else(|| panic!("--{} sets {key}", option.long));
-            let satisfied = ["vizion", "pmx", "automation"].contains(&key);
+            let satisfied = ["vizion", "automation"].contains(&key);
             if option.availability == Availability::Now {
                 assert!(!field.is_later() || satisfied, "--{} works, but {key} does not", option.long);
             } else {

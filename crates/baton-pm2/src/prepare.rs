@@ -204,7 +204,7 @@ const RUNTIME: &[&str] = &[
 /// The default of a key that PM2 writes into every record.
 fn is_default(key: &str, value: &Value) -> bool {
     match key {
-        "vizion" | "pmx" | "automation" | "windowsHide" => *value == true,
+        "vizion" | "automation" | "windowsHide" => *value == true,
         "kill_retry_time" => *value == 100,
         _ => false,
     }
@@ -290,6 +290,7 @@ fn definition(record: &Map<String, Value>) -> Result<AppSpec, RecordError> {
         log_sync: text("log_sync").unwrap_or(default.log_sync),
         log_overflow: text("log_overflow").unwrap_or(default.log_overflow),
         log_blocking: flag("log_blocking", false),
+        pmx: flag("pmx", true),
         autostart: flag("autostart", true),
         autorestart: flag("autorestart", true),
         stop_exit_codes: codes(record.get("stop_exit_codes")),

@@ -246,7 +246,7 @@ pub(crate) fn definition(spec: &AppSpec, facts: &ChildFacts<'_>) -> Members {
     put("autorestart".into(), spec.autorestart.into());
     put("watch".into(), json!(spec.watch));
     put("instance_var".into(), spec.instance_var.clone().into());
-    put("pmx".into(), declared("pmx", true.into()));
+    put("pmx".into(), spec.pmx.into());
     put("automation".into(), declared("automation", true.into()));
     put("treekill".into(), spec.treekill.into());
     put("username".into(), spec.username.clone().into());

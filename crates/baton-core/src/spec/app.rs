@@ -176,6 +176,9 @@ app_spec! {
     /// Make standard output and error of Node programs blocking. Otherwise Node keeps what a full pipe does not take in its
     /// memory and loses it at `process.exit()`. Not for apps that run as another user (`uid`).
     log_blocking: bool = false, Kind::Bool, Restart;
+    /// Load baton's module into Node programs: metrics, exceptions, and a worker of a cluster that leaves without cutting off a
+    /// client. Not for apps that run as another user (`uid`).
+    pmx: bool = true, Kind::Bool, Restart;
     /// Rotate a log file at the first end of a line from this size on (bytes); 0 is never. Default: that of all apps, 100 MB.
     max_size: Option<u64> = None, Kind::Size, Live;
     /// Rotated log files to keep, for each log file. Default: that of all apps, 10.
@@ -296,7 +299,6 @@ later! {
     "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";
     "tasks_max", ANY, Live, "Task limit of the app's control group.";
     "io", Kind::Any, Restart, "Settings of PM2's metrics module.";
-    "pmx", Kind::Any, Restart, "Load the metrics module into Node programs.";
     "trace", Kind::Bool, Restart, "Tracing of PM2's metrics module.";
     "disable_trace", Kind::Bool, Restart, "No tracing of PM2's metrics module.";
     "automation", Kind::Bool, Restart, "Setting of PM2's metrics module.";

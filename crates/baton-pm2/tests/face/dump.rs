@@ -68,7 +68,7 @@ fn a_dump_brings_back_what_was_saved() {
     rich.max_size = Some(7);
     rich.depends_on =
         vec![Dependency { on: "db".into(), condition: Condition::Started, timeout: Some(Millis(9)), external: None }];
-    rich.declared = [("pmx".to_owned(), json!(false)), ("required_env".to_owned(), json!(["DB"]))].into();
+    rich.declared = [("io".to_owned(), json!({"x": 1})), ("required_env".to_owned(), json!(["DB"]))].into();
     let mut first = online(0, 1, rich.clone());
     first.number = 3;
     first.increment = Some(8083);

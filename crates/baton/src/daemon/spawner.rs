@@ -8,7 +8,7 @@ use super::channel::ends;
 use super::inbox::{Inbox, Made, Message};
 use super::life::{CHANNELS, Key, line_name, stream_key};
 use super::line::{Line, Theirs};
-use super::log_blocking;
+use super::modules::{self, Module};
 use super::sockets::{self, Keeper, SocketKey};
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
@@ -334,11 +334,18 @@ impl Worker {
             let enabled = match credentials {
                 // Our folder is closed to other users.
                 Some(_) => Err(io::Error::other("the app runs as another user, who may not read baton's files")),
-                None => log_blocking::enable(&self.home, &mut env),
+                None => modules::enable(Module::LogBlocking, &self.home, &mut env),
             };
             if let Err(error) = enabled {
                 warnings.push(format!("App [{}:{}]: log_blocking has no effect: {error}", job.view.name, job.key.0));
             }
+        }
+        // Who runs as another user can't read it.
+        if ends::loads_module(spec, &env)
+            && credentials.is_none()
+            && let Err(error) = modules::enable(Module::Preload, &self.home, &mut env)
+        {
+            warnings.push(format!("App [{}:{}]: pmx has no effect: {error}", job.view.name, job.key.0));
         }
         let (name, argv) = command(spec);
         let path_var = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);

@@ -21,6 +21,7 @@ mod files;
 mod health;
 mod log_files;
 mod logs;
+mod preload;
 mod programs;
 mod projects;
 mod readiness;

@@ -2,22 +2,31 @@
 
 use super::Role;
 use crate::daemon::life::Key;
-use baton_core::spec::{AppSpec, ExecMode, ReadyBy};
+use baton_core::spec::{AppSpec, Environment, ExecMode, ReadyBy};
 use baton_core::world::Instance;
 use baton_node::cluster::Balance;
+use baton_node::preload;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+/// Node.
+const NODE: &[&str] = &["node", "nodejs"];
 /// Runtimes that look for a channel when they start.
-const RUNTIMES: [&str; 3] = ["node", "nodejs", "bun"];
+const RUNTIMES: &[&str] = &["node", "nodejs", "bun"];
 
 /// Whether a life of this definition gets a channel: programs of Node and Bun do, and whoever asks for what it brings.
 pub(in crate::daemon) fn is_for(spec: &AppSpec) -> bool {
     let by_message = spec.ready.as_ref().is_some_and(|ready| ready.by == ReadyBy::Ipc);
     let is_worker = spec.exec_mode == ExecMode::Cluster;
-    is_worker || by_message || spec.wait_ready || spec.shutdown_with_message || is_runtime(program(spec))
+    is_worker || by_message || spec.wait_ready || spec.shutdown_with_message || is_one_of(RUNTIMES, program(spec))
+}
+
+/// Whether a program of this definition, with this environment, loads our module first.
+pub(in crate::daemon) fn loads_module(spec: &AppSpec, env: &Environment) -> bool {
+    let options = env.get("NODE_OPTIONS").map_or("", String::as_str);
+    spec.pmx && is_one_of(NODE, program(spec)) && preload::is_allowed(&spec.node_args, options)
 }
 
 /// What a life of this slot is in its cluster.
@@ -36,10 +45,10 @@ fn program(spec: &AppSpec) -> &str {
 }
 
 /// `node`, `/usr/bin/nodejs`, `node-22`.
-fn is_runtime(program: &str) -> bool {
+fn is_one_of(runtimes: &[&str], program: &str) -> bool {
     let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let bare = name.trim_end_matches(|end: char| end.is_ascii_digit() || ".-@v".contains(end));
-    RUNTIMES.contains(&bare)
+    runtimes.contains(&bare)
 }
 
 /// Our end and the program's.
@@ -80,6 +89,9 @@ mod tests {
             [run("node", "a.js"), run("/opt/bin/node-22.1", "a.js"), run("none", "/usr/bin/bun"), run("nodejs", "a")]
         {
             assert!(is_for(&with), "{with:?}");
+            let is_node = !program(&with).ends_with("bun");
+            assert_eq!(loads_module(&with, &Environment::new()), is_node);
+            assert!(!loads_module(&AppSpec { pmx: false, ..with.clone() }, &Environment::new()));
         }
         for without in
             [run("python3", "a.py"), run("none", "./node_modules/x"), run("none", "nodemon"), run("bash", "node")]
