@@ -162,7 +162,10 @@ fn a_module_that_is_missing_anywhere_repairs_the_source_by_coming() {
     baton.file("names/main.cljs", "(ns main (:require [far.away :refer [level]]))\n(def x level)");
     let watcher = Watcher::of(&baton, "names/main.cljs", &[]);
     let app = format!("(defapp \"clj\" {{:script \"{}\" :args \"wait\" :min-uptime 50}})", testapp().display());
-    baton.file("names/far/away.cljs", format!("(ns far.away (:require [clobber.macro :refer [defapp]]))\n(def level 1)\n{app}"));
+    baton.file(
+        "names/far/away.cljs",
+        format!("(ns far.away (:require [clobber.macro :refer [defapp]]))\n(def level 1)\n{app}"),
+    );
     baton.wait_file(&watcher.said, "+ clj: created");
 }
 
