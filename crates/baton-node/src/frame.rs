@@ -1,9 +1,15 @@
 //! The channel's frames: one JSON value and a newline each.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Longest frame that is accepted, in bytes. Node has no limit; a program that sends more than this is broken or hostile.
 pub const MAX_FRAME: usize = 64 * 1024 * 1024;
+
+/// Longest frame that is read in full, in bytes: what is made of it may be many times as large. Of a longer one only what
+/// kind of Node's own messages it is counts, for its sender may wait for an answer.
+const MAX_READ: usize = 1024 * 1024;
 
 /// Bun marks the frames that are its own runtime's with this byte, and expects it on ours.
 const MARK: u8 = 2;
@@ -12,14 +18,16 @@ const MARK: u8 = 2;
 #[derive(Debug, Default)]
 pub struct Decoder {
     bytes: Vec<u8>,
-    /// Up to here there is no newline.
+    /// Up to here frames were taken out.
+    start: usize,
+    /// From there up to here there is no newline.
     searched: usize,
 }
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    /// What it says; `None` for a line that is no JSON, which is dropped.
+    /// What it says; `None` for a line that is no JSON or too long to read, which is dropped.
     pub value: Option<Value>,
     /// Whether it came with Bun's mark.
     pub marked: bool,
@@ -34,6 +42,9 @@ pub struct TooLong;
 impl Decoder {
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -44,23 +55,39 @@ impl Decoder {
     pub fn take(&mut self) -> Result<Option<Frame>, TooLong> {
         let Some(at) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') else {
             self.searched = self.bytes.len();
-            return if self.bytes.len() > MAX_FRAME { Err(TooLong) } else { Ok(None) };
+            return if self.pending() > MAX_FRAME { Err(TooLong) } else { Ok(None) };
         };
         let end = self.searched + at;
-        self.searched = 0;
-        let line: Vec<u8> = self.bytes.drain(..=end).collect();
-        let text = &line[..end];
+        let text = &self.bytes[self.start..end];
+        let length = text.len() + 1;
         let (marked, text) = match text.strip_prefix(&[MARK]) {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        Ok(Some(Frame { value: serde_json::from_slice(text).ok(), marked, length: line.len() }))
+        let value = read(text);
+        self.start = end + 1;
+        self.searched = self.start;
+        Ok(Some(Frame { value, marked, length }))
     }
 
     /// Bytes of a frame that is not whole yet.
     pub fn pending(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.start
     }
+}
+
+fn read(text: &[u8]) -> Option<Value> {
+    /// All that is read of a long one.
+    #[derive(Deserialize)]
+    struct Long<'a> {
+        #[serde(borrow)]
+        cmd: Cow<'a, str>,
+    }
+    if text.len() <= MAX_READ {
+        return serde_json::from_slice(text).ok();
+    }
+    let Long { cmd } = serde_json::from_slice(text).ok()?;
+    (cmd.starts_with("NODE_") && cmd.len() < 64).then(|| json!({ "cmd": cmd }))
 }
 
 /// A message as it goes over the channel.
@@ -100,6 +127,21 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&vec![b'x'; MAX_FRAME + 1]);
         assert_eq!(decoder.take(), Err(TooLong));
+    }
+
+    #[test]
+    fn of_a_long_frame_only_that_it_is_nodes_is_read() {
+        let mut decoder = Decoder::default();
+        let long = || "[0],".repeat(MAX_READ / 4) + "0";
+        for text in [format!("[{}]", long()), format!("{{\"type\":\"x\",\"data\":[{}]}}", long())] {
+            decoder.push(format!("{text}\n").as_bytes());
+            assert_eq!(decoder.take(), Ok(Some(Frame { value: None, marked: false, length: text.len() + 1 })));
+        }
+        let text = format!("{{\"msg\":[{}],\"cmd\":\"NODE_HANDLE\"}}\n1\n", long());
+        decoder.push(text.as_bytes());
+        let frames = all(&mut decoder);
+        assert_eq!(frames[0].value, Some(json!({ "cmd": "NODE_HANDLE" })));
+        assert_eq!((frames[1].value.as_ref(), decoder.pending()), (Some(&json!(1)), 0));
     }
 
     proptest! {

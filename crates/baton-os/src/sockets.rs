@@ -8,7 +8,7 @@ use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay, socket_peercred,
 };
 use rustix::net::{
-    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, shutdown,
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname, listen, shutdown,
 };
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -17,7 +17,6 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// How many connections may wait to be accepted; the kernel takes its own limit (`net.core.somaxconn`) when that is less.
@@ -80,8 +79,16 @@ fn open_unix(path: &Path) -> io::Result<OwnedFd> {
 /// Removes the file of a unix socket at which nobody listens; false when it is anything else.
 pub fn remove_stale(path: &Path) -> bool {
     let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
-    let is_stale = || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    is_socket && is_stale() && std::fs::remove_file(path).is_ok()
+    is_socket && visit(path).err() == Some(Errno::CONNREFUSED) && std::fs::remove_file(path).is_ok()
+}
+
+/// Connects to a unix socket without waiting: a program that accepts nothing any more would hold us up for ever. With no
+/// room for one more that waits the error is [`Errno::AGAIN`].
+fn visit(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 /// The path at which a unix socket is bound.
@@ -92,7 +99,7 @@ pub fn path_of(socket: &OwnedFd) -> Option<PathBuf> {
 
 /// The process that listens at the path of a unix socket.
 pub fn unix_holder(path: &str) -> Option<u32> {
-    let holder = socket_peercred(UnixStream::connect(path).ok()?).ok()?;
+    let holder = socket_peercred(visit(Path::new(path)).ok()?).ok()?;
     Some(holder.pid.as_raw_nonzero().get().cast_unsigned())
 }
 
@@ -236,6 +243,21 @@ mod tests {
         assert!(path.exists());
         let long = format!("/{}", "x".repeat(200));
         assert!(open(&long, false).is_err());
+    }
+
+    #[test]
+    fn a_socket_whose_queue_is_full_is_alive_and_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.sock");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        listen(&socket, 0).unwrap();
+        let waiting: Vec<OwnedFd> = std::iter::from_fn(|| visit(&path).ok()).collect();
+        assert_eq!(visit(&path).unwrap_err(), Errno::AGAIN);
+        assert!(!remove_stale(&path) && path.exists());
+        assert_eq!(unix_holder(path.to_str().unwrap()), None);
+        drop((waiting, socket));
+        assert!(remove_stale(&path));
     }
 
     #[test]

@@ -2,17 +2,20 @@
 //! each worker the socket itself or deals out connections one by one.
 //!
 //! * `query` is what a worker asks for when its program calls `listen`.
-//! * `primary` decides; `output` is what it wants done.
+//! * `primary` decides, about sockets in `listeners` and about connections in `dealing`; `output` is what it wants done.
 //!
 //! A worker takes the way from the answer: with a descriptor the socket is its own to accept on, without one it waits to
 //! be given connections. So both can be mixed, socket by socket.
 
+mod dealing;
+mod listeners;
 mod output;
 mod primary;
 mod query;
 #[cfg(test)]
 mod tests;
 
-pub use output::{Connection, Handle, Output};
-pub use primary::{Balance, Bound, Primary, WorkerId};
+pub use listeners::Bound;
+pub use output::{Connection, Handle, Output, Patience};
+pub use primary::{Balance, Primary, WorkerId};
 pub use query::{AddressType, Query};

@@ -17,6 +17,15 @@ pub enum Handle {
     Connection(Connection),
 }
 
+/// How long a socket that nobody asks for any more may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Patience {
+    /// One in whose place another was opened: a moment, in which a program may ask for the rest of its sockets.
+    Short,
+    /// Any: its program may be slow to open it again.
+    Long,
+}
+
 /// One deed, to be done in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
@@ -56,8 +65,10 @@ pub enum Output {
     },
     /// A worker has this connection: our copy of it can be closed.
     Done(Connection),
-    /// No worker takes connections at the moment; call [`super::Primary::retry`] after a pause of some milliseconds.
+    /// A worker has refused a connection; call [`super::Primary::retry`] after a pause of some milliseconds.
     Retry,
+    /// There are sockets that nobody asks for any more; call [`super::Primary::tidy`] after a pause.
+    Tidy(Patience),
     /// A worker has begun to listen on this socket.
     Listening {
         /// Which worker.

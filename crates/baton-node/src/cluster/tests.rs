@@ -242,14 +242,300 @@ fn a_successor_of_the_primary_goes_on_from_what_was_written_down() {
     let (mut primary, key) = pair(Balance::Rr);
     primary.connection(&key, Connection(1));
     let text = serde_json::to_string(&primary).unwrap();
-    let mut next = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40, |_| true);
+    let (mut next, deaf) = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40, |_| true);
+    assert!(deaf.is_empty());
     assert_eq!(next.listening(A), BTreeSet::from([key.as_str()]));
-    let out = next.retry();
+    // Whose channel is not open yet gets nothing.
+    assert_eq!(next.retry(), []);
+    assert_eq!(next.connection(&key, Connection(9)), []);
+    let out = next.join(B, 1);
+    assert_eq!(sent(&out, B)[0].1, Some(Handle::Connection(Connection(9))));
+    let out = next.join(A, 0);
     assert!(out.contains(&Output::Accept { key: key.clone(), on: true }));
     // An answer to the one before is nothing to it.
     assert_eq!(next.message(A, &accepted(3, true)), []);
     let out = next.connection(&key, Connection(2));
-    assert!(sent(&out, A).len() + sent(&out, B).len() == 1);
+    assert_eq!((sent(&out, A).len(), sent(&out, B).len()), (1, 0));
+    // Who had a socket that is lost waits for nothing.
+    let (next, deaf) = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40, |_| false);
+    assert_eq!((next.keys().count(), deaf), (0, BTreeSet::from([A, B])));
+}
+
+/// Tells who got which connection, and whether more are accepted.
+fn given(out: &[Output]) -> (Vec<WorkerId>, Option<bool>) {
+    let to = |output: &Output| match output {
+        Output::Send { worker, handle: Some(Handle::Connection(_)), .. } => Some(*worker),
+        _ => None,
+    };
+    let accept = |output: &Output| match output {
+        Output::Accept { on, .. } => Some(*on),
+        _ => None,
+    };
+    (out.iter().filter_map(to).collect(), out.iter().rev().find_map(accept))
+}
+
+#[test]
+fn who_has_refused_once_gets_connections_again_although_others_take_all() {
+    let (mut primary, key) = pair(Balance::Rr);
+    let out = primary.connection(&key, Connection(1));
+    let out = primary.message(A, &accepted(number(&out, A), false));
+    assert!(out.contains(&Output::Retry), "{out:?}");
+    primary.message(B, &accepted(number(&out, B), true));
+    let out = primary.connection(&key, Connection(2));
+    assert_eq!(given(&out).0, [B], "not before the pause is over");
+    assert_eq!(given(&primary.retry()).1, Some(true));
+    assert_eq!(given(&primary.connection(&key, Connection(3))).0, [A]);
+    // The other one leaves: nobody is left to take what comes until the pause is over.
+    let (mut primary, key) = pair(Balance::Rr);
+    let out = primary.connection(&key, Connection(1));
+    let out = primary.message(A, &accepted(number(&out, A), false));
+    primary.message(B, &accepted(number(&out, B), true));
+    primary.left(B);
+    assert_eq!(given(&primary.retry()).1, Some(true));
+    assert_eq!(given(&primary.connection(&key, Connection(2))).0, [A]);
+}
+
+#[test]
+fn who_closes_and_listens_again_has_not_refused_for_good() {
+    let (mut primary, key) = pair(Balance::Rr);
+    let out = primary.connection(&key, Connection(1));
+    let first = number(&out, A);
+    primary.message(A, &map(json!({"act":"close","key":key,"seq":19})));
+    primary.message(A, &accepted(first, false));
+    primary.message(A, &query(4801, 20));
+    primary.message(A, &listening(4801));
+    let out = primary.connection(&key, Connection(2));
+    assert_eq!(given(&out).0, [A], "{out:?}");
+}
+
+/// A worker of a slot that asks for a port and listens on it.
+fn serves(primary: &mut Primary, worker: WorkerId, slot: u32, port: u16) -> Vec<Output> {
+    let mut out = primary.join(worker, slot);
+    out.extend(primary.message(worker, &query(port, 1)));
+    if let Some(Output::Bind { key, .. }) = out.iter().find(|output| matches!(output, Output::Bind { .. })).cloned() {
+        out.extend(primary.bound(&key, Ok(bound(port))));
+    }
+    out.extend(primary.message(worker, &listening(port)));
+    out
+}
+
+fn tidies(out: &[Output]) -> Vec<Patience> {
+    out.iter().filter_map(|output| if let Output::Tidy(patience) = output { Some(*patience) } else { None }).collect()
+}
+
+#[test]
+fn a_port_that_a_program_has_left_for_another_is_closed_when_all_workers_listen_again() {
+    let (mut primary, old) = pair(Balance::Rr);
+    primary.only(&BTreeSet::from([0, 1]));
+    for worker in [A, B] {
+        primary.leaving(worker);
+        primary.left(worker);
+    }
+    let (c, d) = (WorkerId(3), WorkerId(4));
+    assert_eq!(tidies(&serves(&mut primary, c, 0, 5000)), [], "the other may still want it");
+    let out = serves(&mut primary, d, 1, 5000);
+    assert_eq!(tidies(&out), [Patience::Short, Patience::Long]);
+    assert!(!out.contains(&Output::Close { key: old.clone() }), "a program may ask for it a little later");
+    assert_eq!(primary.tidy(Patience::Short), [Output::Close { key: old }, Output::Changed]);
+    assert_eq!(primary.tidy(Patience::Long), []);
+    assert_eq!(primary.keys().count(), 1);
+}
+
+#[test]
+fn a_port_that_is_asked_for_late_is_not_closed_before_that() {
+    let (mut primary, first) = pair(Balance::Rr);
+    primary.only(&BTreeSet::from([0, 1]));
+    for worker in [A, B] {
+        primary.message(worker, &query(7000, 9));
+        primary.bound("tcp4:*:7000", Ok(bound(7000)));
+        primary.message(worker, &listening(7000));
+    }
+    for worker in [A, B] {
+        primary.leaving(worker);
+        primary.left(worker);
+    }
+    let (c, d) = (WorkerId(3), WorkerId(4));
+    serves(&mut primary, c, 0, 7000);
+    // It is older than the one that is in use, so it looks as if it were replaced.
+    assert_eq!(tidies(&serves(&mut primary, d, 1, 7000)), [Patience::Short, Patience::Long]);
+    primary.message(c, &query(4801, 5));
+    primary.message(c, &listening(4801));
+    assert_eq!(primary.tidy(Patience::Short), []);
+    // A younger one that has not been asked for again is left for longer.
+    primary.leaving(c);
+    primary.left(c);
+    primary.leaving(d);
+    primary.left(d);
+    let (e, f) = (WorkerId(5), WorkerId(6));
+    primary.tidy(Patience::Long);
+    serves(&mut primary, e, 0, 4801);
+    assert_eq!(tidies(&serves(&mut primary, f, 1, 4801)), [Patience::Long]);
+    assert_eq!(primary.tidy(Patience::Long), [Output::Close { key: "tcp4:*:7000".into() }, Output::Changed]);
+    assert_eq!(primary.keys().collect::<Vec<_>>(), [first]);
+}
+
+#[test]
+fn a_program_that_picks_its_port_leaves_none_behind_when_it_crashes() {
+    let mut primary = Primary::new(Balance::Rr);
+    primary.only(&BTreeSet::from([0]));
+    for life in 0..5u16 {
+        let worker = WorkerId(u64::from(life) + 1);
+        serves(&mut primary, worker, 0, 5000 + life);
+        primary.tidy(Patience::Short);
+        assert_eq!(primary.keys().count(), 1);
+        primary.left(worker);
+    }
+}
+
+#[test]
+fn another_balance_counts_when_all_workers_leave_and_until_then_no_address_is_opened_twice() {
+    let kinds = [Balance::Rr, Balance::Shared, Balance::Reuseport];
+    for (from, to) in kinds.iter().flat_map(|from| kinds.map(|to| (*from, to))).filter(|(from, to)| from != to) {
+        let (mut primary, _) = pair(from);
+        let sockets = primary.keys().count();
+        // A reload: the next ones stand beside those that serve.
+        for (worker, old, slot) in [(WorkerId(3), A, 0), (WorkerId(4), B, 1)] {
+            let mut out = primary.balance_by(to);
+            out.extend(serves(&mut primary, worker, slot, 4801));
+            assert!(!out.iter().any(|output| matches!(output, Output::Bind { .. } | Output::Close { .. })), "{out:?}");
+            assert!(
+                !out.iter()
+                    .any(|output| matches!(output, Output::Send { message, .. } if message["errno"] == json!(-98)))
+            );
+            primary.drain(old);
+            primary.left(old);
+        }
+        assert_eq!(primary.keys().count(), sockets);
+        // A restart: all leave, then the next ones come.
+        primary.leaving(WorkerId(3));
+        primary.leaving(WorkerId(4));
+        let mut out = primary.balance_by(to);
+        out.extend(serves(&mut primary, WorkerId(5), 0, 4801));
+        let closed = out.iter().filter(|output| matches!(output, Output::Close { .. })).count();
+        assert_eq!(closed, sockets, "{from:?} {to:?}");
+        let Some(Output::Bind { reuseport, listen, .. }) =
+            out.iter().find(|output| matches!(output, Output::Bind { .. }))
+        else {
+            panic!("{out:?}")
+        };
+        assert_eq!((*reuseport, *listen), (to == Balance::Reuseport, to == Balance::Rr));
+        // One that crashes takes nothing with it.
+        primary.left(WorkerId(3));
+        primary.left(WorkerId(4));
+        primary.left(WorkerId(5));
+        assert_eq!(primary.balance_by(to), []);
+    }
+}
+
+#[test]
+fn a_refusal_has_the_data_that_a_tls_server_looks_at() {
+    let mut primary = Primary::new(Balance::Rr);
+    primary.join(A, 0);
+    let tls = |seq: u64| {
+        map(
+            json!({"act":"queryServer","index":0,"data":{"ticketKeys":"mine"},"address":null,"port":443,"addressType":4,"seq":seq}),
+        )
+    };
+    primary.message(A, &tls(1));
+    let out = primary.bound("tcp4:*:443", Err(-98));
+    assert_eq!(sent(&out, A)[0].0["data"], json!({"ticketKeys":"mine"}));
+    primary.message(A, &tls(2));
+    primary.bound("tcp4:*:443", Ok(bound(443)));
+    let out = primary.message(A, &tls(3));
+    assert_eq!(
+        (&sent(&out, A)[0].0["errno"], &sent(&out, A)[0].0["data"]),
+        (&json!(-98), &json!({"ticketKeys":"mine"}))
+    );
+    let fd = map(json!({"act":"queryServer","addressType":-1,"port":-1,"fd":3,"seq":6,"data":{"ticketKeys":"mine"}}));
+    assert_eq!(sent(&primary.message(A, &fd), A)[0].0["data"], json!({"ticketKeys":"mine"}));
+}
+
+#[test]
+fn a_socket_that_did_not_arrive_is_sent_again_and_then_refused() {
+    let (mut primary, key) = pair(Balance::Shared);
+    for worker in [A, B] {
+        assert_eq!(primary.received(worker, true), []);
+    }
+    let c = WorkerId(3);
+    primary.join(c, 2);
+    primary.message(c, &query(4801, 7));
+    for _ in 0..3 {
+        let (message, handle) = sent(&primary.received(c, false), c).remove(0);
+        assert_eq!((&message["msg"]["ack"], handle), (&json!(7), Some(Handle::Socket(key.clone()))));
+    }
+    let (message, handle) = sent(&primary.received(c, false), c).remove(0);
+    assert_eq!((&message["errno"], &message["ack"], handle), (&json!(-24), &json!(7), None));
+    assert_eq!(primary.received(c, false), []);
+    // It may ask again.
+    assert_eq!(sent(&primary.message(c, &query(4801, 8)), c)[0].1, Some(Handle::Socket(key)));
+}
+
+#[test]
+fn what_did_not_arrive_is_the_oldest_that_is_on_its_way() {
+    let (mut primary, key) = pair(Balance::Rr);
+    let udp =
+        map(json!({"act":"queryServer","index":0,"data":null,"address":null,"port":53,"addressType":"udp4","seq":9}));
+    primary.message(A, &udp);
+    let Some(datagrams) = primary.keys().find(|other| **other != key).map(str::to_owned) else { panic!() };
+    let out = primary.bound(&datagrams, Ok(bound(53)));
+    assert_eq!(sent(&out, A)[0].1, Some(Handle::Socket(datagrams.clone())));
+    let out = primary.connection(&key, Connection(1));
+    let first = number(&out, A);
+    // The datagram socket, not the connection.
+    let out = primary.received(A, false);
+    assert_eq!(sent(&out, A)[0].1, Some(Handle::Socket(datagrams)));
+    assert_eq!(given(&out).0, []);
+    // The connection: another gets it, once.
+    let out = primary.received(A, false);
+    assert_eq!(given(&out).0, [B]);
+    assert_eq!(primary.message(A, &accepted(first, true)), []);
+}
+
+#[test]
+fn a_socket_of_a_slot_that_went_down_goes_with_its_last_worker() {
+    let (mut primary, _) = pair(Balance::Reuseport);
+    let out = primary.only(&BTreeSet::from([0]));
+    assert_eq!(out, [], "its worker has it still");
+    let out = primary.left(B);
+    assert!(out.iter().any(|output| matches!(output, Output::Close { key } if key.ends_with("@1"))), "{out:?}");
+    assert_eq!(primary.keys().count(), 1);
+}
+
+#[test]
+fn a_worker_is_told_to_finish_once_and_again_only_if_it_never_got_the_message() {
+    let (mut primary, _) = pair(Balance::Rr);
+    let disconnects =
+        |out: &[Output]| sent(out, A).iter().filter(|(message, _)| message["act"] == "disconnect").count();
+    assert_eq!(disconnects(&primary.drain(A)), 1);
+    assert_eq!(disconnects(&primary.drain(A)), 0);
+    let again = |primary: &Primary| {
+        let text = serde_json::to_string(primary).unwrap();
+        let (mut next, _) = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40, |_| true);
+        next.join(A, 0);
+        disconnects(&next.drain(A))
+    };
+    assert_eq!(again(&primary), 1);
+    assert_eq!(primary.told(A), [Output::Changed]);
+    assert_eq!(again(&primary), 0);
+    assert_eq!(primary.told(B), []);
+}
+
+#[test]
+fn a_successor_knows_whose_messages_are_marked() {
+    let (mut primary, _) = pair(Balance::Rr);
+    assert_eq!(primary.mark(A), [Output::Changed]);
+    assert_eq!(primary.mark(A), []);
+    let text = serde_json::to_string(&primary).unwrap();
+    let (next, _) = serde_json::from_str::<Primary>(&text).unwrap().resume(1 << 40, |_| true);
+    assert!(next.is_marked(A) && !next.is_marked(B));
+}
+
+#[test]
+fn what_was_read_twice_closes_nothing_twice() {
+    let (mut primary, key) = pair(Balance::Rr);
+    primary.message(A, &map(json!({"act":"close","key":key,"seq":19})));
+    assert_eq!(primary.message(A, &map(json!({"act":"close","key":key,"seq":19}))), []);
+    assert_eq!(primary.keys().count(), 1);
 }
 
 proptest! {
@@ -318,6 +604,21 @@ proptest! {
                 _ => continue,
             };
             take(out, &mut given, &mut held, &mut accepting, &mut pause);
+        }
+        // When no pause is awaited, who is idle gets what comes.
+        if pause {
+            pause = false;
+            let out = primary.retry();
+            take(out, &mut given, &mut held, &mut accepting, &mut pause);
+        }
+        while accepting {
+            next += 1;
+            held.insert(Connection(next));
+            let out = primary.connection(&key, Connection(next));
+            take(out, &mut given, &mut held, &mut accepting, &mut pause);
+        }
+        for worker in &alive {
+            prop_assert!(given.get(worker).is_some_and(|list| !list.is_empty()), "{worker:?} is idle");
         }
         // A last worker that takes everything.
         let last = WorkerId(1_000_000);

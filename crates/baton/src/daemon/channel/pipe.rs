@@ -29,6 +29,9 @@ pub(super) struct Pipe {
     decoder: Decoder,
     /// What is to be sent.
     queue: VecDeque<Outgoing>,
+    /// Bytes of the socket that were handled, and stay there until what answers them is sent: a successor that finds
+    /// them answers them again.
+    handled: usize,
     /// Its runtime marks its own frames, and expects the mark on ours.
     pub(super) marked: bool,
 }
@@ -43,7 +46,7 @@ struct Outgoing {
 /// What has come.
 #[derive(Debug, PartialEq)]
 pub(super) enum Look {
-    /// Frames, and how many bytes of the socket they are: [`Pipe::consume`] takes them out.
+    /// Frames, and how many bytes of the socket they are, for [`Pipe::handled`] and [`Pipe::consume`].
     Frames(Vec<Frame>, usize),
     /// No whole frame for now.
     Nothing,
@@ -58,14 +61,14 @@ pub(super) enum Flushed {
     All,
     /// There is no room now; the socket tells when there is.
     Full,
-    /// Too many descriptors are on their way; nobody tells when there are less.
+    /// Too many descriptors are on their way, or the system has no memory; nobody tells when that is over.
     Later,
 }
 
 impl Pipe {
     /// Over our end.
     pub(super) fn over(socket: OwnedFd) -> Pipe {
-        Pipe { socket, decoder: Decoder::default(), queue: VecDeque::new(), marked: false }
+        Pipe { socket, decoder: Decoder::default(), queue: VecDeque::new(), handled: 0, marked: false }
     }
 
     /// Our end.
@@ -127,15 +130,28 @@ impl Pipe {
         Ok(frames)
     }
 
-    /// Takes bytes out of the socket that were handled.
-    pub(super) fn consume(&mut self, mut count: usize, buffer: &mut [u8]) {
-        while count > 0 {
-            let most = count.min(buffer.len());
+    /// These bytes of the socket were handled.
+    pub(super) fn handled(&mut self, bytes: usize) {
+        self.handled += bytes;
+    }
+
+    /// Whether it can be looked at. Who does not take in what it is told is not listened to either, or there would be no
+    /// end to what waits for it.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Takes bytes out of the socket that were handled. Says whether there were any.
+    pub(super) fn consume(&mut self, buffer: &mut [u8]) -> bool {
+        let some = self.handled > 0;
+        while self.handled > 0 {
+            let most = self.handled.min(buffer.len());
             match self.take(&mut buffer[..most]) {
-                Ok(taken) if taken > 0 => count -= taken,
-                Ok(_) | Err(_) => return,
+                Ok(taken) if taken > 0 => self.handled -= taken,
+                Ok(_) | Err(_) => self.handled = 0,
             }
         }
+        some
     }
 
     /// Reads; descriptors that come with it are closed: nobody here wants one.
@@ -167,12 +183,12 @@ impl Pipe {
                 Ok(count) => next.sent += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Flushed::Full,
-                Err(Errno::TOOMANYREFS) => return Flushed::Later,
-                Err(_) => {
+                Err(Errno::PIPE | Errno::CONNRESET) => {
                     // Its end is closed; what it has said before can still be read.
                     self.queue.clear();
                     break;
                 }
+                Err(_) => return Flushed::Later,
             }
             if self.queue.front().is_some_and(|next| next.sent == next.bytes.len()) {
                 self.queue.pop_front();
@@ -197,6 +213,11 @@ mod tests {
         }
     }
 
+    fn take_out(pipe: &mut Pipe, bytes: usize, buffer: &mut [u8]) {
+        pipe.handled(bytes);
+        assert_eq!(pipe.consume(buffer), bytes > 0);
+    }
+
     #[test]
     fn what_was_not_taken_out_is_found_again_by_whoever_has_the_socket_next() {
         let (ours, theirs) = pair().unwrap();
@@ -208,11 +229,11 @@ mod tests {
         drop(pipe);
         let mut successor = Pipe::over(copy);
         assert_eq!(values(successor.look(&mut buffer)), (vec![json!("ready")], 8));
-        successor.consume(8, &mut buffer);
+        take_out(&mut successor, 8, &mut buffer);
         assert_eq!(successor.look(&mut buffer), Look::Nothing);
         write(&theirs, b"1}\n").unwrap();
         assert_eq!(values(successor.look(&mut buffer)), (vec![json!({ "half": 1 })], 11));
-        successor.consume(11, &mut buffer);
+        take_out(&mut successor, 11, &mut buffer);
         drop(theirs);
         assert_eq!(successor.look(&mut buffer), Look::End);
     }
@@ -221,7 +242,7 @@ mod tests {
     fn a_frame_larger_than_the_socket_is_taken_out_and_understood() {
         let (ours, theirs) = pair().unwrap();
         let mut pipe = Pipe::over(ours);
-        let long = json!("x".repeat(3_000_000));
+        let long = json!("x".repeat(1_000_000));
         let text = encode(&long, false);
         let writer = std::thread::spawn(move || {
             let mut rest = text.as_slice();
@@ -239,7 +260,7 @@ mod tests {
             rustix::event::poll(&mut fds, None).unwrap();
             if let Look::Frames(frames, bytes) = pipe.look(&mut buffer) {
                 seen.extend(frames.into_iter().filter_map(|frame| frame.value));
-                pipe.consume(bytes, &mut buffer);
+                take_out(&mut pipe, bytes, &mut buffer);
             }
         }
         assert!(seen[0] == long && seen[1] == json!(7));
@@ -259,9 +280,23 @@ mod tests {
         let mut seen = 0;
         while let Look::Frames(frames, bytes) = pipe.look(&mut buffer) {
             seen += frames.len();
-            pipe.consume(bytes, &mut buffer);
+            take_out(&mut pipe, bytes, &mut buffer);
         }
         assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn who_has_closed_its_end_is_sent_nothing_and_heard_to_the_end() {
+        let (ours, theirs) = pair().unwrap();
+        let mut pipe = Pipe::over(ours);
+        write(&theirs, b"\"last words\"\n").unwrap();
+        drop(theirs);
+        pipe.send(&json!("anybody?"), false, None);
+        assert!(!pipe.is_flushed());
+        assert_eq!(pipe.flush(), Flushed::All);
+        assert!(pipe.is_flushed());
+        let mut buffer = vec![0; LOOK];
+        assert_eq!(values(pipe.look(&mut buffer)), (vec![json!("last words")], 13));
     }
 
     #[test]
@@ -297,12 +332,12 @@ mod tests {
             for piece in pieces {
                 write(&theirs, &piece).unwrap();
                 while let Look::Frames(_, bytes) = pipe.look(&mut buffer) {
-                    pipe.consume(bytes, &mut buffer);
+                    take_out(&mut pipe, bytes, &mut buffer);
                 }
             }
             drop(theirs);
             while let Look::Frames(_, bytes) = pipe.look(&mut buffer) {
-                pipe.consume(bytes, &mut buffer);
+                take_out(&mut pipe, bytes, &mut buffer);
             }
             // Half a frame may be left, and only epoll tells that nothing follows.
             prop_assert!(pipe.look(&mut buffer) == Look::End || rustix::io::ioctl_fionread(pipe.socket()).unwrap() > 0);

@@ -24,7 +24,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 /// The token of the eventfd. A channel has twice the number of its life, which is never 0, and a socket an odd one.
 const ORDERS: u64 = 0;
@@ -32,9 +32,11 @@ const ORDERS: u64 = 0;
 const COMING: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
 /// Events taken in at once.
 const EVENTS: usize = 64;
-/// Pause before what could not be done is tried again: too many descriptors are on their way or open, or every worker
-/// refuses connections.
+/// Pause before what could not be done is tried again: too many descriptors are on their way or open, or a worker refuses
+/// connections.
 const AGAIN: Millis = Millis(10);
+/// How often in a row one channel is looked at before others have their turn.
+const LOOKS: usize = 4;
 
 /// What a predecessor has left, and where it is kept.
 pub(super) struct Heritage {
@@ -60,6 +62,10 @@ pub(super) struct Worker {
     again: BTreeSet<Incarnation>,
     /// When that is.
     due: Option<Instant>,
+    /// Channels in which there may be more, of which nobody tells once more.
+    unheard: BTreeSet<Incarnation>,
+    /// Whether nobody can give orders any more.
+    over: bool,
     buffer: Vec<u8>,
 }
 
@@ -70,6 +76,12 @@ struct Channel {
     pipe: Pipe,
     /// Whether the kernel is to tell when there is room.
     awaits_room: bool,
+    /// Whether its other end is closed.
+    hung_up: bool,
+    /// Whether it is to be heard when it has taken in what it is told.
+    unheard: bool,
+    /// Whether it is to be told to finish what it has.
+    drains: bool,
 }
 
 impl Worker {
@@ -101,6 +113,8 @@ impl Worker {
             asking: Asking::default(),
             again: BTreeSet::new(),
             due: None,
+            unheard: BTreeSet::new(),
+            over: false,
             buffer,
         })
     }
@@ -108,9 +122,12 @@ impl Worker {
     /// Until nobody can give orders any more.
     pub(super) fn run(mut self) {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
-        loop {
+        while !self.over {
             events.clear();
-            let pause = self.pause().map(|pause| Timespec { tv_sec: 0, tv_nsec: pause.0.cast_signed() * 1_000_000 });
+            let pause = self.pause().map(|Millis(pause)| Timespec {
+                tv_sec: i64::try_from(pause / 1_000).unwrap_or(i64::MAX),
+                tv_nsec: (pause % 1_000).cast_signed() * 1_000_000,
+            });
             match epoll::wait(&self.epoll, spare_capacity(&mut events), pause.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return journal::error(format_args!("channels can't be followed: {error}")),
@@ -128,30 +145,60 @@ impl Worker {
                     token => self.happened(Incarnation(token >> 1), event.flags),
                 }
             }
-            if self.due.is_some_and(|due| clock::now().instant >= due) {
-                self.due = None;
-                for incarnation in std::mem::take(&mut self.again) {
-                    self.flush(incarnation);
-                }
-                let upshot = self.clusters.retry();
-                self.follow(upshot);
+            for incarnation in std::mem::take(&mut self.unheard) {
+                self.hear(incarnation);
             }
-            loop {
-                match self.orders.try_recv() {
-                    Ok(order) => self.carry_out(order),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
+            self.catch_up();
+            self.obey();
         }
     }
 
-    /// How long to wait at most: until what could not be done is to be tried again.
+    /// How long to wait at most: until something is to be done that nothing wakes us for.
     fn pause(&mut self) -> Option<Millis> {
+        if !self.unheard.is_empty() {
+            return Some(Millis(0));
+        }
         let waits = !self.again.is_empty() || !self.clusters.again.is_empty();
+        let due = self.clusters.due();
+        if !waits && due.is_none() {
+            self.due = None;
+            return None;
+        }
         let now = clock::now().instant;
         self.due = waits.then(|| self.due.unwrap_or(now + AGAIN));
-        self.due.map(|due| (due - now).min(AGAIN))
+        self.due.into_iter().chain(due).min().map(|due| due - now)
+    }
+
+    /// Does what is due.
+    fn catch_up(&mut self) {
+        if self.due.is_none() && self.clusters.due().is_none() {
+            return;
+        }
+        let now = clock::now().instant;
+        if self.due.is_some_and(|due| now >= due) {
+            self.due = None;
+            for incarnation in std::mem::take(&mut self.again) {
+                self.flush(incarnation);
+            }
+            let upshot = self.clusters.retry();
+            self.follow(upshot);
+        }
+        let upshot = self.clusters.tick(now);
+        self.follow(upshot);
+    }
+
+    /// Carries out what the loop has ordered so far.
+    fn obey(&mut self) {
+        loop {
+            match self.orders.try_recv() {
+                Ok(order) => self.carry_out(order),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.over = true;
+                    return;
+                }
+            }
+        }
     }
 
     fn carry_out(&mut self, order: Order) {
@@ -171,6 +218,10 @@ impl Worker {
             Order::Drain((_, incarnation)) => {
                 let upshot = self.clusters.drain(WorkerId(incarnation.0));
                 self.follow(upshot);
+                if let Some(channel) = self.channels.get_mut(&incarnation) {
+                    channel.drains = true;
+                    self.flush(incarnation);
+                }
             }
             Order::Up(up, number) => {
                 let mut upshot = self.clusters.only(&up);
@@ -216,8 +267,11 @@ impl Worker {
             journal::error(format_args!("the channel of slot {} can't be followed: {error}", key.0));
             return self.tell.said(key, Said::Gone);
         }
-        self.channels
-            .insert(key.1, Channel { key, works: role.is_some(), pipe: Pipe::over(socket), awaits_room: false });
+        let mut pipe = Pipe::over(socket);
+        pipe.marked = role.is_some() && self.clusters.is_marked(WorkerId(key.1.0));
+        let works = role.is_some();
+        let channel = Channel { key, works, pipe, awaits_room: false, hung_up: false, unheard: false, drains: false };
+        self.channels.insert(key.1, channel);
         if self.shelf.begin(key.1) {
             self.say(key.1, &told::report(), true);
         }
@@ -229,7 +283,7 @@ impl Worker {
 
     /// Does what follows from what a primary decided.
     fn follow(&mut self, upshot: Upshot) {
-        let Upshot { letters, listening, closed } = upshot;
+        let Upshot { letters, listening, closed, waits, deaf } = upshot;
         for Letter { to, message, handle } in letters {
             let to = Incarnation(to.0);
             if let Some(channel) = self.channels.get_mut(&to) {
@@ -243,7 +297,23 @@ impl Worker {
             }
         }
         if let (Some(guard), false) = (&self.guard, closed.is_empty()) {
-            guard.release(closed, Box::new(|| ()));
+            let (done, is_done) = channel();
+            // Nobody waits for it where the address is free already.
+            let tell = move || {
+                let _ = done.send(());
+            };
+            guard.release(closed, Box::new(tell));
+            if waits {
+                // It is called in any case, and whatever happens then the next socket is opened after it.
+                let _ = is_done.recv();
+            }
+        }
+        for worker in deaf {
+            // Its program takes the end of its channel for that of its primary, and ends; the next one is heard.
+            if let Some(channel) = self.let_go(Incarnation(worker.0)) {
+                journal::warn(format_args!("a worker of slot {} has lost its sockets, and ends", channel.key.0));
+                self.tell.said(channel.key, Said::Gone);
+            }
         }
     }
 
@@ -270,26 +340,44 @@ impl Worker {
     }
 
     fn happened(&mut self, incarnation: Incarnation, what: epoll::EventFlags) {
-        if what.contains(epoll::EventFlags::OUT) {
+        let hangs_up = what.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+        // What it does not take in any more must not keep us from what it has said last.
+        if hangs_up || what.contains(epoll::EventFlags::OUT) {
             self.flush(incarnation);
         }
-        if what.intersects(COMING | epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
-            self.hear(incarnation, what.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP));
+        if hangs_up || what.contains(epoll::EventFlags::IN) {
+            if let Some(channel) = self.channels.get_mut(&incarnation) {
+                channel.hung_up |= what.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP);
+            }
+            self.hear(incarnation);
         }
     }
 
-    /// Takes in what a program says, to the end of what is there; with half a frame nothing follows if it has hung up.
-    fn hear(&mut self, incarnation: Incarnation, hung_up: bool) {
-        loop {
+    /// Takes in what a program says, to the end of what is there, if that is not far; with half a frame nothing follows
+    /// if it has hung up.
+    fn hear(&mut self, incarnation: Incarnation) {
+        for _ in 0..LOOKS {
             let Some(channel) = self.channels.get_mut(&incarnation) else { return };
-            match channel.pipe.look(&mut self.buffer) {
+            if !channel.pipe.is_flushed() {
+                channel.unheard = true;
+                return;
+            }
+            let hung_up = channel.hung_up;
+            let look = channel.pipe.look(&mut self.buffer);
+            // What the loop has ordered before this was said comes before it: what a worker closes when it was signalled
+            // must find that it is leaving.
+            self.obey();
+            match look {
                 Look::Frames(frames, bytes) => {
                     for frame in frames {
                         self.heard(incarnation, frame);
                     }
                     self.shelf.keep(incarnation);
                     if let Some(channel) = self.channels.get_mut(&incarnation) {
-                        channel.pipe.consume(bytes, &mut self.buffer);
+                        channel.pipe.handled(bytes);
+                        if channel.pipe.is_flushed() {
+                            channel.pipe.consume(&mut self.buffer);
+                        }
                     }
                 }
                 Look::Nothing if !hung_up => return,
@@ -301,19 +389,29 @@ impl Worker {
                 }
             }
         }
+        self.unheard.insert(incarnation);
     }
 
     fn heard(&mut self, incarnation: Incarnation, frame: Frame) {
         let Some(channel) = self.channels.get_mut(&incarnation) else { return };
-        channel.pipe.marked |= frame.marked;
+        if frame.marked && !channel.pipe.marked {
+            channel.pipe.marked = true;
+            let upshot = self.clusters.mark(WorkerId(incarnation.0));
+            self.follow(upshot);
+        }
+        let Some(channel) = self.channels.get_mut(&incarnation) else { return };
         match frame.value.map(classify) {
-            Some(Incoming::Program(message)) if message == "ready" => self.tell.said(channel.key, Said::Ready),
+            Some(Incoming::Program(message)) if message == "ready" => {
+                self.tell.said(channel.key, Said::Ready);
+                let upshot = self.clusters.ready(WorkerId(incarnation.0));
+                self.follow(upshot);
+            }
             Some(Incoming::Cluster(message)) => {
                 let upshot = self.clusters.message(WorkerId(incarnation.0), &message);
                 self.follow(upshot);
             }
-            Some(Incoming::NotAcknowledged) => {
-                let upshot = self.clusters.not_acknowledged(WorkerId(incarnation.0));
+            Some(reached @ (Incoming::Acknowledged | Incoming::NotAcknowledged)) => {
+                let upshot = self.clusters.received(WorkerId(incarnation.0), reached == Incoming::Acknowledged);
                 self.follow(upshot);
             }
             // Its next one would wait for the answer.
@@ -323,7 +421,7 @@ impl Worker {
             }
             Some(Incoming::Program(message)) => self.told(incarnation, &message, Teller::Program),
             Some(Incoming::Module(message)) => self.told(incarnation, &message, Teller::Module),
-            Some(Incoming::Acknowledged | Incoming::Internal) | None => {}
+            Some(Incoming::Internal) | None => {}
         }
     }
 
@@ -341,6 +439,10 @@ impl Worker {
         if flushed == Flushed::Later {
             self.again.insert(incarnation);
         }
+        if flushed == Flushed::All && (channel.pipe.consume(&mut self.buffer) | std::mem::take(&mut channel.unheard)) {
+            self.unheard.insert(incarnation);
+        }
+        let tells = flushed == Flushed::All && std::mem::take(&mut channel.drains);
         let awaits_room = flushed == Flushed::Full;
         if channel.awaits_room != awaits_room {
             channel.awaits_room = awaits_room;
@@ -350,5 +452,12 @@ impl Worker {
                 journal::error(format_args!("the channel of slot {} can't be followed: {error}", channel.key.0));
             }
         }
+        if tells {
+            let upshot = self.clusters.told(WorkerId(incarnation.0));
+            self.follow(upshot);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
