@@ -229,3 +229,148 @@ fn what_can_not_be_a_worker_is_refused_with_the_reason() {
         .stderr_has("python3 runs this one");
     assert_eq!(baton.jlist().len(), 0);
 }
+
+/// Connects and waits until the other end is closed for want of anybody who takes it.
+fn is_turned_away(mut stream: TcpStream) {
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
+    match stream.read(&mut [0; 1]) {
+        Ok(0) => {}
+        Ok(_) => panic!("an answer"),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
+}
+
+#[test]
+fn workers_that_refuse_at_their_limit_take_connections_again_below_it() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    let limit = "if (process.env.NODE_APP_INSTANCE === '1') server.maxConnections = 1; server.on(";
+    baton.file("app.js", SERVER.replace("server.on(", limit));
+    start(&baton, 2, json!({}));
+    let port = port_in(&baton.wait_log("app-out.log", "listens true true "), "listens true true ");
+    let connect = || {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("timeout");
+        stream
+    };
+    // The second has one, and refuses the next ones.
+    let held: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
+    let answers: Vec<String> = held.into_iter().map(|stream| ask(stream).expect("an answer")).collect();
+    let numbers: BTreeSet<&str> = answers.iter().map(|answer| number(answer)).collect();
+    assert_eq!(numbers, BTreeSet::from(["0", "1"]), "{answers:?}");
+    // It is free again: what it has refused others took, and now there are no others.
+    baton.run(["scale", "app", "1"]).ok();
+    for _ in 0..3 {
+        assert_eq!(number(&visit(port).expect("an answer")), "1");
+    }
+}
+
+#[test]
+fn a_port_that_a_program_has_left_is_closed_and_one_that_it_keeps_is_not() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    let (old, new) = (free(), free());
+    start(&baton, 2, json!({"env": {"AT": old.to_string()}, "kill_timeout": "30s"}));
+    visit(old).expect("an answer");
+    for (verb, at, left) in [(["restart", "--wait=10m"].as_slice(), new, old), (["reload"].as_slice(), old, new)] {
+        let app = json!([{"name": "app", "script": "app.js", "instances": 2, "merge_logs": true, "min_uptime": "1h", "kill_timeout": "30s", "env": {"AT": at.to_string()}}]);
+        baton.file("ecosystem.config.json", app.to_string());
+        baton.run(verb.iter().chain(&["ecosystem.config.json"])).ok();
+        visit(at).expect("an answer");
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", left)) {
+            is_turned_away(stream);
+        }
+        TcpListener::bind(("::", left)).expect("the port is free");
+    }
+}
+
+#[test]
+fn another_balance_counts_after_a_restart_and_a_reload_keeps_what_serves() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    let port = free();
+    let keys = |balance: &str| json!({"balance": balance, "env": {"AT": port.to_string()}, "kill_timeout": "30s"});
+    start(&baton, 2, keys("rr"));
+    // How many sockets listen at the port, from the kernel's own table.
+    let sockets = || {
+        let both = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+        let at = format!(":{port:04X} ");
+        let rows = both.iter().flat_map(|text| text.lines());
+        rows.filter(|row| {
+            row.split_whitespace().nth(1).is_some_and(|local| format!("{local} ").ends_with(&at))
+                && row.contains(" 0A ")
+        })
+        .count()
+    };
+    for (balance, before, after) in [("reuseport", 1, 2), ("shared", 2, 1), ("reuseport", 1, 2), ("rr", 2, 1)] {
+        let mut app =
+            json!({"name": "app", "script": "app.js", "instances": 2, "merge_logs": true, "min_uptime": "1h"});
+        app.as_object_mut().expect("a map").extend(keys(balance).as_object().expect("a map").clone());
+        baton.file("ecosystem.config.json", json!([app]).to_string());
+        baton.run(["reload", "ecosystem.config.json"]).ok();
+        assert_eq!(sockets(), before, "{balance}: a reload");
+        visit(port).expect("an answer");
+        baton.run(["restart", "app", "--wait=10m"]).ok();
+        assert_eq!(sockets(), after, "{balance}: a restart");
+        visit(port).expect("an answer");
+    }
+}
+
+#[test]
+fn what_a_program_closes_it_can_open_again_at_once() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    baton.file(
+        "app.js",
+        "const net = require('net'), dgram = require('dgram');
+         function tcp(port, times) {
+           const server = net.createServer(socket => socket.end('answer')).on('error', e => console.log('tcp', e.code));
+           server.listen(port, () => { const { port } = server.address(); if (times) server.close(() => tcp(port, times - 1)); else console.log('listens true true', port); });
+         }
+         function udp(port, times) {
+           const socket = dgram.createSocket('udp4').on('error', e => console.log('udp', e.code));
+           socket.bind(port, () => { const { port } = socket.address(); if (times) socket.close(() => udp(port, times - 1)); else console.log('bound', port); });
+         }
+         tcp(0, 10);
+         udp(0, 10);",
+    );
+    for balance in ["rr", "shared", "reuseport"] {
+        start(&baton, 1, json!({"exec_mode": "cluster", "balance": balance}));
+        let log = baton.wait_log("app-out.log", "listens true true ");
+        let port = port_in(&log, "listens true true ");
+        baton.wait_log("app-out.log", "bound ");
+        assert_eq!(visit(port).expect("an answer"), "answer");
+        let log = baton.wait_log("app-out.log", "bound ");
+        assert!(!log.contains("EADDRINUSE"), "{balance}: {log}");
+        baton.run(["delete", "app"]).ok();
+        std::fs::remove_file(baton.home().join("logs/app-out.log")).expect("a log");
+    }
+}
+
+#[test]
+fn a_taken_port_is_an_error_that_a_tls_server_can_handle() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    let taken = TcpListener::bind(("::", 0)).expect("a port");
+    let port = taken.local_addr().expect("address").port();
+    baton.file(
+        "app.js",
+        format!("require('tls').createServer().on('error', e => console.log('refused', e.code)).listen({port}); setInterval(() => {{}}, 1e6)"),
+    );
+    let app =
+        json!({"name": "app", "script": "app.js", "exec_mode": "cluster", "autorestart": false, "merge_logs": true});
+    baton.file("taken.config.json", json!([app]).to_string());
+    baton.run(["start", "taken.config.json"]).ok();
+    baton.wait_log("app-out.log", "refused EADDRINUSE");
+    assert_eq!(baton.entry("app")["pm2_env"]["status"], "online");
+}

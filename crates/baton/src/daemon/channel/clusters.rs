@@ -107,6 +107,8 @@ pub(super) struct Clusters {
     epoll: OwnedFd,
     apps: BTreeMap<String, Cluster>,
     connections: BTreeMap<Connection, Arc<OwnedFd>>,
+    /// The slots of each app that are up.
+    up: BTreeMap<String, BTreeSet<u32>>,
     /// Apps that are to be tried again after a pause.
     pub(super) again: BTreeSet<String>,
     /// When sockets are looked at that nobody seems to want.
@@ -144,6 +146,7 @@ impl Clusters {
             epoll,
             apps: BTreeMap::new(),
             connections: BTreeMap::new(),
+            up: BTreeMap::new(),
             again: BTreeSet::new(),
             tidying: BTreeMap::new(),
             unsaved: None,
@@ -215,6 +218,8 @@ impl Clusters {
         }
         let mut outputs = cluster.primary.balance_by(role.balance);
         outputs.extend(cluster.primary.join(worker, role.slot));
+        // The first of an app comes after its slots were told.
+        outputs.extend(self.up.get(&role.app).into_iter().flat_map(|up| cluster.primary.only(up)));
         self.done(&role.app, outputs)
     }
 
@@ -266,6 +271,7 @@ impl Clusters {
     /// These slots of these apps are up, and nothing else.
     pub(super) fn only(&mut self, up: &BTreeMap<String, BTreeSet<u32>>) -> Upshot {
         let mut upshot = Upshot::default();
+        self.up = up.clone();
         for app in self.apps.keys().cloned().collect::<Vec<_>>() {
             let Some(cluster) = self.apps.get_mut(&app) else { continue };
             let outputs = match up.get(&app) {

@@ -200,3 +200,26 @@ fn what_could_not_be_written_is_written_later() {
     assert_eq!(clusters.due(), None);
     assert!(missing.join("clusters").exists());
 }
+
+#[test]
+fn a_socket_that_nobody_asks_for_any_more_is_closed_after_a_pause() {
+    let bench = Bench::new();
+    let mut clusters = bench.clusters(BTreeMap::new());
+    clusters.settle(&BTreeSet::new());
+    clusters.only(&BTreeMap::from([("app".to_owned(), BTreeSet::from([0]))]));
+    clusters.join(A, &role(Balance::Rr));
+    let (old, _) = listen(&mut clusters, A, tcp(0, 0, 1));
+    clusters.left(A);
+    assert_eq!(clusters.due(), None);
+    clusters.join(B, &role(Balance::Rr));
+    let (new, _) = listen(&mut clusters, B, tcp(0, 1, 1));
+    let due = clusters.due().unwrap();
+    assert!(clusters.tick(Instant(due.0 - 1)).closed.is_empty());
+    assert_eq!(clusters.tick(due).closed.len(), 1);
+    let sockets: Vec<&String> = clusters.apps["app"].sockets.keys().collect();
+    assert_eq!((sockets, old != new), (vec![&new], true));
+    // The pause for those that were not replaced ends, too, with nothing left to close.
+    let due = clusters.due().unwrap();
+    assert!(clusters.tick(due).closed.is_empty());
+    assert_eq!(clusters.due(), None);
+}
