@@ -257,7 +257,8 @@ fn workers_that_refuse_at_their_limit_take_connections_again_below_it() {
     };
     // The second has one, and refuses the next ones.
     let held: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
-    let answers: Vec<String> = held.into_iter().map(|stream| ask(stream).expect("an answer")).collect();
+    // The last is answered while those before it are held.
+    let answers: Vec<String> = held.into_iter().rev().map(|stream| ask(stream).expect("an answer")).collect();
     let numbers: BTreeSet<&str> = answers.iter().map(|answer| number(answer)).collect();
     assert_eq!(numbers, BTreeSet::from(["0", "1"]), "{answers:?}");
     // It is free again: what it has refused others took, and now there are no others.
