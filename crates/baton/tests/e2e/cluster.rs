@@ -375,3 +375,23 @@ fn a_taken_port_is_an_error_that_a_tls_server_can_handle() {
     baton.wait_log("app-out.log", "refused EADDRINUSE");
     assert_eq!(baton.entry("app")["pm2_env"]["status"], "online");
 }
+
+#[test]
+fn workers_of_whose_sockets_nothing_is_known_any_more_are_replaced() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    let port = free();
+    start(&baton, 2, json!({"env": {"AT": port.to_string()}}));
+    let before: BTreeSet<u64> = baton.jlist().iter().filter_map(|entry| entry["pid"].as_u64()).collect();
+    std::fs::remove_file(baton.home().join("run/clusters")).expect("the file");
+    let daemon = baton.daemon();
+    kill(daemon);
+    baton.connect_to_successor(daemon);
+    baton.wait_for("workers that listen", |list| {
+        list.iter().all(|view| view.ready && view.pid.is_some_and(|pid| !before.contains(&u64::from(pid))))
+    });
+    let seen: BTreeSet<String> = (0..2).map(|_| visit(port).expect("an answer")).collect();
+    assert_eq!(seen.len(), 2);
+}
