@@ -11,6 +11,9 @@ pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 /// kind of Node's own messages it is counts, for its sender may wait for an answer.
 const MAX_READ: usize = 1024 * 1024;
 
+/// How much room is kept for the next frames.
+const MAX_KEPT: usize = 128 * 1024;
+
 /// Bun marks the frames that are its own runtime's with this byte, and expects it on ours.
 const MARK: u8 = 2;
 
@@ -67,6 +70,12 @@ impl Decoder {
         let value = read(text);
         self.start = end + 1;
         self.searched = self.start;
+        if self.pending() == 0 {
+            // What one long frame took is not kept for ever.
+            (self.start, self.searched) = (0, 0);
+            self.bytes.clear();
+            self.bytes.shrink_to(MAX_KEPT);
+        }
         Ok(Some(Frame { value, marked, length }))
     }
 
@@ -142,6 +151,7 @@ mod tests {
         let frames = all(&mut decoder);
         assert_eq!(frames[0].value, Some(json!({ "cmd": "NODE_HANDLE" })));
         assert_eq!((frames[1].value.as_ref(), decoder.pending()), (Some(&json!(1)), 0));
+        assert!(decoder.bytes.capacity() <= MAX_KEPT, "{}", decoder.bytes.capacity());
     }
 
     proptest! {

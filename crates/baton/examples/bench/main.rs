@@ -8,6 +8,7 @@
 
 mod app;
 mod bench;
+mod client;
 mod contender;
 mod failure;
 mod files;

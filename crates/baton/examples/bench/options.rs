@@ -64,6 +64,8 @@ pub(crate) enum Name {
     Idle,
     /// Requests lost over reloads of a Node server.
     Reload,
+    /// Requests to the workers of a Node program in cluster mode.
+    Cluster,
     /// Evaluating a process file, beside `node -e`.
     Load,
 }
@@ -84,6 +86,7 @@ impl Name {
             Name::Sync => "sync",
             Name::Idle => "idle",
             Name::Reload => "reload",
+            Name::Cluster => "cluster",
             Name::Load => "load",
         }
     }
@@ -103,6 +106,7 @@ impl Name {
             Name::Sync => "from saving one of fifty process files to the new process",
             Name::Idle => "wake-ups in 30 s with a hundred quiet apps",
             Name::Reload => "reloads under load",
+            Name::Cluster => "requests to two workers in cluster mode",
             Name::Load => "evaluating a process file",
         }
     }

@@ -85,6 +85,7 @@ fn target(target: Target) -> String {
     match target {
         Target::Part(part) => format!("≤ 1/{}", short(part)),
         Target::Times(times) => format!("≥ {} ×", short(times)),
+        Target::Most(most) => format!("≤ {}", short(most)),
         Target::Zero => "0".into(),
         Target::None => String::new(),
     }

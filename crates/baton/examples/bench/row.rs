@@ -60,6 +60,12 @@ pub(crate) enum Unit {
     /// Requests of a client.
     #[serde(rename = "requests")]
     Requests,
+    /// Requests answered in a second.
+    #[serde(rename = "requests/s")]
+    RequestsPerSecond,
+    /// Microseconds of processor time for a connection.
+    #[serde(rename = "CPU µs")]
+    ProcessorPerConnection,
     /// How often a thread went to sleep, and so was woken before.
     #[serde(rename = "wake-ups")]
     WakeUps,
@@ -75,6 +81,8 @@ impl Unit {
             Unit::ProcessorPerGigabyte => "CPU s/GB",
             Unit::Percent => "%",
             Unit::Requests => "requests",
+            Unit::RequestsPerSecond => "requests/s",
+            Unit::ProcessorPerConnection => "CPU µs",
             Unit::WakeUps => "wake-ups",
         }
     }
@@ -88,6 +96,8 @@ pub(crate) enum Target {
     Part(f64),
     /// Baton's figure is at least so many times the other's.
     Times(f64),
+    /// Baton's figure is at most this.
+    Most(f64),
     /// Baton's figure is 0.
     Zero,
     /// Only shown.
@@ -100,6 +110,7 @@ impl Target {
         match self {
             Target::Part(part) => Some(baton? * part <= other?),
             Target::Times(times) => Some(baton? >= other? * times),
+            Target::Most(most) => Some(baton? <= most),
             Target::Zero => Some(baton? == 0.0),
             Target::None => None,
         }

@@ -1,5 +1,6 @@
 //! The scenarios, one a file.
 
+mod cluster;
 mod cold;
 mod crash;
 mod crowd;
@@ -36,6 +37,7 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Follow => follow::run(bench),
         Name::Idle => idle::run(bench),
         Name::Reload => reload::run(bench),
+        Name::Cluster => cluster::run(bench),
         Name::Load => load::run(bench),
     }
 }
