@@ -5,6 +5,7 @@ pub mod boot;
 pub mod clock;
 pub mod fifo;
 pub mod files;
+pub mod foreground;
 #[cfg(target_os = "linux")]
 pub mod guard;
 pub mod interrupt;

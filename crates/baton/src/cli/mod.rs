@@ -15,6 +15,7 @@ mod config;
 mod daemon_update;
 mod delete;
 mod describe;
+mod dev;
 mod diff;
 mod env;
 mod env_why;
@@ -23,6 +24,7 @@ mod events;
 mod externals;
 mod failure;
 mod flush;
+mod foreground;
 mod get;
 mod help;
 mod history;
@@ -48,6 +50,7 @@ mod reset;
 mod restart;
 mod resurrect;
 mod rollback;
+mod runtime;
 mod save;
 mod scale;
 mod send_signal;
@@ -155,6 +158,8 @@ verbs! {
     Save => save, "save" | "dump";
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";
+    Runtime => runtime, "runtime";
+    Dev => dev, "dev";
     Startup => startup, "startup";
     Unstartup => unstartup, "unstartup";
     Set => set, "set";
@@ -183,7 +188,9 @@ impl Verb {
 
 /// Carries out a command line. The first word is the path that the program was called by.
 pub(crate) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
-    let called = words.next().map_or(CalledAs::Baton, |path| called_as(&path));
+    let path = words.next();
+    let (called, verb) = path.map_or((CalledAs::Baton, None), |path| called_as(&path));
+    let words = verb.map(OsString::from).into_iter().chain(words);
     let mut session = Session::new(called);
     let done = service::Companion::begin().and_then(|companion| {
         let done = dispatch(words, &mut session);
@@ -201,9 +208,14 @@ pub(crate) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn called_as(path: &OsString) -> CalledAs {
-    let name = Path::new(path).file_name();
-    if name.is_some_and(|name| name == "pm2") { CalledAs::Pm2 } else { CalledAs::Baton }
+/// By which name the program was called, and the verb that is meant by it.
+fn called_as(path: &OsString) -> (CalledAs, Option<&'static str>) {
+    match Path::new(path).file_name().and_then(|name| name.to_str()) {
+        Some("pm2") => (CalledAs::Pm2, None),
+        Some("pm2-runtime" | "pm2-docker") => (CalledAs::Pm2, Some("runtime")),
+        Some("pm2-dev") => (CalledAs::Pm2, Some("dev")),
+        _ => (CalledAs::Baton, None),
+    }
 }
 
 fn dispatch(words: impl Iterator<Item = OsString>, session: &mut Session) -> Result<(), Failure> {

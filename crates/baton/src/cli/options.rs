@@ -29,7 +29,7 @@ fn rows() -> impl Iterator<Item = &'static CliOption> {
 
 /// The options that mean nothing to a verb that starts nothing.
 fn useless_rows() -> impl Iterator<Item = &'static CliOption> {
-    let of_start = |row: &&CliOption| matches!(row.long, "force" | "update-env" | "attach");
+    let of_start = |row: &&CliOption| matches!(row.long, "force" | "update-env" | "attach" | "no-daemon");
     rows().chain(OPTIONS.iter().filter(of_start))
 }
 
@@ -65,6 +65,13 @@ impl AppOptions {
         let before = self.spelled.len();
         self.spelled.retain(|spelled| *spelled != long);
         self.spelled.len() < before
+    }
+
+    /// Sets a key that was not given.
+    pub(crate) fn fall_back_to(&mut self, key: &str, value: Value) {
+        if !self.given.contains_key(key) {
+            self.given.insert(key.into(), value);
+        }
     }
 
     /// Says that these options mean nothing to a verb.
@@ -303,7 +310,7 @@ mod tests {
     #[test]
     fn options_without_effect_yet_are_refused_and_those_that_ask_for_what_is_are_not() {
         let refusal = |words: &[&str]| parse(words).refuse_absent().unwrap_err().to_string();
-        assert_eq!(refusal(&["--no-daemon"]), "--no-daemon is not available yet");
+        assert_eq!(refusal(&["--write"]), "--write is not available yet");
         assert!(refusal(&["--deep-monitoring"]).contains("is not supported"));
         assert!(parse(&["--no-vizion", "--no-pmx", "--no-automation", "--disable-trace"]).refuse_absent().is_ok());
     }

@@ -59,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) colour: Colour,
     /// Import the apps of a PM2 daemon that holds the home.
     pub(crate) take_over: bool,
+    /// What is said goes to standard error, because standard output is for the apps.
+    pub(crate) aside: bool,
     /// The directory to read files from, when it is not that of the caller.
     elsewhere: Option<PathBuf>,
     versions: Box<Versions>,
@@ -74,9 +76,15 @@ impl Session {
             silent,
             colour: wants_colour(),
             take_over: false,
+            aside: false,
             elsewhere: None,
             versions: Box::new(package_versions()),
         }
+    }
+
+    /// As this one, for another thread or another home.
+    pub(crate) fn on(home: Home, called: CalledAs) -> Session {
+        Session { home, ..Session::new(called) }
     }
 
     /// The same as if the program had been called in this directory, with nothing said but data.
@@ -87,6 +95,7 @@ impl Session {
             silent: true,
             colour: self.colour,
             take_over: self.take_over,
+            aside: self.aside,
             elsewhere: Some(directory.into()),
             versions: Box::new(package_versions()),
         }
@@ -117,7 +126,9 @@ impl Session {
 
     /// A line on standard output, not under `--silent`.
     pub(crate) fn line(&self, text: &str) {
-        if !self.silent {
+        if self.aside {
+            self.complain(text);
+        } else if !self.silent {
             write_out(format!("{text}\n").as_bytes());
         }
     }

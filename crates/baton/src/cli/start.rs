@@ -5,6 +5,7 @@ use super::apps::{self, FileOptions, Loaded, Started};
 use super::check;
 use super::common::Common;
 use super::failure::Failure;
+use super::foreground::{self, Foreground};
 use super::options::AppOptions;
 use super::service::{self, ServiceOptions};
 use super::session::{Session, command, list};
@@ -34,13 +35,13 @@ const DEFAULT_WAIT: Millis = Millis(30_000);
 pub(crate) struct Args {
     /// Scripts, programs, command lines, process files, names, numbers, or `-` for JSON on standard input.
     #[arg(value_name = "script|file|name|id|-")]
-    targets: Vec<String>,
+    pub(super) targets: Vec<String>,
     #[command(flatten)]
     pub(crate) common: Common,
     #[command(flatten)]
-    file: FileOptions,
+    pub(super) file: FileOptions,
     #[command(flatten)]
-    start: StartOptions,
+    pub(super) start: StartOptions,
     /// Check the apps of process files first, as `check` does; when one check fails, start nothing.
     #[arg(long)]
     check: bool,
@@ -48,12 +49,18 @@ pub(crate) struct Args {
     #[arg(short, long)]
     force: bool,
     #[command(flatten)]
-    service: ServiceOptions,
+    pub(super) service: ServiceOptions,
+    /// Stay in the foreground and show the logs; Ctrl-C ends the apps, as `runtime` does.
+    #[arg(long)]
+    pub(super) no_daemon: bool,
+    /// What apps write is shown here, from their log files.
+    #[arg(skip)]
+    pub(super) shown_here: bool,
     #[command(flatten)]
-    app: AppOptions,
+    pub(super) app: AppOptions,
     /// Arguments of the app, as they are. Without a target in front, the first is the program.
     #[arg(last = true)]
-    app_args: Vec<String>,
+    pub(super) app_args: Vec<String>,
 }
 
 /// Options of `start`, `restart` and `startOrRestart` that are no keys of an app.
@@ -205,12 +212,25 @@ impl Job {
 }
 
 /// Runs the verb.
-pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
+pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     args.start.refuse_absent()?;
     args.app.refuse_absent()?;
     if args.service.is_wanted() {
         return service::become_it(session);
     }
+    if args.no_daemon {
+        return foreground::run(args, Foreground::default(), session);
+    }
+    let attach = args.start.attach;
+    let (started, mut client) = bring_up(args, session)?;
+    started.finish(attach, &mut client, session)
+}
+
+/// Has everything started that the command line means.
+///
+/// # Errors
+/// When it can't be begun. What became of each part is in the result.
+pub(super) fn bring_up(mut args: Args, session: &Session) -> Result<(Started, Client), Failure> {
     let wait = args.start.wait()?;
     let directory = session.directory()?;
     if args.targets.is_empty() && args.file.config.is_empty() {
@@ -236,7 +256,11 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
             }
         }
     }
-    let jobs = jobs.into_iter().map(|job| job.startable(session)).collect::<Result<Vec<Job>, Failure>>()?;
+    let mut jobs = jobs.into_iter().map(|job| job.startable(session)).collect::<Result<Vec<Job>, Failure>>()?;
+    if args.shown_here {
+        let loaded = jobs.iter_mut().filter_map(|job| if let Job::Define(loaded) = job { Some(loaded) } else { None });
+        loaded.flat_map(|loaded| &mut loaded.apps).for_each(foreground::with_logs);
+    }
     if !args.app_args.is_empty() && jobs.iter().any(|job| matches!(job, Job::Define(_))) {
         session.warn("arguments after -- have no effect on the apps of a process file: write `args` there");
     }
@@ -247,7 +271,7 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
             Err(failure) => started.fail(&failure, session),
         }
     }
-    started.finish(args.start.attach, &mut client, session)
+    Ok((started, client))
 }
 
 /// The process file of the directory, said aloud.
@@ -349,7 +373,10 @@ fn launch(
     client: &mut Client,
     session: &Session,
 ) -> Result<Vec<Outcome>, Failure> {
-    let wish = apps::script(text, &args.app, &args.file, &args.app_args, session)?;
+    let mut wish = apps::script(text, &args.app, &args.file, &args.app_args, session)?;
+    if args.shown_here {
+        foreground::with_logs(&mut wish.spec);
+    }
     let wished = wish.spec.instances.0.max(0);
     let starting = text::starting(&wish.spec.script, record::exec_mode(wish.spec.exec_mode), wished);
     // Told once the daemon has not refused it: scripts look for this line to know that something was launched.

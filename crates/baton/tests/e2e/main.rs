@@ -13,6 +13,7 @@ mod channel;
 mod clojure;
 mod cluster;
 mod company;
+mod containers;
 mod dependencies;
 mod environment;
 mod events;

@@ -20,7 +20,7 @@ use crate::logs::source::{self, Filter, Source, Stream, Streams};
 use crate::logs::time;
 use baton_core::proto::{Change, List, Update};
 use baton_core::select::SelectError;
-use baton_core::units::InstanceId;
+use baton_core::units::{InstanceId, Instant, Millis};
 use baton_core::world::InstanceView;
 use baton_os::clock;
 use clap::Parser;
@@ -30,7 +30,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -214,6 +214,53 @@ pub(crate) fn attach(ids: Vec<InstanceId>, client: &mut Client, session: &Sessio
     view.follow(cursors, absent, session.quiet_client()?)
 }
 
+/// Who does something else while logs are shown, in the same thread.
+pub(crate) trait Onlooker {
+    /// When one of these is readable it is asked whether it goes on.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+    /// When to ask at the latest.
+    fn until(&self) -> Option<Instant>;
+    /// Something changed in the list.
+    fn sees(&mut self, change: &Change);
+    /// Does what there is to do; false when nothing more is to be shown but what was written already.
+    ///
+    /// # Errors
+    /// When it can't go on.
+    fn goes_on(&mut self) -> Result<bool, Failure>;
+}
+
+/// Shows all that is written from now on, whole, until `onlooker` has had enough.
+///
+/// # Errors
+/// When a file can't be watched, nobody reads any more, or the onlooker can't go on.
+pub(crate) fn stream(
+    form: Form,
+    stamp: Option<&str>,
+    client: Client,
+    session: &Session,
+    onlooker: &mut dyn Onlooker,
+) -> Result<(), Failure> {
+    let wanted = Wanted { follows: true, since: Some(clock::now().wall.0), ..Wanted::default() };
+    let daemon_log = matches!(form, Form::Raw | Form::Labelled);
+    let view = View {
+        daemon_log,
+        renderer: Renderer::new(form, stamp, None, session.colour),
+        filter: Filter::All,
+        streams: Streams::Both,
+        session,
+        query: Query { wanted, lines: None, times: session.home.times(), zone: TimeZone::system() },
+    };
+    // The daemon's own log does not tell when what was written: what was there before stays there.
+    let from_here = Query { lines: Some(0), ..view.query.clone() };
+    let own = view.sources(&[]).into_iter().filter_map(|source| from_here.open(source).ok()).collect();
+    view.follow_beside(own, Vec::new(), client, Some(onlooker))
+}
+
+fn timespec(time: Millis) -> Timespec {
+    let seconds = i64::try_from(time.0 / 1000).unwrap_or(i64::MAX);
+    Timespec { tv_sec: seconds, tv_nsec: i64::try_from(time.0 % 1000 * 1_000_000).unwrap_or(0) }
+}
+
 /// What is wanted, and how it is shown.
 struct View<'a> {
     filter: Filter,
@@ -305,9 +352,20 @@ impl View<'_> {
     }
 
     /// Shows every new line until Ctrl-C, also of apps that come later.
-    fn follow(mut self, cursors: Vec<Cursor>, absent: Vec<Source>, client: Client) -> Result<(), Failure> {
+    fn follow(self, cursors: Vec<Cursor>, absent: Vec<Source>, client: Client) -> Result<(), Failure> {
+        baton_os::interrupt::is_success().map_err(Failure::system("Ctrl-C"))?;
+        self.follow_beside(cursors, absent, client, None)
+    }
+
+    /// Shows every new line until who looks on has had enough; then what there is still to read.
+    fn follow_beside(
+        mut self,
+        cursors: Vec<Cursor>,
+        absent: Vec<Source>,
+        client: Client,
+        mut onlooker: Option<&mut dyn Onlooker>,
+    ) -> Result<(), Failure> {
         let failed = |error| Failure::system("following log files")(error);
-        baton_os::interrupt::is_success().map_err(failed)?;
         let began = clock::now().wall.0;
         let mut follower = Follower::new(self.query.clone()).map_err(failed)?;
         for cursor in cursors {
@@ -321,9 +379,13 @@ impl View<'_> {
         let mut gone: Vec<InstanceId> = Vec::new();
         self.show(|give| follower.catch_up(give))?;
         loop {
-            let patience = Timespec { tv_sec: i64::try_from(PATIENCE / 1000).unwrap_or(1), tv_nsec: 0 };
-            let mut ready = [PollFd::new(&follower, PollFlags::IN), PollFd::new(&woken, PollFlags::IN)];
-            let events = match poll(&mut ready, follower.is_amid_line().then_some(&patience)) {
+            let left = onlooker.as_ref().and_then(|onlooker| onlooker.until()).map(|at| at - clock::now().instant);
+            let unfinished = follower.is_amid_line().then_some(Millis(PATIENCE));
+            let wait = left.into_iter().chain(unfinished).min().map(timespec);
+            let descriptors = onlooker.as_ref().map(|onlooker| onlooker.descriptors());
+            let mut ready = vec![PollFd::new(&follower, PollFlags::IN), PollFd::new(&woken, PollFlags::IN)];
+            ready.extend(descriptors.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+            let events = match poll(&mut ready, wait.as_ref()) {
                 Err(Errno::INTR) => continue,
                 other => other.map_err(|error| failed(error.into()))?,
             };
@@ -331,14 +393,24 @@ impl View<'_> {
                 rustix::io::read(&woken, &mut [0; 64]).map_err(|error| failed(error.into()))?;
             }
             while let Ok(update) = updates.try_recv() {
+                if let Some(onlooker) = &mut onlooker {
+                    onlooker.sees(&update.change);
+                }
                 self.take_in(update.change, &mut follower, &mut gone, began);
             }
             match events {
-                0 => self.show(|give| follower.give_unfinished(give))?,
+                0 if left.is_none_or(|left| left.0 >= PATIENCE) => self.show(|give| follower.give_unfinished(give))?,
                 _ => self.show(|give| follower.read(give))?,
             }
             for trouble in follower.troubles() {
                 self.session.warn(&trouble);
+            }
+            if let Some(onlooker) = &mut onlooker
+                && !onlooker.goes_on()?
+            {
+                self.show(|give| follower.read(give))?;
+                self.show(|give| follower.catch_up(give))?;
+                return self.show(|give| follower.give_unfinished(give));
             }
         }
     }
@@ -398,6 +470,11 @@ impl View<'_> {
                 // A file that is followed already may have gone over to another slot.
                 Some(known) if gone.contains(&known.id) => *known = source,
                 Some(_) => {}
+                // What an earlier life of the list wrote has been shown then.
+                None if self.query.wanted.since.is_some() => match self.query.open(source.clone()) {
+                    Ok(cursor) => self.told(&source.path.display().to_string(), follower.go_on(cursor)),
+                    Err(_) => self.add(follower, source, From::EndUnlessNew(0)),
+                },
                 None => self.add(follower, source, From::EndUnlessNew(began)),
             }
         }
