@@ -17,7 +17,9 @@ use std::path::PathBuf;
 /// The time in front of lines when `--timestamp` says nothing else; PM2's form.
 const TIMESTAMP: &str = "YYYY-MM-DD-HH:mm:ss";
 
-/// Run apps in this terminal and start them again when their files change. Nothing is left when it ends.
+/// Run apps in this terminal and start them again when their files change.
+///
+/// Nothing is left when it ends.
 #[derive(Debug, Parser)]
 #[group(skip)]
 pub(crate) struct Args {

@@ -10,7 +10,9 @@ use baton_pm2::commands::Availability;
 use clap::{Args as ClapArgs, Parser};
 use std::ops::Deref;
 
-/// Run apps in the foreground, as the process of a container: logs on standard output, exit code when all have ended.
+/// Run apps in the foreground, as the process of a container.
+///
+/// What they write is on standard output; the exit code tells how they ended.
 #[derive(Debug, Parser)]
 #[group(skip)]
 pub(crate) struct Args {
