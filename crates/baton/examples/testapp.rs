@@ -12,6 +12,7 @@
 //! * `child:ACTIONS`, `session:ACTIONS`, `orphan:ACTIONS`: runs `ACTIONS` (separated by `+`) in a child; in a child with
 //!   a session of its own; in a grandchild with a session of its own whose parent is gone. Its pid is a line on
 //!   standard output: `child 123`
+//! * `relay:TIMES`: ends as soon as another of its kind, in a session of its own, has begun to do the same
 //! * `touch:FILE`: makes a file; `once:FILE:ACTIONS` carries the actions out only if the file isn't there yet, and makes it
 //! * `listen:PORT`: answers every connection on 127.0.0.1 with its pid, for ever
 //! * `dump`: what the program sees of itself, as one line of JSON
@@ -52,6 +53,7 @@ fn run(actions: &[String]) -> ExitCode {
             "child" => report(&mut this_program(&split(rest))),
             "session" => report(&mut in_session(&split(rest))),
             "orphan" => orphan(rest),
+            "relay" => relay(rest),
             "touch" => std::fs::write(rest, "").expect("touch"),
             "once" => {
                 let (file, then) = rest.split_once(':').expect("once:FILE:ACTIONS");
@@ -167,6 +169,13 @@ fn ignore(signals: &str, actions: &[String]) -> ExitCode {
 fn report(command: &mut Command) {
     let child = command.stdin(Stdio::null()).spawn().expect("child");
     say(format!("child {}\n", child.id()).as_bytes());
+}
+
+#[expect(clippy::zombie_processes, reason = "what becomes of the child is the supervisor's business")]
+fn relay(times: &str) {
+    if let Some(left) = times.parse::<u32>().expect("relay:TIMES").checked_sub(1) {
+        in_session(&[format!("relay:{left}")]).stdin(Stdio::null()).spawn().expect("the next");
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program under supervision may start what it likes")]

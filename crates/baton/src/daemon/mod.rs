@@ -8,6 +8,7 @@
 //! | `serve` | requests answered |
 //! | `server` | the socket and its connections |
 //! | `recover` | what a predecessor left, taken up again |
+//! | `lost` | processes of slots whose record is lost |
 //! | `rotation` | which logs are rotated and how |
 //! | `storage`, `records`, `writer` | what is on disk, and the thread that makes it last |
 //! | `life`, `watch` | processes and their descriptors |
@@ -33,6 +34,7 @@ mod inbox;
 mod journal;
 mod life;
 mod line;
+mod lost;
 mod measure;
 mod modules;
 mod prober;
@@ -142,7 +144,11 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let notices = loaded.notices.clone();
     let records = records::Records::begin(home, &boot_id, &loaded.lines)
         .map_err(|error| named(&error, "write in", &home.run()))?;
-    let recover::Left { world, lives: left, rebooted, gone } = recover::world(loaded, home, &boot_id);
+    let mut left = recover::world(loaded, home, &boot_id);
+    for notice in lost::restore(&mut left, home, &boot_id) {
+        journal::warn(notice);
+    }
+    let recover::Left { world, lives: left, rebooted, gone } = left;
 
     let batch = held.remove("batch:r").zip(held.remove("batch:w"));
     let fresh_batch = batch.is_none();

@@ -7,7 +7,10 @@ use std::os::unix::fs::MetadataExt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ProcStat {
     state: char,
-    start_time: u64,
+    /// Its session, which has the number of the process that leads it.
+    pub(super) session: u32,
+    /// When it began (clock ticks since boot).
+    pub(super) start_time: u64,
     /// How it ended, for a zombie that we may look at.
     pub(super) exit: Option<Exit>,
 }
@@ -15,12 +18,16 @@ pub(super) struct ProcStat {
 impl ProcStat {
     /// The line of the process with this identity; `None` when it is gone.
     pub(super) fn read(identity: &Identity) -> Option<ProcStat> {
-        let folder = format!("/proc/{}", identity.pid);
+        Self::of(identity.pid).filter(|stat| stat.start_time == identity.start_time)
+    }
+
+    /// The line of whatever process has this number now.
+    pub(super) fn of(pid: u32) -> Option<ProcStat> {
+        let folder = format!("/proc/{pid}");
         let text = std::fs::read(format!("{folder}/stat")).ok()?;
         let us = rustix::process::geteuid().as_raw();
         let may_look = us == 0 || std::fs::metadata(&folder).is_ok_and(|owner| owner.uid() == us);
-        let stat = Self::parse(&String::from_utf8_lossy(&text), may_look)?;
-        (stat.start_time == identity.start_time).then_some(stat)
+        Self::parse(&String::from_utf8_lossy(&text), may_look)
     }
 
     /// Whether it has ended.
@@ -28,7 +35,7 @@ impl ProcStat {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
 
-    /// The name in parentheses may hold anything, so fields are counted from its end. The start time is field 22, the
+    /// The name in parentheses may hold anything, so fields are counted from its end. The session is field 6, the start time 22, the
     /// wait status field 52, which is shown as 0 to those who may not look.
     fn parse(line: &str, may_look: bool) -> Option<ProcStat> {
         let rest = &line[line.rfind(')')? + 1..];
@@ -41,6 +48,7 @@ impl ProcStat {
         };
         Some(ProcStat {
             state,
+            session: fields.get(3)?.parse().ok()?,
             start_time: fields.get(19)?.parse().ok()?,
             exit: (may_look && state == 'Z').then_some(exit),
         })

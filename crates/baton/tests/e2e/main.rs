@@ -10,6 +10,7 @@ mod bad_input;
 mod boot;
 mod care;
 mod channel;
+mod chaos;
 mod clojure;
 mod cluster;
 mod company;

@@ -1,11 +1,12 @@
 //! The manager may die at any moment: processes are killed and their successors looked for.
 
+use crate::chaos::of_home;
 use crate::harness::{Baton, Watch, alive, ended, kill, port_in, testapp};
 use baton_core::world::{Exit, Status};
 use serde_json::json;
 use std::process::Stdio;
 
-fn spam_is_whole(log: &[u8], lines: u64) {
+pub(crate) fn spam_is_whole(log: &[u8], lines: u64) {
     let text = std::str::from_utf8(log).expect("spam is text");
     let mut expected = 0_u64;
     for line in text.lines() {
@@ -219,21 +220,6 @@ fn crash_before_effect(k: u32) -> bool {
         assert!(known.contains(&pid), "k={k}: process {pid} is supervised by nobody; the list knows {known:?}");
     }
     mark.exists()
-}
-
-/// The helper programs that were started from this home.
-fn of_home(baton: &Baton) -> Vec<u32> {
-    let home = format!("PM2_HOME={}", baton.home().display());
-    let app = testapp();
-    std::fs::read_dir("/proc")
-        .expect("proc")
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == app))
-        .filter(|pid| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
-        })
-        .collect()
 }
 
 #[test]
