@@ -60,10 +60,12 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 /// Every process that is there while the list is read, by pid. Whoever starts meanwhile may be missing. So are those
 /// of other users where `/proc` is mounted with `hidepid`. A moment after another look, the lines of that one which are `settled` are not read again while the pid is
 /// there. Pids are given out in rising order, so that within a moment none comes round to another process.
-pub(crate) fn table_after(before: &Table, settled: impl Fn(&Stat) -> bool) -> io::Result<Table> {
+///
+/// Also tells whether somebody of whom nothing was known ended meanwhile.
+pub(crate) fn table_after(before: &Table, settled: impl Fn(&Stat) -> bool) -> io::Result<(Table, bool)> {
     let proc = openat(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut buffer = Vec::with_capacity(LINE);
-    let mut table = Table::new();
+    let (mut table, mut ended) = (Table::new(), false);
     for pid in pids()? {
         if let Some(stat) = before.get(&pid).filter(|stat| settled(stat)) {
             table.insert(pid, *stat);
@@ -71,12 +73,12 @@ pub(crate) fn table_after(before: &Table, settled: impl Fn(&Stat) -> bool) -> io
         }
         match stat_in(&proc, &format!("{pid}/stat"), &mut buffer) {
             Ok(Some(stat)) => drop(table.insert(pid, stat)),
-            Ok(None) => {}
+            Ok(None) => ended |= !before.contains_key(&pid),
             Err(error) if is_hidden(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(table)
+    Ok((table, ended))
 }
 
 /// The pids in `/proc`, each with the inode of its entry.

@@ -148,7 +148,7 @@ pub fn taker(connection: &TcpStream, leader: &Identity) -> io::Result<Taker> {
     }
     let Some(inode) = inode.filter(|inode| *inode != "0") else { return Ok(Taker::Nobody) };
     let link = format!("socket:[{inode}]");
-    let table = procfs::table_after(&Table::new(), |_| false)?;
+    let (table, _) = procfs::table_after(&Table::new(), |_| false)?;
     let is_theirs = members(&table, leader).into_iter().any(|pid| has_open(pid, &link));
     Ok(if is_theirs { Taker::Tree } else { Taker::Other })
 }

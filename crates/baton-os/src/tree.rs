@@ -162,6 +162,10 @@ fn ring(bell: &OwnedFd) {
 /// A look of which no part is older helps the next one, see [`procfs::table_after`].
 const FRESH: Duration = Duration::from_millis(20);
 
+/// Looks in a row that find nothing while somebody ended unseen each time: processes come and go on any machine, and one
+/// of a tree whose every process ends as soon as it has begun the next would have been seen in one of them.
+const UNSURE_LOOKS: u32 = 64;
+
 /// How long to wait after the kernel refused to show processes or give descriptors, in nanoseconds.
 const AFTER_TROUBLE: i64 = 100_000_000;
 
@@ -267,7 +271,7 @@ impl Worker {
             (signals.iter().zip(known).map(|((_, belongings, _), known)| (belongings, known)))
                 .chain(due.iter().map(|(_, watch)| (&watch.belongings, watch.session_known)))
                 .collect();
-        let Ok(mut found) = find(&sought, &mut self.last) else {
+        let Ok((mut found, whole)) = find(&sought, &mut self.last) else {
             // The leader at least is known without looking.
             signals.iter().for_each(|(_, belongings, signal)| signal_leader(&belongings.leader, *signal));
             due.iter_mut().for_each(|(_, watch)| watch.next = Next::Retry);
@@ -279,7 +283,7 @@ impl Worker {
         }
         let mut gone = Vec::new();
         for ((key, watch), found) in due.iter_mut().zip(of_watches) {
-            if watch.take(&found) == Outcome::Gone {
+            if watch.take(&found, whole) == Outcome::Gone {
                 gone.push(*key);
             }
         }
@@ -326,12 +330,13 @@ enum Outcome {
 }
 
 impl Watch {
-    /// Draws the conclusion from a look.
-    fn take(&mut self, found: &Found) -> Outcome {
+    /// Draws the conclusion from a look, which may not have been at everybody.
+    fn take(&mut self, found: &Found, whole: bool) -> Outcome {
         self.session_known = found.session_known;
         if found.living.is_empty() && self.living.is_empty() {
             self.empty += 1;
-            return if self.empty >= 2 { Outcome::Gone } else { Outcome::NotYet };
+            let enough = if whole { 2 } else { UNSURE_LOOKS };
+            return if self.empty >= enough { Outcome::Gone } else { Outcome::NotYet };
         }
         self.empty = 0;
         self.next = Next::Wait;
@@ -368,8 +373,8 @@ impl Watch {
 }
 
 /// One look at the process table for all of these; the second of each pair is [`Target::session_known`]. Several may
-/// ask for the same tree.
-fn find(sought: &[(&Belongings, bool)], last: &mut Option<(Instant, Table)>) -> io::Result<Vec<Found>> {
+/// ask for the same tree. Also tells whether nobody ended unseen.
+fn find(sought: &[(&Belongings, bool)], last: &mut Option<(Instant, Table)>) -> io::Result<(Vec<Found>, bool)> {
     let mut trees: Vec<(&Belongings, bool)> = Vec::new();
     let mut positions = Vec::with_capacity(sought.len());
     let mut by_leader = HashMap::new();
@@ -386,7 +391,7 @@ fn find(sought: &[(&Belongings, bool)], last: &mut Option<(Instant, Table)>) -> 
         last.take().filter(|(at, _)| at.elapsed() < FRESH).unwrap_or_else(|| (Instant::now(), Table::new()));
     // No member is older than its leader, so what is older than all of them need not be looked at twice.
     let earliest = trees.iter().map(|(tree, _)| tree.leader.start_time).min().unwrap_or(0);
-    let table = procfs::table_after(&before, |stat| stat.start_time < earliest)?;
+    let (table, ended) = procfs::table_after(&before, |stat| stat.start_time < earliest)?;
     let marks = trees.iter().enumerate().map(|(index, (tree, _))| (tree.mark.as_str(), index));
     let fifos = trees.iter().enumerate().flat_map(|(index, (tree, _))| {
         // A FIFO that is gone is nobody's any more.
@@ -396,9 +401,9 @@ fn find(sought: &[(&Belongings, bool)], last: &mut Option<(Instant, Table)>) -> 
     let mut signs = ProcSigns::new(marks, fifos);
     let targets: Vec<Target<'_>> =
         trees.iter().map(|&(tree, session_known)| Target { leader: &tree.leader, session_known }).collect();
-    let found = members::find(&table, &targets, std::process::id(), &mut signs);
+    let (found, whole) = members::find(&table, &before, &targets, std::process::id(), &mut signs);
     *last = Some((read_at, table));
-    Ok(positions.into_iter().map(|position| found[position].clone()).collect())
+    Ok((positions.into_iter().map(|position| found[position].clone()).collect(), whole && !ended))
 }
 
 fn signal_all(leader: &Identity, found: &Found, signal: Signal) {

@@ -31,14 +31,34 @@ pub(crate) struct Found {
 
 /// Signs that a process carries itself.
 pub(crate) trait Signs {
-    /// The tree, by its position among the targets, whose mark or FIFO the process has.
-    fn of(&mut self, pid: u32) -> Option<usize>;
+    /// What the process has of a tree.
+    fn of(&mut self, pid: u32) -> Sign;
+}
+
+/// What a process has of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// The mark or a FIFO of the tree at this position among the targets.
+    Of(usize),
+    /// Nothing.
+    No,
+    /// It has ended, and may have had anything.
+    Gone,
 }
 
 /// Finds the members of all targets. `us` and all ancestors of it are nobody's members.
-pub(crate) fn find(table: &BTreeMap<u32, Stat>, targets: &[Target<'_>], us: u32, signs: &mut dyn Signs) -> Vec<Found> {
+///
+/// Also tells whether the picture is whole: that nobody ended unseen, who may have been a member and have left another.
+/// `before` is the last picture.
+pub(crate) fn find(
+    table: &BTreeMap<u32, Stat>,
+    before: &BTreeMap<u32, Stat>,
+    targets: &[Target<'_>],
+    us: u32,
+    signs: &mut dyn Signs,
+) -> (Vec<Found>, bool) {
     let Some(earliest) = targets.iter().map(|target| target.leader.start_time).min() else {
-        return Vec::new();
+        return (Vec::new(), true);
     };
     let never = ourselves(table, us);
     let candidates: Vec<&Stat> = table
@@ -73,6 +93,7 @@ pub(crate) fn find(table: &BTreeMap<u32, Stat>, targets: &[Target<'_>], us: u32,
         table.get(&target.leader.pid).is_some_and(|stat| !is_leader(index, stat))
     };
 
+    let mut whole = true;
     let mut owner: HashMap<u32, usize> = HashMap::new();
     let mut unsure: Vec<&Stat> = Vec::new();
     for stat in &candidates {
@@ -87,12 +108,19 @@ pub(crate) fn find(table: &BTreeMap<u32, Stat>, targets: &[Target<'_>], us: u32,
     adopt_children(&candidates, &mut owner, may_be);
     for stat in &candidates {
         // A child of ours that is no leader is on its way to become one, for a moment with our descriptors.
+        if stat.is_dead() {
+            whole &= before.get(&stat.pid).is_some_and(|earlier| earlier.is_dead());
+        }
         if stat.is_dead() || stat.ppid == us || owner.contains_key(&stat.pid) {
             continue;
         }
-        if let Some(index) = signs.of(stat.pid).filter(|index| may_be(*index, stat)) {
-            owner.insert(stat.pid, index);
-            confirmed[index] |= by_session(stat) == Some(index) && !stranger(index);
+        match signs.of(stat.pid) {
+            Sign::Of(index) if may_be(index, stat) => {
+                owner.insert(stat.pid, index);
+                confirmed[index] |= by_session(stat) == Some(index) && !stranger(index);
+            }
+            Sign::Of(_) | Sign::No => {}
+            Sign::Gone => whole = false,
         }
     }
     for stat in unsure {
@@ -109,7 +137,7 @@ pub(crate) fn find(table: &BTreeMap<u32, Stat>, targets: &[Target<'_>], us: u32,
             found[index].living.push((stat.pid, stat.start_time));
         }
     }
-    found
+    (found, whole)
 }
 
 /// Makes every child of a member a member, to any depth.
@@ -171,11 +199,17 @@ impl<'a> ProcSigns<'a> {
         }
     }
 
-    fn by_mark(&mut self, pid: u32) -> Option<usize> {
-        // Unreadable is another user's, or gone.
-        procfs::read_into(&format!("/proc/{pid}/environ"), &mut self.buffer).ok()?;
+    fn by_mark(&mut self, pid: u32) -> Sign {
+        let read = procfs::read_into(&format!("/proc/{pid}/environ"), &mut self.buffer);
+        // One that is ending has no memory any more; few others have no variables.
+        if read.is_err() || self.buffer.is_empty() {
+            let lives = procfs::stat(pid, &mut self.buffer).is_ok_and(|stat| stat.is_some_and(|stat| !stat.is_dead()));
+            // Unreadable is another user's.
+            return if lives { Sign::No } else { Sign::Gone };
+        }
         let variables = self.buffer.split(|&byte| byte == 0);
-        variables.filter_map(|variable| variable.strip_prefix(MARK)).find_map(|mark| self.marks.get(mark).copied())
+        let mut marks = variables.filter_map(|variable| variable.strip_prefix(MARK));
+        marks.find_map(|mark| self.marks.get(mark).copied()).map_or(Sign::No, Sign::Of)
     }
 
     fn by_fifo(&self, pid: u32) -> Option<usize> {
@@ -205,8 +239,11 @@ impl<'a> ProcSigns<'a> {
 }
 
 impl Signs for ProcSigns<'_> {
-    fn of(&mut self, pid: u32) -> Option<usize> {
-        self.by_mark(pid).or_else(|| self.by_fifo(pid))
+    fn of(&mut self, pid: u32) -> Sign {
+        match self.by_mark(pid) {
+            Sign::No => self.by_fifo(pid).map_or(Sign::No, Sign::Of),
+            known => known,
+        }
     }
 }
 
@@ -218,8 +255,12 @@ mod tests {
     struct Carriers(Vec<(u32, usize)>);
 
     impl Signs for Carriers {
-        fn of(&mut self, pid: u32) -> Option<usize> {
-            self.0.iter().find(|(carrier, _)| *carrier == pid).map(|(_, index)| *index)
+        fn of(&mut self, pid: u32) -> Sign {
+            match self.0.iter().find(|(carrier, _)| *carrier == pid) {
+                Some((_, usize::MAX)) => Sign::Gone,
+                Some((_, index)) => Sign::Of(*index),
+                None => Sign::No,
+            }
         }
     }
 
@@ -247,7 +288,7 @@ mod tests {
     fn members(table: &BTreeMap<u32, Stat>, session_known: bool, carriers: &[(u32, usize)]) -> Vec<u32> {
         let leader = leader(100);
         let targets = [Target { leader: &leader, session_known }];
-        let found = find(table, &targets, 50, &mut Carriers(carriers.to_vec()));
+        let (found, _) = find(table, table, &targets, 50, &mut Carriers(carriers.to_vec()));
         found[0].living.iter().map(|(pid, _)| *pid).collect()
     }
 
@@ -302,8 +343,24 @@ mod tests {
         table.get_mut(&100).unwrap().state = b'Z';
         let leader = leader(100);
         let targets = [Target { leader: &leader, session_known: false }];
-        let found = find(&table, &targets, 50, &mut Carriers(vec![]));
-        assert_eq!(found, [Found { living: vec![], session_known: true }]);
+        let found = find(&table, &table, &targets, 50, &mut Carriers(vec![]));
+        assert_eq!(found, (vec![Found { living: vec![], session_known: true }], true));
+    }
+
+    #[test]
+    fn who_ends_unseen_may_have_been_a_member_and_have_left_another() {
+        let leader = leader(100);
+        let targets = [Target { leader: &leader, session_known: false }];
+        let of = |table: &BTreeMap<u32, Stat>, before: &BTreeMap<u32, Stat>, carriers: &[(u32, usize)]| {
+            find(table, before, &targets, 50, &mut Carriers(carriers.to_vec())).1
+        };
+        let table = with(&[(100, 50, 100), (106, 1, 106)]);
+        assert!(of(&table, &table, &[]), "a stranger is none");
+        assert!(!of(&table, &table, &[(106, usize::MAX)]), "it ended before its signs were read");
+        let mut later = table.clone();
+        later.get_mut(&106).expect("it is there").state = b'Z';
+        assert!(!of(&later, &table, &[]), "it ended since the last picture");
+        assert!(of(&later, &later, &[]), "it has been dead for a while");
     }
 
     #[test]
@@ -312,7 +369,7 @@ mod tests {
         let (first, second) = (leader(100), leader(110));
         let targets =
             [Target { leader: &first, session_known: false }, Target { leader: &second, session_known: false }];
-        let found = find(&table, &targets, 50, &mut Carriers(vec![(120, 1), (121, 0)]));
+        let (found, _) = find(&table, &table, &targets, 50, &mut Carriers(vec![(120, 1), (121, 0)]));
         assert_eq!(found[0].living, [(100, 100), (121, 121)]);
         assert_eq!(found[1].living, [(110, 110), (120, 120)]);
     }
