@@ -41,6 +41,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
@@ -48,6 +49,9 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 /// How long the end waits for the last output of apps.
 const LAST_WORDS: Millis = Millis(5_000);
+
+/// How long after a file of ours could not be written that is tried again.
+const AGAIN: Millis = Millis(1_000);
 
 /// How long after the last work what that took is given back, once all has settled.
 const TIDY: Millis = Millis(500);
@@ -120,6 +124,8 @@ pub(super) struct Driver {
     pub(super) abort: AbortPoint,
     /// Something was done; when what that took is to be given back, if all has settled by then.
     pub(super) tidy_at: Option<Instant>,
+    /// The state or a record could not be written; when that is tried again.
+    pub(super) save_again_at: Option<Instant>,
 }
 
 /// What reaches the loop from outside.
@@ -173,6 +179,7 @@ impl Driver {
             let deadline = self.next_deadline();
             let weigh_at = self.weigh_at();
             let tidy_at = self.tidy_at.filter(|_| self.rests());
+            let save_again_at = self.save_again_at;
             tokio::select! {
                 Some(message) = messages.recv() => self.receive(message),
                 Some(call) = calls.recv() => self.answer(call),
@@ -180,6 +187,7 @@ impl Driver {
                 () = until(deadline), if deadline.is_some() => self.queue.push_back(Event::Timer),
                 () = until(weigh_at), if weigh_at.is_some() => self.weigh(),
                 () = until(tidy_at), if tidy_at.is_some() => self.tidy(),
+                () = until(save_again_at), if save_again_at.is_some() => self.save_again(),
                 _ = signals.terminate.recv() => self.stop_all("SIGTERM"),
                 _ = signals.interrupt.recv() => self.stop_all("SIGINT"),
                 _ = signals.quit.recv() => self.stop_all("SIGQUIT"),
@@ -239,14 +247,49 @@ impl Driver {
         self.follow_limits(&touched);
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
-        let mut result = self.records.append(touched.into_iter().map(entry));
-        if result.is_ok() && self.records.is_stale() {
-            let gone = self.forgotten.keys().filter(|id| !instances.contains_key(id));
-            result = self.records.rewrite(instances.keys().chain(gone).copied().map(entry));
+        let result = self.records.append(touched.into_iter().map(entry));
+        let stale = result.is_ok() && self.records.is_stale();
+        self.kept(&self.home.run().join("records"), result);
+        if stale {
+            self.write_all_records();
         }
-        if let Err(error) = result {
-            self.notice(format!("could not write {}: {error}", self.home.run().display()));
+    }
+
+    fn write_all_records(&mut self) {
+        let (instances, lives) = (&self.world.instances, &self.lives);
+        let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
+        let gone = self.forgotten.keys().filter(|id| !instances.contains_key(id));
+        let result = self.records.rewrite(instances.keys().chain(gone).copied().map(entry));
+        self.kept(&self.home.run().join("records"), result);
+    }
+
+    /// A file of ours was written, or could not be: that is told for as long as it is so, and what was to stand there is
+    /// written again.
+    fn kept(&mut self, path: &Path, result: io::Result<()>) {
+        let path = path.display().to_string();
+        match result {
+            Ok(()) if self.troubles.is_empty() => {}
+            Ok(()) => {
+                if self.troubles.remove(&path).is_some() {
+                    journal::log(format_args!("{path} is written again"));
+                }
+            }
+            Err(error) => {
+                self.save_again_at.get_or_insert(clock::now().instant + AGAIN);
+                if !self.troubles.contains_key(&path) {
+                    journal::warn(format_args!("could not write {path}: {error}"));
+                }
+                self.troubles.insert(path, error.to_string());
+            }
         }
+    }
+
+    /// Writes what could not be written.
+    fn save_again(&mut self) {
+        self.save_again_at = None;
+        self.write_all_records();
+        let (world, boot_id) = (&self.world, &self.boot_id);
+        self.writer.wish(|| StateFile::of(world, boot_id));
     }
 
     /// Says something an operator should know, once.
@@ -355,9 +398,7 @@ impl Driver {
 
     /// The state is on disk, or can't be put there: what waited for it goes on.
     pub(super) fn written(&mut self, number: u64, result: io::Result<()>) {
-        if let Err(error) = result {
-            self.notice(format!("could not write {}: {error}", self.home.state().display()));
-        }
+        self.kept(&self.home.state(), result);
         let (world, boot_id) = (&self.world, &self.boot_id);
         self.writer.written(number, || StateFile::of(world, boot_id));
         self.send_replies();
@@ -443,9 +484,7 @@ impl Driver {
             Message::Written { number, result } => self.written(number, result),
             Message::Dumped(result) => {
                 self.writer.dumped();
-                if let Err(error) = result {
-                    self.notice(format!("could not write {}: {error}", self.home.dump().display()));
-                }
+                self.kept(&self.home.dump(), result);
             }
         }
     }

@@ -205,6 +205,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         started_at: clock::now().wall,
         notices: Vec::new(),
         troubles: BTreeMap::new(),
+        save_again_at: None,
         unread: unread::Unread::default(),
         fingerprints: Default::default(),
         told_of_drops: BTreeMap::new(),

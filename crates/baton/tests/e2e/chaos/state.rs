@@ -1,7 +1,7 @@
 //! Files of the state that are cut off, emptied or overwritten.
 
 use super::runs;
-use crate::harness::{Baton, alive, ended, kill, testapp};
+use crate::harness::{Baton, Watch, alive, ended, kill, testapp};
 use baton_core::world::Status;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -152,15 +152,19 @@ fn a_full_disk_ends_nothing_and_is_told() {
     assert_eq!((baton.daemon(), baton.pid("a")), (daemon, app));
     drop(file);
     std::fs::remove_file(&filler).expect("room");
-    // It recovers by itself.
-    baton.start("c", &["wait"]);
-    baton.run(["save"]).ok();
+    // It recovers by itself, without another command.
+    let state =
+        |text: &str| std::fs::read_to_string(baton.home().join("state.json")).is_ok_and(|state| state.contains(text));
+    let watch = Watch::on(baton.home());
+    while !state(r#""name":"b""#) {
+        watch.wait("the state to be written");
+    }
     let status = baton.run(["status"]).ok();
     assert!(!status.stderr.contains("No space left"), "{status}");
     kill(daemon);
     baton.connect_to_successor(daemon);
     assert_eq!(baton.pid("a"), app);
-    assert_eq!(baton.entry("c")["pm2_env"]["status"], "online");
+    assert_eq!(baton.entry("b")["pm2_env"]["status"], "online");
     baton.run(["kill"]).ok();
     rustix::mount::unmount(&disk, rustix::mount::UnmountFlags::DETACH).expect("unmounted");
 }
