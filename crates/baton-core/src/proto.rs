@@ -47,6 +47,8 @@ pub enum ServerMessage {
     Update(Update),
     /// New lines of logs; only for clients that listen.
     Lines(LogLines),
+    /// A program has said something over its channel; only for clients that hear.
+    Message(ProgramMessage),
 }
 
 /// What a client can ask.
@@ -95,6 +97,15 @@ pub enum Request {
         /// Goes with it.
         parameter: Option<Value>,
     },
+    /// Send a program a message over its channel.
+    Send {
+        /// Number of its slot.
+        id: InstanceId,
+        /// The message.
+        message: Value,
+    },
+    /// Every message of programs from now on that is no metric, action or option.
+    Hear,
     /// Empty the log files of the chosen slots (all when none are named), and the daemon's own when all.
     Flush {
         /// Which slots.
@@ -379,6 +390,21 @@ pub enum Reply {
     },
     /// It was refused; nothing was changed.
     Refused(Refusal),
+}
+
+/// Something that a program has said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProgramMessage {
+    /// Number of the slot.
+    pub id: InstanceId,
+    /// Name of its app.
+    pub name: String,
+    /// Name of its unit.
+    pub namespace: String,
+    /// When it was read.
+    pub at: WallTime,
+    /// What it was.
+    pub message: Value,
 }
 
 /// What a program answered to an action.

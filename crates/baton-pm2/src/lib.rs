@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod amp;
+pub mod bus;
 pub mod client;
 pub mod commands;
 pub mod describe;

@@ -173,7 +173,7 @@ impl Client {
                 ServerMessage::Reply { id, reply } => drop(self.answered.insert(id, reply)),
                 ServerMessage::Update(update) => self.early.push_back(update),
                 // This client never asks for them.
-                ServerMessage::Lines(_) => {}
+                ServerMessage::Lines(_) | ServerMessage::Message(_) => {}
             }
         }
     }
@@ -186,6 +186,19 @@ impl Client {
         match self.call(Request::Subscribe)? {
             Reply::Done => Ok(Updates { client: self }),
             other => Err(ClientError::Foreign(format!("the daemon answered a subscription with {other:?}"))),
+        }
+    }
+}
+
+impl Client {
+    /// Has everything that programs say sent to the connection from now on, and gives that away.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(crate) fn hear(mut self) -> Result<BufReader<UnixStream>, ClientError> {
+        match self.call(Request::Hear)? {
+            Reply::Done => Ok(self.stream),
+            other => Err(ClientError::Foreign(format!("the daemon answered a listener with {other:?}"))),
         }
     }
 }
@@ -206,7 +219,7 @@ impl Iterator for Updates {
         loop {
             match frame::read(&mut self.client.stream) {
                 Ok(Some(ServerMessage::Update(update))) => return Some(Ok(update)),
-                Ok(Some(ServerMessage::Reply { .. } | ServerMessage::Lines(_))) => {}
+                Ok(Some(ServerMessage::Reply { .. } | ServerMessage::Lines(_) | ServerMessage::Message(_))) => {}
                 Ok(None) => return None,
                 Err(error) => return Some(Err(error.into())),
             }

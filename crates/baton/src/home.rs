@@ -43,6 +43,16 @@ impl Home {
         self.root.join("baton.sock")
     }
 
+    /// PM2's socket that answers.
+    pub(crate) fn rpc_socket(&self) -> PathBuf {
+        self.root.join("rpc.sock")
+    }
+
+    /// PM2's socket that tells.
+    pub(crate) fn pub_socket(&self) -> PathBuf {
+        self.root.join("pub.sock")
+    }
+
     /// Held by the daemon, and kept held by its guard while a successor starts.
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("baton.lock")

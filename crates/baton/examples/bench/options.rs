@@ -68,6 +68,8 @@ pub(crate) enum Name {
     Cluster,
     /// Evaluating a process file, beside `node -e`.
     Load,
+    /// What the module before Node programs costs.
+    Module,
 }
 
 impl Name {
@@ -88,6 +90,7 @@ impl Name {
             Name::Reload => "reload",
             Name::Cluster => "cluster",
             Name::Load => "load",
+            Name::Module => "module",
         }
     }
 
@@ -108,6 +111,7 @@ impl Name {
             Name::Reload => "reloads under load",
             Name::Cluster => "requests to two workers in cluster mode",
             Name::Load => "evaluating a process file",
+            Name::Module => "what the module before Node programs costs",
         }
     }
 }

@@ -45,6 +45,10 @@ pub(crate) fn check(session: &Session) -> Result<Option<Imported>, Failure> {
     let Some(mut pm2) = Pm2Client::connect(home)? else {
         return Ok(None);
     };
+    // Our own daemon has PM2's sockets too, and may just have come.
+    if session.present_client()?.is_some() {
+        return Ok(None);
+    }
     let version = pm2.version()?;
     if !session.take_over {
         return Err(Failure::Usage(format!(

@@ -458,6 +458,7 @@ impl Driver {
             }
             Message::Examined(key, result) => self.examined(key, result),
             Message::Said(key, said) => self.said(key, said),
+            Message::Spoke(key, message, size) => self.spoke(key, message, size),
             Message::ClusterClosed(number) => {
                 self.channels.closed(number);
                 self.send_replies();

@@ -43,6 +43,8 @@ pub(super) enum Message {
     Examined(Key, Result<(), String>),
     /// A life has said something over its channel.
     Said(Key, Said),
+    /// A life has said something for whoever listens; so large was it (bytes).
+    Spoke(Key, serde_json::Value, usize),
     /// The sockets of slots that are down are closed, as far as this order.
     ClusterClosed(u64),
     /// The report of a life can be read.

@@ -36,7 +36,9 @@ mod life;
 mod line;
 mod lost;
 mod measure;
+mod messages;
 mod modules;
+mod pm2;
 mod prober;
 mod proc_stat;
 mod records;
@@ -48,7 +50,7 @@ mod sockets;
 mod spawner;
 mod storage;
 mod times;
-mod trigger;
+
 mod unread;
 mod watch;
 mod watcher;
@@ -226,6 +228,8 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let all: Vec<_> = driver.world.instances.keys().copied().collect();
     driver.follow_limits(&all);
     let listener = server::listen(home)?;
+    // After ours: where PM2's is there, ours answers.
+    pm2::open(home);
     let pid = std::process::id().to_string();
     write_quick(&home.pid_file(), pid.as_bytes(), 0o600).map_err(|e| named(&e, "write", &home.pid_file()))?;
     if let Some(guard) = &driver.guard {
@@ -270,6 +274,7 @@ fn leave(home: &Home, driver: Driver, ending: Ending) {
     if ending == Ending::Replaced {
         return;
     }
+    pm2::close(home);
     for path in [home.socket(), home.pid_file()] {
         if let Err(error) = remove_file(&path) {
             journal::warn(named(&error, "remove", &path));

@@ -44,6 +44,7 @@ impl Driver {
             Call::Request(client, ClientMessage { id, request }) => self.serve(client, id, request),
             Call::Gone(client) => {
                 self.connections.remove(client);
+                self.channels.listen(self.connections.anyone_hears());
                 self.bus.leave(client);
                 self.unread.leave(client);
                 let waiting = self.asked.iter().filter(|(_, (asker, _))| *asker == client);
@@ -91,6 +92,12 @@ impl Driver {
                     Ok(()) => return,
                     Err(refusal) => Reply::Refused(refusal),
                 }
+            }
+            Request::Send { id, message } => self.send_message(id, message),
+            Request::Hear => {
+                self.connections.hear(client);
+                self.channels.listen(true);
+                Reply::Done
             }
             Request::Flush { targets } => {
                 let Some(answer) = self.connections.responder(client, id) else { return };

@@ -6,7 +6,7 @@
 use super::inbox::Call;
 use crate::frame;
 use crate::home::{Home, named};
-use baton_core::proto::{ClientMessage, LogLines, Reply, ServerMessage, Update};
+use baton_core::proto::{ClientMessage, LogLines, ProgramMessage, Reply, ServerMessage, Update};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, Permissions};
 use std::io;
@@ -126,6 +126,7 @@ struct Connection {
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
     follows: bool,
+    hears: bool,
 }
 
 /// All connections.
@@ -171,7 +172,7 @@ impl Connections {
                 }
             }
         });
-        self.open.insert(id, Connection { queue, reader, writer, follows: false });
+        self.open.insert(id, Connection { queue, reader, writer, follows: false, hears: false });
         Ok(())
     }
 
@@ -222,6 +223,26 @@ impl Connections {
         let Some(frame) = update_frame(update) else { return };
         for client in followers {
             self.send(client, Arc::clone(&frame));
+        }
+    }
+
+    /// From now on the client gets what programs say.
+    pub(super) fn hear(&mut self, client: ClientId) {
+        if let Some(connection) = self.open.get_mut(&client) {
+            connection.hears = true;
+        }
+    }
+
+    /// Whether anybody gets what programs say.
+    pub(super) fn anyone_hears(&self) -> bool {
+        self.open.values().any(|connection| connection.hears)
+    }
+
+    /// Tells all who hear. Who does not read misses it.
+    pub(super) fn pass_on(&self, message: ProgramMessage) {
+        let Ok(frame) = frame::encode(&ServerMessage::Message(message)).map(Arc::new) else { return };
+        for connection in self.open.values().filter(|connection| connection.hears) {
+            let _ = connection.queue.try_send(Arc::clone(&frame));
         }
     }
 

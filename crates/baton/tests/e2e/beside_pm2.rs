@@ -513,7 +513,7 @@ fn a_daemon_of_pm2_is_taken_over() {
     baton.run(["ls", "--take-over"]).ok();
     assert!(!alive(daemon), "PM2's daemon");
     assert!(!alive(app), "the app under PM2");
-    assert!(!pm2.home().join("rpc.sock").exists());
+    assert!(pm2.home().join("baton.sock").exists());
     let list = baton.wait_for("both apps", |list| list.len() == 2 && list.iter().any(|v| v.status == Status::Online));
     let of = |name: &str| list.iter().find(|view| view.name == name).expect("an app");
     assert_eq!((of("up").status, of("down").status), (Status::Online, Status::Stopped));

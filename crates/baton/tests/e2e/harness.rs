@@ -328,7 +328,10 @@ impl Connection {
         loop {
             match self.message()? {
                 ServerMessage::Reply { id: of, reply } if of == id => return Some(reply),
-                ServerMessage::Reply { .. } | ServerMessage::Update(_) | ServerMessage::Lines(_) => {}
+                ServerMessage::Reply { .. }
+                | ServerMessage::Update(_)
+                | ServerMessage::Lines(_)
+                | ServerMessage::Message(_) => {}
             }
         }
     }
@@ -344,12 +347,22 @@ impl Connection {
         Some(serde_json::from_slice(&body).expect("a message"))
     }
 
+    /// Waits for something that a program says, after [`Request::Hear`].
+    pub(crate) fn said(&mut self) -> baton_core::proto::ProgramMessage {
+        loop {
+            match self.message().expect("a message of a program") {
+                ServerMessage::Message(said) => return said,
+                ServerMessage::Reply { .. } | ServerMessage::Update(_) | ServerMessage::Lines(_) => {}
+            }
+        }
+    }
+
     /// Waits for lines that were asked for.
     pub(crate) fn lines(&mut self) -> baton_core::proto::LogLines {
         loop {
             match self.message().expect("lines") {
                 ServerMessage::Lines(lines) => return lines,
-                ServerMessage::Reply { .. } | ServerMessage::Update(_) => {}
+                ServerMessage::Reply { .. } | ServerMessage::Update(_) | ServerMessage::Message(_) => {}
             }
         }
     }

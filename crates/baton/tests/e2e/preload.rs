@@ -3,6 +3,7 @@
 use crate::harness::{Baton, port_in};
 use crate::load::{Connections, Load, free_port};
 use crate::programs::node;
+use baton_core::proto::{Reply, Request};
 use baton_core::world::Status;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -147,6 +148,31 @@ fn metrics_come_by_themselves_and_pmx_false_turns_them_off() {
     let off = baton.entry("off")["pm2_env"].clone();
     assert_eq!((&off["axm_monitor"]["Heap Usage"], &off["pmx"]), (&Value::Null, &json!(false)));
     assert!(off.get("node_version").is_none());
+}
+
+#[test]
+fn an_exception_that_ends_a_program_is_told_to_who_listens() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    baton.run(["ping"]).ok();
+    let mut ear = baton.connect().expect("a daemon");
+    assert!(matches!(ear.ask(Request::Hear), Reply::Done));
+    baton.file("throws.js", "setImmediate(() => { throw Object.assign(new TypeError('boom'), { code: 'E_X' }) })");
+    baton.file("rejects.js", "Promise.reject(new RangeError('unheard'))");
+    for (script, name, message, origin) in [
+        ("throws", "TypeError", "boom", "uncaughtException"),
+        ("rejects", "RangeError", "unheard", "unhandledRejection"),
+    ] {
+        baton.run(["start", &format!("{script}.js"), "--no-autorestart"]).ok();
+        let said = ear.said();
+        let data = &said.message["data"];
+        assert_eq!((said.name.as_str(), &said.message["type"]), (script, &json!("process:exception")));
+        assert_eq!((&data["name"], &data["message"], &data["origin"]), (&json!(name), &json!(message), &json!(origin)));
+        assert!(data["stack"].as_str().is_some_and(|stack| stack.contains(&format!("{script}.js:1"))), "{data}");
+        assert!(said.message.get("cmd").is_none());
+    }
 }
 
 /// A server that answers in the form that the load client reads; upgraded connections get back what they say.

@@ -204,3 +204,97 @@ fn a_program_with_pm2_io_has_each_metric_once_and_its_actions_answer() {
     baton.run(["trigger", "app", "db:clean"]).ok().stdout_has(r#"[app:0:default]={"success":true}"#);
     baton.run(["describe", "app"]).ok().stdout_has("│ Realtime users");
 }
+
+/// PM2's own client: listens, sends the app a message, triggers an action, and prints what it hears.
+const CLIENT: &str = "
+const pm2 = require(process.argv[2]);
+const wanted = ['process:msg', 'human:event', 'x:y', 'axm:reply', 'process:exception'];
+const fail = (what, error) => { console.log(what, error); process.exit(1) };
+pm2.connect(error => error ? fail('connect', error) : pm2.launchBus((error, bus) => {
+  if (error) fail('bus', error);
+  bus.on('*', (topic, { at, process: { versioning, rev, ...from }, ...packet }) => {
+    if (!wanted.includes(topic) || !(at > 0)) return;
+    console.log(topic, JSON.stringify({ ...packet, from }));
+    if (packet.raw === 'last') pm2.disconnect(() => process.exit());
+  });
+  pm2.list((error, list) => {
+    if (error) fail('list', error);
+    console.log(list.map(({ name, pm_id, pid, pm2_env }) => [name, pm_id, pid > 0, pm2_env.status, pm2_env.axm_actions.some(({ action_name }) => action_name === 'hello')]));
+    pm2.sendDataToProcessId({ id: 9, topic: 't', data: 1 }, error => {
+      console.log('refused', error.message);
+      pm2.sendDataToProcessId(0, { type: 'process:msg', data: { some: 'data' }, topic: 'go' }, (error, sent) => {
+        console.log('sent', error, JSON.stringify(sent));
+        pm2.trigger('app', 'nope', error => {
+          console.log('refused', error.message);
+          pm2.trigger('app', 'hello', (error, got) => {
+            console.log('triggered', error, got.length, JSON.stringify(got[0].data));
+            pm2.sendDataToProcessId(0, { data: 1, topic: 'end' }, () => {});
+          });
+        });
+      });
+    });
+  });
+}));
+";
+
+#[test]
+fn the_client_of_pm2_hears_programs_and_speaks_to_them() {
+    let Some(pair) = Pair::new() else { return };
+    let packages = packages().expect("PM2 is there");
+    let app = "
+      process.send({ type: 'axm:action', data: { action_name: 'hello', arity: 1 } });
+      process.on('message', message => {
+        if (message === 'hello') process.send({ type: 'axm:reply', data: { return: { hi: 1 }, action_name: 'hello' } });
+        if (message.topic === 'go') for (const said of [{ type: 'process:msg', data: message }, 'plain', 7, { type: 'x:y', data: [1] }, { type: 'x:y' }, { type: 'x:y', data: 0 }, { data: 1 },
+            { type: 'human:event', data: { __name: 'sold', n: 1 } }, { type: 'process:exception', data: { message: 'm' } }, { type: 'axm:monitor', data: { m: { value: 1 } } }]) process.send(said);
+        if (message.topic === 'end') process.send('last');
+      });
+      process.send('ready')";
+    pair.file("app.js", app);
+    pair.file("client.js", CLIENT);
+    pair.same(&["start", "app.js", "--wait-ready", "--listen-timeout", "60000"]);
+    let hears = |home: &std::path::Path, work: &std::path::Path| {
+        #[expect(clippy::disallowed_methods, reason = "a client of PM2's is started as a user would")]
+        let output = std::process::Command::new("node")
+            .args([work.join("client.js"), packages.join("pm2")])
+            .env("PM2_HOME", home)
+            .output()
+            .expect("node");
+        let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        // Answers of the one socket and news of the other come in no order.
+        lines.sort();
+        lines
+    };
+    let theirs = hears(pair.pm2.home(), pair.pm2.work());
+    let ours = hears(pair.baton.home(), pair.baton.dir());
+    assert_eq!(theirs, ours);
+    assert!(ours.len() > 12 && ours.iter().any(|line| line.contains(r#"{"raw":"last""#)), "{ours:#?}");
+}
+
+#[test]
+fn what_the_client_of_pm2_may_not_do_is_refused_by_name_and_garbage_harms_nobody() {
+    let Some(packages) = packages() else { return };
+    let baton = Baton::new();
+    start(&baton, TELLS, &[]);
+    for garbage in
+        [&b"GET / HTTP/1.0\r\n\r\n"[..], &[0x12, 0xff, 0xff, 0xff, 0xff], &[0x1f], &[0x11, 0, 0, 0, 2, b'j', b':']]
+    {
+        use std::io::Write;
+        let mut socket = std::os::unix::net::UnixStream::connect(baton.home().join("rpc.sock")).expect("a socket");
+        socket.write_all(garbage).expect("sent");
+    }
+    baton.file(
+        "client.js",
+        "const pm2 = require(process.argv[2]); pm2.connect(() => pm2.restart(0, error => { console.log(error.message); process.exit() }))",
+    );
+    #[expect(clippy::disallowed_methods, reason = "a client of PM2's is started as a user would")]
+    let output = std::process::Command::new("node")
+        .args([baton.dir().join("client.js"), packages.join("pm2")])
+        .env("PM2_HOME", baton.home())
+        .output()
+        .expect("node");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("`restartProcessId` is not available yet"), "{said}");
+    baton.run(["kill"]).ok();
+    assert!(!baton.home().join("rpc.sock").exists() && !baton.home().join("pub.sock").exists());
+}

@@ -12,6 +12,7 @@ mod load;
 mod loggers;
 mod logs;
 mod memory;
+mod module;
 mod read;
 mod reload;
 mod sync;
@@ -39,6 +40,7 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Reload => reload::run(bench),
         Name::Cluster => cluster::run(bench),
         Name::Load => load::run(bench),
+        Name::Module => module::run(bench),
     }
 }
 

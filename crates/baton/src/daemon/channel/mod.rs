@@ -35,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 /// What a life has said, as far as the loop is concerned.
@@ -98,8 +99,34 @@ pub(super) trait Answers: Send {
     fn is_open(&self) -> bool;
 }
 
+/// Bytes of what programs say that may be on their way to the loop. What is beyond that is missed by who listens.
+const UNDER_WAY: usize = 16 * 1024 * 1024;
+
+/// Whether anybody listens to what programs say, and how much of it is on its way.
+#[derive(Debug, Default)]
+struct Ear {
+    open: AtomicBool,
+    under_way: AtomicUsize,
+}
+
+impl Ear {
+    /// Whether so many bytes are to be passed on; they count as on their way then.
+    fn takes(&self, size: usize) -> bool {
+        if !self.open.load(Ordering::Relaxed) {
+            return false;
+        }
+        let room = self.under_way.fetch_add(size, Ordering::Relaxed) < UNDER_WAY;
+        if !room {
+            self.under_way.fetch_sub(size, Ordering::Relaxed);
+        }
+        room
+    }
+}
+
 /// How the loop is told.
 trait Tell: Send + Sync {
+    /// A life has said something for whoever listens; so large was it (bytes).
+    fn spoke(&self, key: Key, message: Value, size: usize);
     /// A life has said something.
     fn said(&self, key: Key, said: Said);
     /// What the order of this number closed is closed.
@@ -107,6 +134,10 @@ trait Tell: Send + Sync {
 }
 
 impl Tell for Inbox {
+    fn spoke(&self, key: Key, message: Value, size: usize) {
+        self.send(Message::Spoke(key, message, size));
+    }
+
     fn said(&self, key: Key, said: Said) {
         self.send(Message::Said(key, said));
     }
@@ -122,6 +153,7 @@ pub(super) struct Channels {
     orders: Sender<Order>,
     wake: Arc<OwnedFd>,
     known: telling::Known,
+    ear: Arc<Ear>,
     /// What the thread knows of the slots that are up.
     up: Option<BTreeMap<String, BTreeSet<u32>>>,
     asked: u64,
@@ -143,11 +175,12 @@ impl Channels {
         let (orders, received) = channel();
         let sockets = held.extract_if(.., |name, _| name.starts_with(clusters::PREFIX)).collect();
         let left = thread::Heritage { file: home.run().join("clusters"), guard, held: sockets };
-        let known = telling::Known::default();
+        let (known, ear) = (telling::Known::default(), Arc::new(Ear::default()));
         let shelf = telling::Shelf::new(home.run().join("told"), known.clone());
-        let worker = thread::Worker::new(received, Arc::clone(&wake), Arc::new(inbox), left, shelf)?;
+        let worker =
+            thread::Worker::new(received, Arc::clone(&wake), Arc::new(inbox), left, (shelf, Arc::clone(&ear)))?;
         std::thread::Builder::new().name("channels".into()).spawn(move || worker.run())?;
-        Ok(Channels { orders, wake, known, up: None, asked: 0, closed: 0 })
+        Ok(Channels { orders, wake, known, ear, up: None, asked: 0, closed: 0 })
     }
 
     /// Takes in our end of a life's channel; a worker has a role.
@@ -197,6 +230,16 @@ impl Channels {
     /// Has programs carry out an action.
     pub(super) fn act(&self, action: Action) {
         self.order(Order::Act(action));
+    }
+
+    /// Whether somebody listens to what programs say.
+    pub(super) fn listen(&self, open: bool) {
+        self.ear.open.store(open, Ordering::Relaxed);
+    }
+
+    /// So many bytes of it are on their way no longer.
+    pub(super) fn passed_on(&self, size: usize) {
+        self.ear.under_way.fetch_sub(size, Ordering::Relaxed);
     }
 
     /// Looks at what a life has told of itself; `None` when it has told nothing.

@@ -5,7 +5,7 @@ use super::asking::Asking;
 use super::clusters::{Clusters, Letter, Role, Upshot};
 use super::pipe::{Flushed, LOOK, Look, Pipe};
 use super::telling::Shelf;
-use super::{Action, Errand, Order, Said, Tell, ends};
+use super::{Action, Ear, Errand, Order, Said, Tell, ends};
 use crate::daemon::journal;
 use crate::daemon::life::Key;
 use baton_core::units::{Incarnation, Instant, Millis};
@@ -57,6 +57,7 @@ pub(super) struct Worker {
     clusters: Clusters,
     channels: BTreeMap<Incarnation, Channel>,
     shelf: Shelf,
+    ear: Arc<Ear>,
     asking: Asking,
     /// Channels with something to send that are to be tried again after a pause.
     again: BTreeSet<Incarnation>,
@@ -94,7 +95,7 @@ impl Worker {
         wake: Arc<OwnedFd>,
         tell: Arc<dyn Tell>,
         left: Heritage,
-        shelf: Shelf,
+        (shelf, ear): (Shelf, Arc<Ear>),
     ) -> io::Result<Worker> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &*wake, epoll::EventData::new_u64(ORDERS), epoll::EventFlags::IN)?;
@@ -110,6 +111,7 @@ impl Worker {
             clusters,
             channels: BTreeMap::new(),
             shelf,
+            ear,
             asking: Asking::default(),
             again: BTreeSet::new(),
             due: None,
@@ -405,6 +407,7 @@ impl Worker {
                 self.tell.said(channel.key, Said::Ready);
                 let upshot = self.clusters.ready(WorkerId(incarnation.0));
                 self.follow(upshot);
+                self.told(incarnation, message, Teller::Program, frame.length);
             }
             Some(Incoming::Cluster(message)) => {
                 let upshot = self.clusters.message(WorkerId(incarnation.0), &message);
@@ -419,17 +422,25 @@ impl Worker {
                 channel.pipe.send(&acknowledge(), true, None);
                 self.flush(incarnation);
             }
-            Some(Incoming::Program(message)) => self.told(incarnation, &message, Teller::Program),
-            Some(Incoming::Module(message)) => self.told(incarnation, &message, Teller::Module),
+            Some(Incoming::Program(message)) => self.told(incarnation, message, Teller::Program, frame.length),
+            Some(Incoming::Module(message)) => self.told(incarnation, message, Teller::Module, frame.length),
             Some(Incoming::Internal) | None => {}
         }
     }
 
-    fn told(&mut self, incarnation: Incarnation, message: &Value, teller: Teller) {
-        match self.shelf.hear(incarnation, message, teller) {
+    fn told(&mut self, incarnation: Incarnation, mut message: Value, teller: Teller, size: usize) {
+        match self.shelf.hear(incarnation, &message, teller) {
             Heard::Answer(action, value) => self.asking.answered(incarnation, &action, &value),
-            // Of what else programs say nobody wants to know yet.
-            Heard::Metrics | Heard::Lasting | Heard::Event => {}
+            Heard::Event => {}
+            Heard::Metrics | Heard::Lasting => return,
+        }
+        if let Some(channel) = self.channels.get(&incarnation)
+            && self.ear.takes(size)
+        {
+            if let (Teller::Module, Some(members)) = (teller, message.as_object_mut()) {
+                members.remove("cmd");
+            }
+            self.tell.spoke(channel.key, message, size);
         }
     }
 

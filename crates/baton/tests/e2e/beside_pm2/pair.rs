@@ -97,7 +97,8 @@ impl Drop for Pm2 {
     fn drop(&mut self) {
         let daemon = self.daemon();
         // Where another daemon has taken the home over, PM2's command would start one anew.
-        if daemon.is_none() || !self.home().join("rpc.sock").exists() {
+        let ours = self.home().join("baton.sock").exists();
+        if daemon.is_none() || ours || !self.home().join("rpc.sock").exists() {
             return;
         }
         let _ = self.command(&["kill"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -1,13 +1,17 @@
-//! `trigger`: programs carry out actions of their own, and what they return goes to who asked.
+//! Messages to programs and from them: actions that they carry out, what is sent to them, and what they say.
+//!
+//! What programs say is passed on while somebody listens; what they tell of themselves is [`super::channel`]'s.
 
 use super::channel::{Action, Answers, Errand};
 use super::driver::Driver;
+use super::life::Key;
 use super::server::Replies;
-use baton_core::proto::{ActionAnswer, ActionRefusal, Refusal, Reply};
+use baton_core::proto::{ActionAnswer, ActionRefusal, ProgramMessage, Refusal, Reply};
 use baton_core::select::{SelectError, Selector};
 use baton_core::units::InstanceId;
 use baton_core::world::{Instance, Status};
 use baton_node::told::{self, Teller};
+use baton_os::clock;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -46,7 +50,6 @@ impl Driver {
         };
         let slots: Vec<&Instance> = ids.iter().filter_map(|id| self.world.instances.get(id)).collect();
         let owner = |slot: &Instance| self.channels.told(slot.incarnation, |told| told.owner_of(&action)).flatten();
-        let runs = |slot: &Instance| matches!(Status::from(&slot.state), Status::Online | Status::Launching);
         let mut orders = Vec::new();
         let mut names = BTreeMap::new();
         let by_number = target.text.parse::<u32>().is_ok();
@@ -75,4 +78,33 @@ impl Driver {
         self.channels.act(Action { name: action, orders, answers });
         Ok(())
     }
+
+    /// Sends a program a message.
+    pub(super) fn send_message(&self, id: InstanceId, message: Value) -> Reply {
+        let refused = |text: String| Reply::Refused(Refusal::System(text));
+        let Some(slot) = self.world.instances.get(&id) else {
+            return refused(format!("Process with ID <{id}> unknown."));
+        };
+        if !runs(slot) {
+            return refused(format!("Process with ID <{id}> offline."));
+        }
+        let key = (id, slot.incarnation);
+        if !self.lives.get(key).is_some_and(|life| life.has_channel) {
+            return refused(format!("Process with ID <{id}> has no channel."));
+        }
+        self.channels.say(key, message);
+        Reply::Done
+    }
+
+    /// A program has said something.
+    pub(super) fn spoke(&self, (id, _): Key, message: Value, size: usize) {
+        self.channels.passed_on(size);
+        let Some(slot) = self.world.instances.get(&id) else { return };
+        let (name, namespace) = (slot.spec.name.clone(), slot.spec.namespace.clone());
+        self.connections.pass_on(ProgramMessage { id, name, namespace, at: clock::now().wall, message });
+    }
+}
+
+fn runs(slot: &Instance) -> bool {
+    matches!(Status::from(&slot.state), Status::Online | Status::Launching)
 }
