@@ -21,6 +21,8 @@ impl Tell for Ears {
         self.0.lock().unwrap().push(said);
     }
 
+    fn spoke(&self, _: Key, _: Value, _: usize) {}
+
     fn closed(&self, _: u64) {}
 }
 
@@ -40,7 +42,7 @@ fn bench() -> Bench {
     let ears = Arc::new(Ears::default());
     let left = Heritage { file: dir.path().join("clusters"), guard: None, held: BTreeMap::new() };
     let shelf = Shelf::new(dir.path().join("told"), Known::default());
-    let mut worker = Worker::new(received, wake, ears.clone(), left, shelf).unwrap();
+    let mut worker = Worker::new(received, wake, ears.clone(), left, (shelf, Arc::default())).unwrap();
     worker.carry_out(Order::Settle);
     Bench { worker, orders, ears, _dir: dir }
 }
