@@ -52,7 +52,11 @@ pub(super) fn enable(module: Module, home: &Home, env: &mut Environment) -> io::
         fs::write(&new, module.source())?;
         fs::rename(&new, &path)?;
     }
-    let path = path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\"");
+    // Node could not find it, and the program would not start.
+    let Some(path) = path.to_str() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path of the home is no UTF-8"));
+    };
+    let path = path.replace('\\', "\\\\").replace('"', "\\\"");
     let before = env.get("NODE_OPTIONS").map(|given| format!("{given} ")).unwrap_or_default();
     env.insert("NODE_OPTIONS".into(), format!("{before}--require \"{path}\""));
     Ok(())

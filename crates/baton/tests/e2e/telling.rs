@@ -130,7 +130,10 @@ fn a_program_that_tells_without_end_does_not_grow_the_daemon() {
     for key in ["axm_monitor", "axm_actions", "axm_options"] {
         assert!(size(key) >= 256 && size(key) < 300, "{key}: {}", size(key));
     }
-    baton.wait_file(&baton.home().join("pm2.log"), "tells more metrics, actions or options than are kept of one");
+    baton.wait_file(
+        &baton.home().join("pm2.log"),
+        "tells more metrics, actions or options than are kept of one, or larger ones",
+    );
 }
 
 #[test]

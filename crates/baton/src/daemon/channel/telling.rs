@@ -5,6 +5,7 @@
 //! successor of this daemon knows it too.
 
 use crate::daemon::journal;
+use crate::daemon::life::Key;
 use baton_core::units::Incarnation;
 use baton_node::told::{Heard, Teller, Told};
 use baton_os::files::write_quick;
@@ -57,7 +58,7 @@ impl Shelf {
     }
 
     /// Takes in what was said.
-    pub(super) fn hear(&mut self, life: Incarnation, message: &Value, teller: Teller) -> Heard {
+    pub(super) fn hear(&mut self, (slot, life): Key, message: &Value, teller: Teller) -> Heard {
         let (heard, overflows) = {
             let mut all = self.known.all();
             let told = all.entry(life).or_default();
@@ -67,7 +68,8 @@ impl Shelf {
             self.stale.insert(life);
         }
         if overflows && self.warned.insert(life) {
-            journal::warn(format_args!("life {life} tells more metrics, actions or options than are kept of one"));
+            let text = "tells more metrics, actions or options than are kept of one, or larger ones";
+            journal::warn(format_args!("the program of slot {slot} {text}"));
         }
         heard
     }
@@ -121,6 +123,7 @@ fn life_of(path: &Path) -> Option<Incarnation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baton_core::units::InstanceId;
     use serde_json::json;
 
     #[test]
@@ -131,8 +134,8 @@ mod tests {
         let mut shelf = Shelf::new(at.clone(), Known::default());
         assert!(!shelf.begin(one));
         let action = json!({ "type": "axm:action", "data": { "action_name": "hello" } });
-        shelf.hear(one, &action, Teller::Module);
-        shelf.hear(two, &action, Teller::Program);
+        shelf.hear((InstanceId(0), one), &action, Teller::Module);
+        shelf.hear((InstanceId(1), two), &action, Teller::Program);
         shelf.keep(one);
         shelf.keep(two);
 

@@ -429,14 +429,13 @@ impl Worker {
     }
 
     fn told(&mut self, incarnation: Incarnation, mut message: Value, teller: Teller, size: usize) {
-        match self.shelf.hear(incarnation, &message, teller) {
+        let Some(channel) = self.channels.get(&incarnation) else { return };
+        match self.shelf.hear(channel.key, &message, teller) {
             Heard::Answer(action, value) => self.asking.answered(incarnation, &action, &value),
             Heard::Event => {}
             Heard::Metrics | Heard::Lasting => return,
         }
-        if let Some(channel) = self.channels.get(&incarnation)
-            && self.ear.takes(size)
-        {
+        if self.ear.takes(size) {
             if let (Teller::Module, Some(members)) = (teller, message.as_object_mut()) {
                 members.remove("cmd");
             }
