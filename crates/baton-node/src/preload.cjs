@@ -8,11 +8,10 @@
 
 // No syntax that an old Node does not read: it must start its program all the same.
 
-// The program and its children see NODE_OPTIONS as if we were not there.
-const ours = `--require "${__filename.replace(/[\\"]/g, '\\$&')}"`;
-const options = process.env.NODE_OPTIONS;
-if (options === ours) delete process.env.NODE_OPTIONS;
-else if (options && options.endsWith(` ${ours}`)) process.env.NODE_OPTIONS = options.slice(0, -ours.length - 1);
+// The program and its children see NODE_OPTIONS as if we were not there. Its path may be a link to this file.
+const ours = /(?:^| )--require "(?:[^"\\]|\\.)*\/run\/preload\.cjs"$/.exec(process.env.NODE_OPTIONS || '');
+if (ours && ours.index === 0 && ours[0][0] !== ' ') delete process.env.NODE_OPTIONS;
+else if (ours) process.env.NODE_OPTIONS = process.env.NODE_OPTIONS.slice(0, ours.index);
 
 // Worker threads and whoever else has no channel of ours load this file too.
 if (process.connected && typeof process.send === 'function' && parseInt(process.versions.node, 10) >= 18) begin();
