@@ -30,21 +30,23 @@ struct Bench {
     worker: Worker,
     orders: Sender<Order>,
     ears: Arc<Ears>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 const KEY: Key = (InstanceId(0), Incarnation(1));
 
 fn bench() -> Bench {
-    let dir = tempfile::tempdir().unwrap();
+    bench_in(tempfile::tempdir().unwrap())
+}
+
+fn bench_in(dir: TempDir) -> Bench {
     let (orders, received) = channel();
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).unwrap());
     let ears = Arc::new(Ears::default());
     let left = Heritage { file: dir.path().join("clusters"), guard: None, held: BTreeMap::new() };
     let shelf = Shelf::new(dir.path().join("told"), Known::default());
-    let mut worker = Worker::new(received, wake, ears.clone(), left, (shelf, Arc::default())).unwrap();
-    worker.carry_out(Order::Settle);
-    Bench { worker, orders, ears, _dir: dir }
+    let worker = Worker::new(received, wake, ears.clone(), left, (shelf, Arc::default())).unwrap();
+    Bench { worker, orders, ears, dir }
 }
 
 fn say(program: &OwnedFd, message: &Value) {
@@ -55,7 +57,8 @@ fn say(program: &OwnedFd, message: &Value) {
 #[test]
 fn what_a_worker_closes_when_it_was_signalled_stays_open_for_the_next_one() {
     for (leaves, stay) in [(true, 1), (false, 0)] {
-        let Bench { mut worker, orders, .. } = bench();
+        let Bench { mut worker, orders, dir: _dir, .. } = bench();
+        worker.carry_out(Order::Settle);
         let (ours, program) = pair().unwrap();
         let role = Role { app: "app".into(), slot: 0, balance: Balance::Rr };
         worker.carry_out(Order::Open(KEY, ours, Some(role)));
@@ -76,7 +79,7 @@ fn what_a_worker_closes_when_it_was_signalled_stays_open_for_the_next_one() {
 
 #[test]
 fn who_does_not_take_in_what_it_is_told_is_not_heard_until_it_does() {
-    let Bench { mut worker, ears, .. } = bench();
+    let Bench { mut worker, ears, dir: _dir, .. } = bench();
     let (ours, program) = pair().unwrap();
     let ours_too = ours.try_clone().unwrap();
     worker.carry_out(Order::Open(KEY, ours, None));
@@ -108,7 +111,7 @@ fn who_does_not_take_in_what_it_is_told_is_not_heard_until_it_does() {
 
 #[test]
 fn who_talks_without_end_lets_others_have_their_turn() {
-    let Bench { mut worker, ears, .. } = bench();
+    let Bench { mut worker, ears, dir: _dir, .. } = bench();
     let (ours, theirs) = pair().unwrap();
     worker.carry_out(Order::Open(KEY, ours, None));
     // A look ends at each that a descriptor comes with.
@@ -130,4 +133,27 @@ fn who_talks_without_end_lets_others_have_their_turn() {
     worker.hear(KEY.1);
     assert_eq!(ears.0.lock().unwrap().last(), Some(&Said::Gone));
     assert_eq!(worker.pause(), None);
+}
+
+#[test]
+fn a_worker_whose_runtime_marks_its_messages_gets_marked_ones_from_a_successor_too() {
+    let Bench { mut worker, dir, .. } = bench();
+    worker.carry_out(Order::Settle);
+    let (ours, program) = pair().unwrap();
+    let role = || Some(Role { app: "app".into(), slot: 0, balance: Balance::Rr });
+    worker.carry_out(Order::Open(KEY, ours.try_clone().unwrap(), role()));
+    let online = json!({"cmd": "NODE_CLUSTER", "act": "online", "seq": 0});
+    let bytes = encode(&online, true);
+    assert_eq!(write(&program, &bytes).unwrap(), bytes.len());
+    worker.hear(KEY.1);
+    drop(worker);
+    let mut successor = bench_in(dir).worker;
+    successor.carry_out(Order::Open(KEY, ours, role()));
+    successor.carry_out(Order::Settle);
+    successor.carry_out(Order::Drain(KEY));
+    let (mut decoder, mut buffer) = (Decoder::default(), vec![0; LOOK]);
+    let count = read(&program, &mut buffer).unwrap();
+    decoder.push(&buffer[..count]);
+    let frame = decoder.take().unwrap().unwrap();
+    assert_eq!((frame.marked, &frame.value.unwrap()["act"]), (true, &json!("disconnect")));
 }
