@@ -157,18 +157,12 @@ impl Worker {
 
     /// How long to wait at most: until something is to be done that nothing wakes us for.
     fn pause(&mut self) -> Option<Millis> {
-        if !self.unheard.is_empty() {
-            return Some(Millis(0));
-        }
         let waits = !self.again.is_empty() || !self.clusters.again.is_empty();
         let due = self.clusters.due();
-        if !waits && due.is_none() {
-            self.due = None;
-            return None;
-        }
         let now = clock::now().instant;
         self.due = waits.then(|| self.due.unwrap_or(now + AGAIN));
-        self.due.into_iter().chain(due).min().map(|due| due - now)
+        let pause = self.due.into_iter().chain(due).min().map(|due| due - now);
+        if self.unheard.is_empty() { pause } else { Some(Millis(0)) }
     }
 
     /// Does what is due.

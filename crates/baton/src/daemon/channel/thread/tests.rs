@@ -126,7 +126,10 @@ fn who_talks_without_end_lets_others_have_their_turn() {
         worker.hear(KEY.1);
         assert_eq!(ears.0.lock().unwrap().len(), turn * LOOKS);
         assert_eq!(worker.unheard, BTreeSet::from([KEY.1]));
+        worker.again.insert(KEY.1);
         assert_eq!(worker.pause(), Some(Millis(0)));
+        assert!(worker.due.is_some(), "what is to be tried again is not put off by it");
+        worker.again.clear();
     }
     drop(program);
     worker.unheard.clear();
