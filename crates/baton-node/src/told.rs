@@ -39,6 +39,9 @@ pub struct Told {
     actions: Vec<Value>,
     module_actions: Vec<Value>,
     options: Map<String, Value>,
+    /// Counts changes of what lasts.
+    #[serde(skip)]
+    changes: u64,
     /// Something was left out for its size.
     #[serde(skip)]
     overflows: bool,
@@ -47,7 +50,7 @@ pub struct Told {
 /// What a message was.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
-    /// Values that are told again and again.
+    /// Values that are told again and again, or what was known before.
     Metrics,
     /// Something that is told once, and a successor of the daemon must know.
     Lasting,
@@ -60,12 +63,20 @@ pub enum Heard {
 impl Told {
     /// Takes in what was said. An [`Heard::Answer`] is for whoever listens, too.
     pub fn hear(&mut self, message: &Value, teller: Teller) -> Heard {
+        let before = self.changes;
+        match self.take_in(message, teller) {
+            Heard::Lasting if self.changes == before => Heard::Metrics,
+            heard => heard,
+        }
+    }
+
+    fn take_in(&mut self, message: &Value, teller: Teller) -> Heard {
         self.has_module |= teller == Teller::Module;
         let data = message.get("data").unwrap_or(&Value::Null);
         match message.get("type").and_then(Value::as_str) {
             Some("axm:monitor") => {
                 let into = if teller == Teller::Program { &mut self.program } else { &mut self.module };
-                self.overflows |= merge(into, data);
+                self.overflows |= merge(into, data).overflows;
                 Heard::Metrics
             }
             Some("axm:action") => {
@@ -73,15 +84,16 @@ impl Told {
                 Heard::Lasting
             }
             Some("axm:option:configuration") => {
-                self.overflows |= merge(&mut self.options, data);
+                self.option(data);
                 Heard::Lasting
             }
             Some("axm:option:setPID") => {
-                self.overflows |= merge(&mut self.options, &json!({ "pid": data }));
+                self.option(&json!({ "pid": data }));
                 Heard::Lasting
             }
             Some("baton:hello") if teller == Teller::Module => {
                 self.node_version = data.get("node_version").and_then(Value::as_str).map(Into::into);
+                self.changes += 1;
                 for name in data.get("actions").and_then(Value::as_array).into_iter().flatten() {
                     let action = json!({ "action_name": name, "action_type": "internal", "arity": 1 });
                     self.action(&action, teller);
@@ -95,6 +107,7 @@ impl Told {
             Some(_) => Heard::Event,
             None => match message.get("node_version").and_then(Value::as_str) {
                 Some(version) if version.len() <= 64 => {
+                    self.changes += u64::from(self.node_version.as_deref() != Some(version));
                     self.node_version = Some(version.into());
                     Heard::Lasting
                 }
@@ -112,9 +125,16 @@ impl Told {
         }
         if into.len() < MOST && action.to_string().len() <= LONGEST {
             into.push(action.clone());
+            self.changes += 1;
         } else {
             self.overflows = true;
         }
+    }
+
+    fn option(&mut self, members: &Value) {
+        let merged = merge(&mut self.options, members);
+        self.overflows |= merged.overflows;
+        self.changes += u64::from(merged.changes);
     }
 
     /// Whose action it is, when there is one of this name.
@@ -169,18 +189,27 @@ pub fn name_of(action: &Value) -> Option<&str> {
     action.get("action_name").and_then(Value::as_str)
 }
 
-/// Puts members into a map. Says whether one had no room.
-fn merge(into: &mut Map<String, Value>, members: &Value) -> bool {
-    let mut overflows = false;
+/// What came of putting members into a map.
+#[derive(Default)]
+struct Merged {
+    /// One had no room.
+    overflows: bool,
+    /// One is new, or has another value.
+    changes: bool,
+}
+
+/// Puts members into a map.
+fn merge(into: &mut Map<String, Value>, members: &Value) -> Merged {
+    let mut merged = Merged::default();
     for (name, value) in members.as_object().into_iter().flatten() {
         let fits = name.len() + value.to_string().len() <= LONGEST;
         if fits && (into.len() < MOST || into.contains_key(name)) {
-            into.insert(name.clone(), value.clone());
+            merged.changes |= into.insert(name.clone(), value.clone()).as_ref() != Some(value);
         } else {
-            overflows = true;
+            merged.overflows = true;
         }
     }
-    overflows
+    merged
 }
 
 /// What makes a program carry out one of its actions, as PM2 says it: the bare name where there is no parameter.
@@ -236,7 +265,12 @@ mod tests {
         let mut told = Told::default();
         let mut hear = |message: Value| told.hear(&message, Teller::Program);
         assert_eq!(hear(json!({ "node_version": "20.1.0" })), Heard::Lasting);
-        assert_eq!(hear(json!({ "type": "axm:option:configuration", "data": { "a": 1 } })), Heard::Lasting);
+        let option = json!({ "type": "axm:option:configuration", "data": { "a": 1 } });
+        assert_eq!(hear(option.clone()), Heard::Lasting);
+        // Nothing is written for what is known.
+        assert_eq!(hear(option), Heard::Metrics);
+        assert_eq!(hear(json!({ "node_version": "20.1.0" })), Heard::Metrics);
+        assert_eq!((hear(action("a")), hear(action("a"))), (Heard::Lasting, Heard::Metrics));
         let reply = json!({ "type": "axm:reply", "data": { "action_name": "hi", "return": [1] } });
         assert_eq!(hear(reply), Heard::Answer("hi".into(), json!([1])));
         for other in [json!("text"), json!(null), json!([1]), json!({ "type": "human:event", "data": {} })] {
