@@ -3,6 +3,7 @@
 use crate::depends;
 use crate::env;
 use crate::health;
+use crate::heartbeat;
 use crate::readiness;
 use crate::words;
 use baton_core::spec::Kind;
@@ -89,6 +90,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
         Kind::Dependencies => depends::canonical(value),
         Kind::Readiness => readiness::ready(value),
         Kind::Health => health::canonical(value),
+        Kind::Heartbeat => heartbeat::canonical(value),
         Kind::Listen => readiness::listen(value),
         Kind::Map => match value {
             Value::Object(_) => Ok(value.clone()),

@@ -71,13 +71,10 @@ mod tests {
         );
         assert_eq!(not_acted_on(&quiet), [""; 0]);
         assert_eq!(warnings(&[quiet], &Place::default()), []);
-        let a = app("a", json!({"memory_max": 1, "heartbeat": true}));
-        let b = app("b", json!({"heartbeat": true}));
+        let a = app("a", json!({"memory_max": 1, "schedule": "@daily"}));
+        let b = app("b", json!({"schedule": "@daily"}));
         let told: Vec<String> =
             warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
-        assert_eq!(
-            told,
-            ["process file f.js: kept but not acted on by this version: heartbeat (a, b), memory_max (a)"]
-        );
+        assert_eq!(told, ["process file f.js: kept but not acted on by this version: schedule (a, b), memory_max (a)"]);
     }
 }

@@ -20,6 +20,7 @@ mod env;
 pub mod error;
 mod glob;
 mod health;
+mod heartbeat;
 pub mod interpreter;
 pub mod js;
 pub mod keys;

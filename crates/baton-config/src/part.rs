@@ -77,10 +77,11 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
     let told = declare::expand(path, &mut items, document.as_ref(), &search, options, |failed| failure(path, failed))?;
     warnings.extend(told);
     // What stands beside the apps holds for those that say nothing themselves.
-    if let Some(priority) = beside_apps(root, "env_priority") {
-        let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == "env_priority");
+    for name in ["env_priority", "heartbeat"] {
+        let Some(value) = beside_apps(root, name) else { continue };
+        let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == name);
         for item in items.iter_mut().filter(|item| !item.app.keys().any(says)) {
-            item.app.insert("env_priority".into(), priority.clone());
+            item.app.insert(name.into(), value.clone());
         }
     }
     // A unit given on the command line is for all apps that say none themselves.

@@ -22,7 +22,7 @@ pub fn process_file() -> Value {
     let variables = json!({"type": "object"});
     let unit = json!({"type": "object", "additionalProperties": false, "properties": {
         "apps": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/app"}]}},
-        "env": variables, "env_file": texts, "depends_on": {}, "prefix": {"type": "string"},
+        "env": variables, "env_file": texts, "depends_on": {}, "prefix": {"type": "string"}, "heartbeat": {},
     }});
     let patches = json!({"anyOf": [
         {"type": "array", "items": {"$ref": "#/$defs/patch"}},
@@ -40,6 +40,7 @@ pub fn process_file() -> Value {
         "prune": {"type": "boolean"},
         "generate": texts, "generate_from": texts, "emit": texts,
         "env_priority": {"enum": ["file", "shell"]},
+        "heartbeat": {},
     }});
     let external = json!({"type": "object", "additionalProperties": false, "properties": {
         "tcp": {"type": ["string", "integer"]}, "http": {"type": "string"}, "exec": {"type": "string"},
@@ -96,6 +97,7 @@ fn kind(field: &Field) -> Value {
         Kind::Switch => json!({"type": ["boolean", "string", "array", "null"], "items": texts}),
         Kind::Dependencies => json!({"type": ["string", "array", "object", "null"]}),
         Kind::Readiness => json!({"type": ["string", "object", "null"]}),
+        Kind::Heartbeat => json!({"type": ["boolean", "object", "null"]}),
         Kind::Health => json!({"type": ["object", "boolean", "null"]}),
         Kind::Listen => json!({"type": ["integer", "string", "array", "object", "null"]}),
         Kind::Map => json!({"type": ["object", "null"]}),

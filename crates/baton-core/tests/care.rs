@@ -2,7 +2,7 @@
 
 use baton_core::proto::{Action, Command, Order, Patch, Reply, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Condition, Dependency, Health, Listen, Probe, Readiness, ReadyBy, Remedy};
+use baton_core::spec::{AppSpec, Condition, Dependency, Health, Heartbeat, Listen, Probe, Readiness, ReadyBy, Remedy};
 use baton_core::step::{Effect, Effects, Event, Found, Pet, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
@@ -472,6 +472,118 @@ fn who_waits_for_a_healthy_app_starts_with_its_first_probe_that_passes() {
         _ => None,
     });
     assert_eq!(refused.as_deref(), Some("app `api` waits for `web` to be healthy, and that has no `health`"));
+}
+
+/// A heartbeat with its process on its way.
+fn beat(bench: &mut Bench, process: &Identity, name: Option<&str>) {
+    let (id, incarnation) = (SLOT, bench.life());
+    bench.step(Event::Beat { id, incarnation, process: process.clone(), name: name.map(str::to_owned) });
+}
+
+fn beating() -> AppSpec {
+    let heartbeat = Heartbeat { port: 5005, timeout: Millis(600_000), interval: Millis(300_000) };
+    AppSpec { heartbeat: Some(heartbeat), ..AppSpec::default() }
+}
+
+fn names(bench: &Bench) -> Vec<(u32, &str)> {
+    bench.slot().care.beats.iter().map(|beat| (beat.process.pid, beat.name.as_str())).collect()
+}
+
+fn child(pid: u32) -> Identity {
+    Identity { pid, start_time: 7, boot_id: "b".into() }
+}
+
+#[test]
+fn a_process_that_has_beaten_once_and_falls_silent_has_its_app_started_again() {
+    let mut bench = Bench::new(beating());
+    bench.pass(5_000_000);
+    assert_eq!(bench.status(), Status::Online, "who has never beaten is not judged");
+    let leader = leader(bench.life());
+    for _ in 0..100 {
+        beat(&mut bench, &leader, Some("web"));
+        assert_eq!(stops(&bench.pass(599_000)), 0);
+    }
+    let last = bench.at - 599_000;
+    let effects = bench.pass(1_000_000);
+    assert_eq!(stops(&effects), 1);
+    let stopping = bench.slot().transitions.back().expect("a transition");
+    assert_eq!(stopping.cause.to_string(), "no heartbeat for 600 s (pid 100)");
+    // It is looked at whole intervals of the clock.
+    assert_eq!(stopping.at.0, (last + 600_000).div_ceil(300_000) * 300_000);
+    bench.end_and_run();
+    assert_eq!((bench.view().restarts, names(&bench)), (1, Vec::new()), "a new life has not beaten yet");
+    bench.pass(5_000_000);
+    assert_eq!(bench.view().restarts, 1);
+}
+
+#[test]
+fn a_child_that_has_beaten_is_judged_while_it_lives() {
+    let mut bench = Bench::new(beating());
+    let leader = leader(bench.life());
+    beat(&mut bench, &leader, None);
+    beat(&mut bench, &child(200), Some("helper"));
+    assert_eq!(names(&bench), [(100, "web"), (200, "helper")]);
+    let (id, incarnation) = (SLOT, bench.life());
+    // Another process that has its pid is not it.
+    bench.step(Event::BeaterGone { id, incarnation, process: Identity { start_time: 8, ..child(200) } });
+    assert_eq!(names(&bench).len(), 2);
+    bench.step(Event::BeaterGone { id, incarnation, process: child(200) });
+    for _ in 0..10 {
+        beat(&mut bench, &leader, None);
+        bench.pass(500_000);
+    }
+    assert_eq!(bench.status(), Status::Online, "who has ended is not missed");
+    beat(&mut bench, &child(201), Some("helper"));
+    for _ in 0..2 {
+        beat(&mut bench, &leader, None);
+        bench.pass(500_000);
+    }
+    assert_eq!(bench.cause(), "no heartbeat for 600 s (pid 201)");
+}
+
+#[test]
+fn of_one_name_no_more_processes_count_than_the_list_has_slots_of_it() {
+    let mut bench = Bench::new(beating());
+    let leader = leader(bench.life());
+    beat(&mut bench, &leader, Some("web"));
+    beat(&mut bench, &child(200), Some("web"));
+    assert_eq!(names(&bench), [(100, "web")]);
+    for pid in 300..500 {
+        beat(&mut bench, &child(pid), Some("of no app"));
+    }
+    assert_eq!(names(&bench).len(), 64, "and there is an end to all");
+}
+
+#[test]
+fn beats_are_kept_for_a_successor_of_the_daemon_and_time_begins_anew() {
+    let mut bench = Bench::new(beating());
+    let leader = leader(bench.life());
+    beat(&mut bench, &leader, Some("web"));
+    bench.world.touched.clear();
+    beat(&mut bench, &leader, Some("web"));
+    assert!(bench.world.touched.is_empty(), "a beat that is nothing new costs no record");
+    let text = serde_json::to_string(&bench.world.instances).expect("records are plain data");
+    let mut instances: BTreeMap<InstanceId, Instance> = serde_json::from_str(&text).expect("own records load");
+    instances.get_mut(&SLOT).expect("the slot").spec = bench.slot().spec.clone();
+    bench.world.instances = instances;
+    bench.at += 10_000_000;
+    let (id, incarnation) = (SLOT, bench.life());
+    bench.step(Event::Recovered { id, incarnation, found: Found::Alive(leader.clone()) });
+    assert_eq!((stops(&bench.pass(599_000)), names(&bench).len()), (0, 1));
+    assert_eq!(stops(&bench.pass(301_000)), 1);
+    assert_eq!(bench.cause(), "no heartbeat for 600 s (pid 100)");
+}
+
+#[test]
+fn an_app_without_the_key_may_beat_in_vain() {
+    let mut bench = Bench::new(AppSpec::default());
+    let leader = leader(bench.life());
+    beat(&mut bench, &leader, Some("web"));
+    assert_eq!(names(&bench), []);
+    let mut bench = Bench::new(beating());
+    let (id, leader) = (SLOT, self::leader(bench.life()));
+    bench.step(Event::Beat { id, incarnation: Incarnation(77), process: leader, name: None });
+    assert_eq!(names(&bench), [], "nor does one of another life count");
 }
 
 proptest! {

@@ -44,6 +44,7 @@ fn kind(kind: Kind) -> String {
         Kind::Dependencies => "name, list or map".into(),
         Kind::Readiness => "word or map".into(),
         Kind::Health => "map".into(),
+        Kind::Heartbeat => "true, false or map".into(),
         Kind::Listen => "port, `host:port`, path, list or map".into(),
         Kind::Signal => "signal's name or number".into(),
         Kind::Map => "map".into(),

@@ -61,6 +61,8 @@ proptest! {
                         | Event::Drained { id, incarnation }
                         | Event::Examined { id, incarnation, .. }
                         | Event::Petted { id, incarnation, .. }
+                        | Event::Beat { id, incarnation, .. }
+                        | Event::BeaterGone { id, incarnation, .. }
                         | Event::Recovered { id, incarnation, .. } => !machine.world.lives(*id, *incarnation),
                         Event::Command { .. }
                         | Event::Timer

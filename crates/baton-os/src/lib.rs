@@ -9,6 +9,8 @@ pub mod foreground;
 #[cfg(target_os = "linux")]
 pub mod guard;
 pub mod interrupt;
+#[cfg(target_os = "linux")]
+pub mod kin;
 pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod logs;

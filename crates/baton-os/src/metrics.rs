@@ -29,6 +29,41 @@ impl Leaders {
     }
 }
 
+/// What one process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessUsage {
+    /// Resident memory.
+    pub memory: Bytes,
+    /// Percent of one processor over its life.
+    pub cpu: f64,
+    /// Bytes that came in over all interfaces that it sees, since they are up.
+    pub received: u64,
+    /// The same, sent.
+    pub sent: u64,
+}
+
+impl ProcessUsage {
+    /// That of the process with this pid, if it is there and may be seen.
+    pub fn of(pid: u32) -> Option<ProcessUsage> {
+        let stat = procfs::stat(pid, &mut Vec::new()).ok()??;
+        let ticks = system(libc::_SC_CLK_TCK).unwrap_or(100);
+        let lived = procfs::ticks_since_boot(ticks).saturating_sub(stat.start_time).max(1);
+        let memory = Bytes(stat.resident * system(libc::_SC_PAGESIZE).unwrap_or(4096));
+        let (received, sent) =
+            std::fs::read_to_string(format!("/proc/{pid}/net/dev")).map_or((0, 0), |text| traffic(&text));
+        Some(ProcessUsage { memory, cpu: stat.ticks as f64 * 100.0 / lived as f64, received, sent })
+    }
+}
+
+/// The bytes received and sent of all lines of `/proc/<pid>/net/dev`.
+fn traffic(text: &str) -> (u64, u64) {
+    let of = |line: &str| {
+        let mut numbers = line.split_once(':')?.1.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+        Some((numbers.next()?, numbers.nth(7)?))
+    };
+    text.lines().filter_map(of).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+}
+
 /// Looks at what instances use, and remembers whom it need not look at again.
 #[derive(Debug, Default)]
 pub struct Sampler {
@@ -143,6 +178,16 @@ mod tests {
 
     fn leader(id: u32, pid: u32, start_time: u64) -> (InstanceId, Identity) {
         (InstanceId(id), Identity { pid, start_time, boot_id: "boot".into() })
+    }
+
+    #[test]
+    fn the_traffic_of_all_interfaces_is_one_sum() {
+        let text = "Inter-|   Receive  |  Transmit\n face |bytes packets errs|bytes\n    lo:  10 1 0 0 0 0 0 0  20 1 0 0 0 0 0 0\n\
+                    eth0:3 1 0 0 0 0 0 0 4 1 0 0 0 0 0 0\n";
+        assert_eq!(traffic(text), (13, 24));
+        let usage = ProcessUsage::of(std::process::id()).unwrap();
+        assert!(usage.memory > Bytes(0) && usage.cpu >= 0.0, "{usage:?}");
+        assert_eq!(ProcessUsage::of(u32::MAX), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! * `notify:TEXT`: sends the text to NOTIFY_SOCKET; `readyfd:TEXT` writes it and a newline to READY_FD
 //! * `serve:VERSION`: a server on the sockets of LISTEN_FDS, which on SIGINT answers what it has and ends; a line
 //!   `serving` when it can. Without VERSION that of the environment
+//! * `beat:PORT[:NAME]`: sends one heartbeat with its pid to 127.0.0.1; a line `heard …` with the answer's body
 //! * `memory:MIB`: fills this much memory
 
 use std::io::{Read, Write};
@@ -72,6 +73,7 @@ fn run(actions: &[String]) -> ExitCode {
                 let path = format!("/proc/self/fd/{}", variable("READY_FD"));
                 std::fs::write(path, format!("{rest}\n")).expect("READY_FD");
             }
+            "beat" => beat(rest),
             "serve" => serve(rest),
             "memory" => {
                 let size = rest.parse::<usize>().expect("memory:MIB") << 20;
@@ -84,6 +86,22 @@ fn run(actions: &[String]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+fn beat(text: &str) {
+    let (port, name) = text.split_once(':').unwrap_or((text, ""));
+    let mut body = serde_json::json!({ "pid": std::process::id() });
+    if !name.is_empty() {
+        body["name"] = name.into();
+    }
+    let body = body.to_string();
+    let mut stream = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).expect("somebody listens");
+    let length = body.len();
+    write!(stream, "POST /heartbeat HTTP/1.1\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    say(format!("heard {}\n", answer.rsplit("\r\n").next().unwrap_or_default()).as_bytes());
 }
 
 fn variable(name: &str) -> String {

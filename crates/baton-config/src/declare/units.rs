@@ -1,15 +1,16 @@
 //! `units`: names of groups of apps, with what their apps share.
 //!
-//! A unit is a list of names (patterns too) of apps in the file, or a map with `apps`, `env`, `env_file`, `depends_on`
-//! and `prefix`. Its `apps` holds names, and apps of its own: those are called `<unit>_<name>` unless `prefix` says
+//! A unit is a list of names (patterns too) of apps in the file, or a map with `apps`, `env`, `env_file`, `depends_on`,
+//! `heartbeat` and `prefix`. Its `apps` holds names, and apps of its own: those are called `<unit>_<name>` unless `prefix` says
 //! otherwise, as `defineAgent` calls them.
 
 use super::{Item, Membership, Origin, Way, Wrong};
 use crate::error::Warning;
 use crate::glob;
+use crate::keys;
 use serde_json::{Map, Value};
 
-const KEYS: &[&str] = &["apps", "env", "env_file", "depends_on", "prefix"];
+const KEYS: &[&str] = &["apps", "env", "env_file", "depends_on", "heartbeat", "prefix"];
 
 /// Adds the apps of the units, and notes for those they take in whose they are.
 pub(super) fn apply(way: &Way, units: &Map<String, Value>, items: &mut Vec<Item>) -> Result<Vec<Warning>, Wrong> {
@@ -18,16 +19,19 @@ pub(super) fn apply(way: &Way, units: &Map<String, Value>, items: &mut Vec<Item>
     for (name, unit) in units {
         let way = way.key(name);
         let (members, prefix, options) = read(&way, name, unit)?;
+        let heartbeat = unit.get("heartbeat").filter(|value| !value.is_null());
         let mut count = 0;
         for (way, member) in members {
             match member {
                 Value::Object(app) => {
                     let unit = Membership { unit: name.clone(), prefix: prefix.clone(), options: options.clone() };
-                    items.push(Item::new(Origin::At(way), app.clone(), Some(unit), &[]));
+                    let mut app = app.clone();
+                    take_over(&mut app, heartbeat);
+                    items.push(Item::new(Origin::At(way), app, Some(unit), &[]));
                     count += 1;
                 }
                 Value::String(pattern) => {
-                    let taken = take_in(&way, pattern, name, &options, &mut items[..listed])?;
+                    let taken = take_in(&way, pattern, name, (&options, heartbeat), &mut items[..listed])?;
                     if taken == 0 {
                         warnings.push(Warning::new(format!("unit `{name}`: no app of the file is called {pattern}")));
                     }
@@ -98,12 +102,20 @@ fn read<'v>(way: &Way, name: &str, unit: &'v Value) -> Result<(Members<'v>, Stri
     Ok((members, prefix, shared.map(|(key, value)| (key.clone(), value.clone())).collect()))
 }
 
+/// Gives an app the heartbeat of its unit, unless it says something itself.
+fn take_over(app: &mut Map<String, Value>, heartbeat: Option<&Value>) {
+    let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == "heartbeat");
+    if let Some(heartbeat) = heartbeat.filter(|_| !app.keys().any(says)) {
+        app.insert("heartbeat".into(), heartbeat.clone());
+    }
+}
+
 /// Puts the apps that a pattern names into a unit; they keep their names.
 fn take_in(
     way: &Way,
     pattern: &str,
     unit: &str,
-    options: &Map<String, Value>,
+    (options, heartbeat): (&Map<String, Value>, Option<&Value>),
     items: &mut [Item],
 ) -> Result<usize, Wrong> {
     let Some(wanted) = glob::regex(pattern) else {
@@ -123,6 +135,7 @@ fn take_in(
             // Two patterns of the unit mean it.
             Some(_) => {}
             None => {
+                take_over(&mut item.app, heartbeat);
                 item.unit = Some(Membership { unit: unit.into(), prefix: String::new(), options: options.clone() });
             }
         }

@@ -42,6 +42,7 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     }
     let merge_logs = merge_logs(&values);
     let base_env = base_env(&values, &cwd, context);
+    heartbeat(&mut values, &variables, &base_env)?;
     files(&mut values, &name, &cwd, context);
 
     one_line(&values)?;
@@ -77,6 +78,18 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     spec.username = crate::user::name(&options.caller_env);
     spec.source = Source { file: context.file.map(paths::text).unwrap_or_default(), index: context.index };
     Ok((spec, values.warnings))
+}
+
+/// Where heartbeats are taken, as far as the file does not say it, as the app's variables and then those of the shell do.
+fn heartbeat(values: &mut Values, own: &Environment, shell: &Environment) -> Result<(), ConfigError> {
+    let Some(given) = values.fields.get("heartbeat").filter(|given| given.is_object()) else { return Ok(()) };
+    let variable = |name: &str| own.get(name).or_else(|| shell.get(name)).cloned();
+    let whole = crate::heartbeat::complete(given, variable).map_err(|(name, text, noun)| ConfigError::Shape {
+        place: values.place.clone(),
+        what: format!("{}: the variable {name}={text:?}, which `heartbeat` asks for, is no {noun}", values.label),
+    })?;
+    values.fields.insert("heartbeat", whole);
+    Ok(())
 }
 
 /// An app is given one thing to speak to us by: with a watchdog it is the socket.

@@ -3,7 +3,7 @@
 use crate::error::{BadValue, ConfigError, Place, Warning};
 use crate::keys::{self, Given};
 use crate::options::Context;
-use crate::{env, health, kinds};
+use crate::{env, health, heartbeat, kinds};
 use baton_core::spec::{Environment, Field, Kind, LogCompression, WatchOptions};
 use baton_core::units::Millis;
 use serde_json::{Map, Value, json};
@@ -89,10 +89,13 @@ fn check(field: &Field, given: &Given, values: &mut Values) -> Result<Option<Val
         "env" if value.as_array().is_some_and(Vec::is_empty) => return Ok(None),
         _ => {}
     }
-    if field.kind == Kind::Health {
-        for key in health::unknown(value) {
-            values.warn(format_args!("`{key}` of `{}` is not known and is ignored", given.written));
-        }
+    let unknown = match field.kind {
+        Kind::Health => health::unknown(value),
+        Kind::Heartbeat => heartbeat::unknown(value),
+        _ => Vec::new(),
+    };
+    for key in unknown {
+        values.warn(format_args!("`{key}` of `{}` is not known and is ignored", given.written));
     }
     let canonical =
         kinds::canonical(field.kind, value).map_err(|wrong| misfit(given, values, &wrong.expected, &wrong.help))?;

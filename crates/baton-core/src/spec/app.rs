@@ -2,7 +2,8 @@
 
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{
-    Dependency, EnvPriority, ExecMode, External, Health, Instances, Layer, Listen, Readiness, Watch, WatchOptions,
+    Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Instances, Layer, Listen, Readiness, Watch,
+    WatchOptions,
 };
 use crate::units::{Bytes, Millis};
 use serde::ser::{SerializeMap, Serializer};
@@ -220,6 +221,10 @@ app_spec! {
     /// Restart when the app has not sent `WATCHDOG=1` to NOTIFY_SOCKET for so long, as under systemd; it learns of that from
     /// WATCHDOG_USEC.
     watchdog: Option<Millis> = None, Kind::Duration, Restart;
+    /// Restart when a process of the app that has sent heartbeats falls silent: `true`, or a map with `port` (5005),
+    /// `timeout` (10 min) and `interval` (5 s). What is not given is taken from HEARTBEAT_PORT, HEARTBEAT_TIMEOUT and
+    /// CHECK_INTERVAL. Beside `apps` or in a unit it holds for all its apps.
+    heartbeat: Option<Heartbeat> = None, Kind::Heartbeat, Live;
     /// Restart when a file changes: `true` for everything below `cwd`, or a list of files and folders relative to it. What git
     /// ignores, names that begin with a dot, `node_modules` and the files of baton itself do not count.
     watch: Watch = Watch::default(), Kind::Switch, Live;
@@ -293,7 +298,6 @@ later! {
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
-    "heartbeat", Kind::Any, Live, "Restart the app when its heartbeat stops.";
     "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
     "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";

@@ -1,4 +1,4 @@
-//! How it is told that an app that runs is well: `health` and `watchdog`.
+//! How it is told that an app that runs is well: `health`, `watchdog` and `heartbeat`.
 
 use super::{AppSpec, Probe};
 use crate::units::Millis;
@@ -14,6 +14,13 @@ pub const HEALTH_RETRIES: u32 = 3;
 pub const START_PERIOD: Millis = Millis(30_000);
 /// The longest pause between two probes while an app still has its `start_period` and none has passed (ms).
 pub const START_INTERVAL: Millis = Millis(1_000);
+
+/// Port on which heartbeats are taken when nothing says otherwise.
+pub const HEARTBEAT_PORT: u16 = 5005;
+/// How long a process that has beaten may be silent when nothing says otherwise (ms).
+pub const HEARTBEAT_TIMEOUT: Millis = Millis(600_000);
+/// How often it is looked who is overdue when nothing says otherwise (ms).
+pub const CHECK_INTERVAL: Millis = Millis(5_000);
 
 /// The key `health`: what is asked again and again of an app that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,6 +56,25 @@ pub enum Remedy {
 impl Remedy {
     /// The words of all of them.
     pub const WORDS: [&'static str; 3] = ["restart", "stop", "none"];
+}
+
+/// The key `heartbeat`: processes of the app say by HTTP or WebSocket that they are well; who has once, and then is
+/// silent, is started again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Heartbeat {
+    /// Where they say so, on the loopback addresses.
+    pub port: u16,
+    /// How long a process may be silent (ms).
+    pub timeout: Millis,
+    /// How often it is looked who is overdue (ms).
+    pub interval: Millis,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Heartbeat { port: HEARTBEAT_PORT, timeout: HEARTBEAT_TIMEOUT, interval: CHECK_INTERVAL }
+    }
 }
 
 impl AppSpec {

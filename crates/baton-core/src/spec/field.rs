@@ -53,6 +53,8 @@ pub enum Kind {
     Readiness,
     /// How to tell that an app is well: a map with one probe.
     Health,
+    /// Where processes say that they are well: `true`, `false` or a map.
+    Heartbeat,
     /// Sockets: a port, `host:port` or path, a list of them, or a map of names to them.
     Listen,
     /// A map whose members are checked by the feature that reads it.

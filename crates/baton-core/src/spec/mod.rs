@@ -22,7 +22,10 @@ mod watch;
 
 pub(crate) use app::Lean;
 pub use app::{AppSpec, Environment, FIELDS, LATER, LogCompression, LogType, Source, SpecHash};
-pub use care::{HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT, Health, Remedy, START_INTERVAL, START_PERIOD};
+pub use care::{
+    CHECK_INTERVAL, HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT, HEARTBEAT_PORT, HEARTBEAT_TIMEOUT, Health,
+    Heartbeat, Remedy, START_INTERVAL, START_PERIOD,
+};
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape};

@@ -1,4 +1,4 @@
-//! What is done about a life that is unwell: its health fails, or its watchdog is silent.
+//! What is done about a life that is unwell: its health fails, its watchdog or its heartbeat is silent.
 //!
 //! Nothing is done about an old life while a reload has a new one on its way. What passes and changes nothing touches
 //! nothing, so that a healthy app costs no record.
@@ -6,11 +6,14 @@
 use super::Effects;
 use super::effect::Effect;
 use super::event::Pet;
-use super::lifecycle::{end, fail};
+use super::lifecycle::{end, fail, touch};
 use super::overlap::is_under_way;
 use crate::spec::Remedy;
 use crate::units::{Incarnation, InstanceId, Now};
-use crate::world::{Cause, Instance, State, Then, World};
+use crate::world::{Beat, Cause, Identity, Instance, State, Then, World};
+
+/// Processes of one life that are known to beat; more are not heard.
+const BEATERS: usize = 64;
 
 /// What is due.
 pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut Effects) {
@@ -25,7 +28,14 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
     let silent = is_due(due.watchdog).then(|| instance.care.watchdog(&instance.spec)).flatten();
     if let Some(within) = silent {
         let worked = instance.care.has_petted;
-        begin_again(world, now, id, Cause::WatchdogSilent(within), worked, effects);
+        return begin_again(world, now, id, Cause::WatchdogSilent(within), worked, effects);
+    }
+    if is_due(due.heartbeat)
+        && let Some(heartbeat) = &instance.spec.heartbeat
+        && let Some(beat) = instance.care.beats.iter().min_by_key(|beat| beat.last)
+    {
+        let why = Cause::HeartbeatSilent { pid: beat.process.pid, within: heartbeat.timeout };
+        begin_again(world, now, id, why, true, effects);
     }
 }
 
@@ -133,4 +143,48 @@ pub(super) fn petted(
         }
         Pet::Trigger => {}
     }
+}
+
+/// A process of a life says that it is well. Of one name no more processes count than the list has slots of that name, as
+/// in the service that this replaces: a stray copy can't stand in for one that hangs.
+pub(super) fn beat(
+    world: &mut World,
+    now: Now,
+    id: InstanceId,
+    incarnation: Incarnation,
+    process: Identity,
+    name: Option<String>,
+) {
+    let Some(instance) = world.current(id, incarnation).filter(|slot| slot.spec.heartbeat.is_some()) else { return };
+    if !matches!(instance.state, State::Unready { .. } | State::Online { .. }) {
+        return;
+    }
+    let name = name.unwrap_or_else(|| instance.spec.name.clone());
+    if !instance.care.beats.iter().any(|beat| beat.process == process) {
+        let slots = world.named(&name).count();
+        let all = world.instances.values().flat_map(|slot| &slot.care.beats);
+        let count = all.filter(|beat| beat.name == name).count();
+        if (slots > 0 && count >= slots) || instance.care.beats.len() >= BEATERS {
+            return;
+        }
+    }
+    let beat = Beat { process, name, last: now.instant, at: now.wall };
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    match instance.care.beats.iter_mut().find(|known| known.process == beat.process) {
+        Some(known) => *known = beat,
+        None => {
+            // A successor must know who is to be heard of.
+            instance.care.beats.push(beat);
+            world.touched.insert(id);
+        }
+    }
+}
+
+/// A process that has said so has ended by itself: it is not missed.
+pub(super) fn beater_gone(world: &mut World, id: InstanceId, incarnation: Incarnation, process: &Identity) {
+    if world.current(id, incarnation).is_none() {
+        return;
+    }
+    let Some(instance) = touch(world, id) else { return };
+    instance.care.beats.retain(|beat| beat.process != *process);
 }

@@ -118,6 +118,26 @@ pub enum Event {
         /// What it said.
         pet: Pet,
     },
+    /// A process of a life says that it is well.
+    Beat {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// Which process.
+        process: Identity,
+        /// What it calls itself.
+        name: Option<String>,
+    },
+    /// A process that has said so has ended.
+    BeaterGone {
+        /// The slot.
+        id: InstanceId,
+        /// The life.
+        incarnation: Incarnation,
+        /// Which process.
+        process: Identity,
+    },
     /// A file that is watched for a slot has changed, or come, or gone.
     Changed {
         /// The slot.

@@ -96,6 +96,8 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
             care::examined(world, now, id, incarnation, result, &mut effects);
         }
         Event::Petted { id, incarnation, pet } => care::petted(world, now, id, incarnation, pet, &mut effects),
+        Event::Beat { id, incarnation, process, name } => care::beat(world, now, id, incarnation, process, name),
+        Event::BeaterGone { id, incarnation, process } => care::beater_gone(world, id, incarnation, &process),
         Event::Changed { id, path, more } => outside::changed(world, now, id, path, more),
         Event::Timer => lifecycle::timers(world, now, &mut effects),
         Event::Recovered { id, incarnation, found } => {

@@ -1,10 +1,10 @@
 //! How well the current life of a slot is, as far as anybody asks or is told.
 
 use super::Beside;
-use super::instance::Instance;
+use super::instance::{Identity, Instance};
 use super::state::State;
 use crate::spec::{AppSpec, Health, START_INTERVAL};
-use crate::units::{Instant, Millis};
+use crate::units::{Instant, Millis, WallTime};
 use serde::{Deserialize, Serialize};
 
 /// What is known of it. What is not serialised belongs to one daemon: a successor begins with it anew, so that no life
@@ -36,6 +36,22 @@ pub struct Care {
     pub has_petted: bool,
     /// What it wants instead of the `watchdog` of its definition (ms); 0 is off.
     pub watchdog: Option<Millis>,
+    /// Its processes that have beaten.
+    pub beats: Vec<Beat>,
+}
+
+/// The last heartbeat of one process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beat {
+    /// Which process.
+    pub process: Identity,
+    /// What it calls itself.
+    pub name: String,
+    /// When it was heard, on the clock that decides.
+    #[serde(skip)]
+    pub last: Instant,
+    /// The same for people.
+    pub at: WallTime,
 }
 
 /// Whether probes of its health pass.
@@ -67,6 +83,9 @@ impl Care {
     pub(crate) fn begin(&mut self, at: Instant) {
         self.since = Some(at);
         self.petted = Some(at);
+        for beat in &mut self.beats {
+            beat.last = at;
+        }
     }
 
     /// What is asked of its health has changed.
@@ -98,6 +117,14 @@ impl Care {
     fn watchdog_deadline(&self, spec: &AppSpec) -> Option<Instant> {
         Some(self.petted? + self.watchdog(spec)?)
     }
+
+    fn heartbeat_deadline(&self, spec: &AppSpec) -> Option<Instant> {
+        let heartbeat = spec.heartbeat.as_ref()?;
+        let last = self.beats.iter().map(|beat| beat.last).min()?;
+        // It is looked at whole intervals of the machine's clock, for all apps at once.
+        let step = heartbeat.interval.0.max(1);
+        Some(Instant((last + heartbeat.timeout).0.div_ceil(step).saturating_mul(step)))
+    }
 }
 
 /// What is due of a slot's care, and when.
@@ -107,12 +134,14 @@ pub struct CareDeadlines {
     pub health: Option<Instant>,
     /// The end of its watchdog's patience.
     pub watchdog: Option<Instant>,
+    /// The end of the patience with its heartbeats.
+    pub heartbeat: Option<Instant>,
 }
 
 impl CareDeadlines {
     /// The first of them.
     pub fn earliest(self) -> Option<Instant> {
-        self.health.into_iter().chain(self.watchdog).min()
+        self.health.into_iter().chain(self.watchdog).chain(self.heartbeat).min()
     }
 }
 
@@ -126,6 +155,7 @@ impl Instance {
         CareDeadlines {
             health: spec.health.as_ref().and_then(|health| care.health_deadline(health, since)),
             watchdog: care.watchdog_deadline(spec).filter(|_| judged),
+            heartbeat: care.heartbeat_deadline(spec).filter(|_| judged),
         }
     }
 

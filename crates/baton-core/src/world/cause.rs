@@ -262,6 +262,13 @@ pub enum Cause {
     WatchdogSilent(Millis),
     /// It asked for its restart by `WATCHDOG=trigger`.
     WatchdogTriggered,
+    /// One of its processes had no heartbeat for so long.
+    HeartbeatSilent {
+        /// Which one.
+        pid: u32,
+        /// For how long.
+        within: Millis,
+    },
     /// An app that it waits for to be healthy has no `health`.
     DependencyUnexamined(String),
     /// A file that is watched for it has changed, or come, or gone.
@@ -307,6 +314,7 @@ impl Cause {
             | Cause::Healthy
             | Cause::WatchdogSilent(_)
             | Cause::WatchdogTriggered
+            | Cause::HeartbeatSilent { .. }
             | Cause::Changed { .. }
             | Cause::ReloadFailed(_) => false,
         }
@@ -361,6 +369,7 @@ impl fmt::Display for Cause {
             Cause::Healthy => f.write_str("its health is good again"),
             Cause::WatchdogSilent(within) => write!(f, "no WATCHDOG=1 for {}", span(*within)),
             Cause::WatchdogTriggered => f.write_str("it asked for its restart by WATCHDOG=trigger"),
+            Cause::HeartbeatSilent { pid, within } => write!(f, "no heartbeat for {} (pid {pid})", span(*within)),
             Cause::Changed { path, more: 0 } => write!(f, "{path} has changed"),
             Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),
             Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),

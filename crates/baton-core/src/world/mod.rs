@@ -19,7 +19,7 @@ mod unit;
 mod view;
 
 pub use beside::{Beside, Phase};
-pub use care::{Care, CareDeadlines, Well, Wellness};
+pub use care::{Beat, Care, CareDeadlines, Well, Wellness};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Changed, Death, Identity, Instance, InstanceFiles, Record, Transition};
 pub use state::{State, Then, Wanted};

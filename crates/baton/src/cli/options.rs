@@ -247,6 +247,7 @@ fn value_name(kind: Option<Kind>) -> &'static str {
             | Kind::Dependencies
             | Kind::Readiness
             | Kind::Health
+            | Kind::Heartbeat
             | Kind::Listen
             | Kind::Map
             | Kind::Any,

@@ -7,6 +7,7 @@
 use super::abort::AbortPoint;
 use super::bus::Bus;
 use super::channel::Channels;
+use super::heartbeat::Heart;
 use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
@@ -91,6 +92,7 @@ pub(super) struct Driver {
     pub(super) writer: Writer,
     pub(super) measurer: Measurer,
     pub(super) prober: Prober,
+    pub(super) heart: Heart,
     pub(super) watcher: Watcher,
     pub(super) channels: Channels,
     /// When apps are to be started again, once one is.
@@ -245,6 +247,7 @@ impl Driver {
         self.follow_watching(&touched);
         self.follow_sockets(touched.iter().copied());
         self.follow_limits(&touched);
+        self.follow_heartbeats();
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
         let result = self.records.append(touched.into_iter().map(entry));
@@ -303,6 +306,7 @@ impl Driver {
     /// Everything an operator should know now.
     pub(super) fn all_notices(&self) -> Vec<String> {
         let troubles = self.troubles.iter().map(|(path, message)| format!("could not write {path}: {message}"));
+        let heart = self.heart.troubles().cloned();
         let slots = self.world.instances.values().filter(|slot| slot.dropped > 0);
         let dropped = slots.map(|slot| {
             let (bytes, app, id) = (slot.dropped, &slot.spec.name, slot.id);
@@ -330,6 +334,7 @@ impl Driver {
             .iter()
             .cloned()
             .chain(troubles)
+            .chain(heart)
             .chain(dropped)
             .chain(unread)
             .chain(orphans)
@@ -453,6 +458,13 @@ impl Driver {
             Message::Made { key, outcome, warnings } => self.made(key, outcome, warnings),
             Message::Ready(key) => self.is_ready(key),
             Message::Heard { key, pattern } => self.heard(key, pattern),
+            Message::Beat { pid, name, answer } => {
+                // Who asked may have gone.
+                let _ = answer.send(self.beat(pid, name));
+            }
+            Message::Beats(answer) => drop(answer.send(self.beats())),
+            Message::BeaterGone(key, process) => self.beater_gone(key, process),
+            Message::PortIsHeld(port, text) => self.port_is_held(port, text),
             Message::Petted((id, incarnation), pet) => {
                 self.queue.push_back(Event::Petted { id, incarnation, pet });
             }

@@ -1,13 +1,14 @@
 //! What reaches the loop from threads and tasks of the daemon.
 
 use super::channel::Said;
+use super::heartbeat::{BeatAnswer, BeatsAnswer};
 use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
 use baton_core::spec::External;
 use baton_core::step::Pet;
 use baton_core::units::{Bytes, Incarnation, InstanceId};
-use baton_core::world::SpawnError;
+use baton_core::world::{Identity, SpawnError};
 use baton_os::guard::link::GuardEvent;
 use baton_os::logs::{LogReport, Stream};
 use baton_os::spawn::Prepared;
@@ -41,6 +42,21 @@ pub(super) enum Message {
     Petted(Key, Pet),
     /// A probe of a life's health has found this.
     Examined(Key, Result<(), String>),
+    /// Somebody says that a process is well.
+    Beat {
+        /// Which process.
+        pid: u32,
+        /// What it calls itself.
+        name: Option<String>,
+        /// Who is told what came of it.
+        answer: BeatAnswer,
+    },
+    /// Somebody wants to know all heartbeats.
+    Beats(BeatsAnswer),
+    /// A process that has beaten has ended.
+    BeaterGone(Key, Identity),
+    /// Who has a port at which heartbeats were to be taken.
+    PortIsHeld(u16, String),
     /// A life has said something over its channel.
     Said(Key, Said),
     /// A life has said something for whoever listens; so large was it (bytes).

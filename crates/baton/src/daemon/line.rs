@@ -51,7 +51,7 @@ impl Line {
             _ if spec.notifies() => {
                 if let Some(who) = who {
                     let instead = match spec.watchdog_limit() {
-                        Some(_) => "`health` in place of `watchdog`",
+                        Some(_) => "`health` or `heartbeat` in place of `watchdog`",
                         None => "`ready: \"fd\"`",
                     };
                     return Err(io::Error::other(format!(

@@ -14,6 +14,7 @@
 //! | `life`, `watch` | processes and their descriptors |
 //! | `spawner`, `measure` | threads for what takes milliseconds |
 //! | `prober` | threads that look for what others run, and whether apps are ready |
+//! | `heartbeat/` | the listener for processes that say that they are well |
 //! | `times`, `weigher` | when apps are to be started again, and how much memory they use |
 //! | `watcher` | which files are watched, and the thread that does |
 //! | `sockets` | the sockets that apps are given, from the first life to the last |
@@ -30,6 +31,7 @@ mod channel;
 mod driver;
 mod ear;
 mod effects;
+mod heartbeat;
 mod inbox;
 mod journal;
 mod life;
@@ -198,6 +200,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         weighing: weigher::Weighing::Off,
         watcher: watcher::Watcher::new(inbox.clone()),
         prober: prober::Prober::new(inbox.clone()),
+        heart: heartbeat::Heart::default(),
         channels,
         connections: server::Connections::new(calls_in),
         bus: bus::Bus::new(home.clone()),
@@ -227,6 +230,8 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     driver.follow_times();
     let all: Vec<_> = driver.world.instances.keys().copied().collect();
     driver.follow_limits(&all);
+    driver.follow_heartbeats();
+    driver.find_beaters();
     let listener = server::listen(home)?;
     // After ours: where PM2's is there, ours answers.
     pm2::open(home);

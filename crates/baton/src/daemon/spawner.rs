@@ -424,6 +424,9 @@ pub(super) fn variables(view: &InstanceView, home: &Home, warn: impl FnMut(Strin
     let from_files = read_env_files(spec, Path::new(&spec.cwd), warn)?;
     let root = home.root().to_string_lossy();
     let mut env = environment::child(spec, &ChildFacts::of(view, &root), &from_files);
+    if let Some(heartbeat) = &spec.heartbeat {
+        env.entry("HEARTBEAT_PORT".into()).or_insert_with(|| heartbeat.port.to_string());
+    }
     if let Some(home) = other_home(spec, &from_files) {
         env.insert("HOME".into(), home);
     }

@@ -72,7 +72,8 @@ pub(super) fn line(key: Key, life: &mut Life, watchdog: bool, inbox: &Inbox) {
     keep(life, key, task);
 }
 
-fn when_readable(fd: impl AsFd, inbox: Inbox, message: Message) -> io::Result<JoinHandle<()>> {
+/// Sends a message when a descriptor can be read, or has hung up.
+pub(super) fn when_readable(fd: impl AsFd, inbox: Inbox, message: Message) -> io::Result<JoinHandle<()>> {
     let fd = asynchronous(fd)?;
     Ok(tokio::spawn(async move {
         // An error is an end too: whoever looks then finds out.

@@ -21,6 +21,7 @@ mod events;
 mod externals;
 mod files;
 mod health;
+mod heartbeat;
 mod log_files;
 mod logs;
 mod preload;
