@@ -269,6 +269,7 @@ fn trouble(port: u16, error: &io::Error, inbox: &Inbox) -> String {
     nobody
 }
 
+#[expect(clippy::disallowed_methods, reason = "the kernel does not tell when there are descriptors again")]
 async fn accept(socket: TcpListener, inbox: Inbox) {
     let mut clients = JoinSet::new();
     loop {
