@@ -3,9 +3,11 @@
 //! With an `index.*` only what that file loads is active. Without one every process file directly inside is, and where
 //! there is none, every `ecosystem.edn` below: one for each daemon of a tree. What is left aside is listed.
 
+use crate::render::MARK;
 use std::ffi::OsStr;
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Extensions of Clojure: such a file in a directory of process files is one.
@@ -115,6 +117,10 @@ pub(crate) fn read(directory: &Path, reading: Reading) -> io::Result<Directory> 
             }
             continue;
         }
+        if is_ours(&path) {
+            found.skipped.push(Skipped { path, why: "baton wrote it" });
+            continue;
+        }
         match look(name) {
             Look::Clojure => found.files.push(path),
             Look::Other if wide || says_so(name) => found.files.push(path),
@@ -133,6 +139,15 @@ pub(crate) fn read(directory: &Path, reading: Reading) -> io::Result<Directory> 
         tree(directory, DEPTH, &mut DIRECTORIES.clone(), &mut found)?;
     }
     Ok(found)
+}
+
+/// Whether a file of apps is what `render` or `sync --emit` made of others.
+fn is_ours(path: &Path) -> bool {
+    let is_possible = path.extension().is_some_and(|ending| OTHERS.iter().any(|one| ending == *one));
+    let mut head = [0; 64];
+    let mut read = || File::open(path)?.read(&mut head);
+    // One that can't be read is told where it is evaluated.
+    is_possible && read().is_ok() && String::from_utf8_lossy(&head).contains(MARK)
 }
 
 /// What a file's name says.

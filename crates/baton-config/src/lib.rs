@@ -55,3 +55,4 @@ pub use js::{Limits, Loader};
 pub use load::{Loaded, Raw, evaluate, evaluate_stdin_json, load, load_all, load_stdin_json};
 pub use made::{Generate, Made, made_without_modules};
 pub use options::{CliOverrides, Context, Dependencies, LoadOptions, ProfileIn};
+pub use user::name as user_name;

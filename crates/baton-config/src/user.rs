@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
 /// The caller's user name: from the user database, else from `USER`.
-pub(crate) fn name(environment: &Environment) -> String {
+pub fn name(environment: &Environment) -> String {
     // A process file may hold hundreds of apps, all of the same caller.
     static KNOWN: OnceLock<Option<String>> = OnceLock::new();
     let known = KNOWN.get_or_init(|| {

@@ -480,6 +480,114 @@ fn a_second_request_waits_for_the_first() {
 }
 
 #[test]
+fn what_comes_along_for_one_app_is_left_as_it_runs() {
+    let mut machine = Machine::new();
+    let needs = || Dependency { on: "a".into(), condition: Condition::Started, timeout: None, external: None };
+    let c = |args: &str| with("c", |spec| (spec.depends_on, spec.args) = (vec![needs()], vec![args.into()]));
+    let a = |args: &str| with("a", |spec| spec.args = vec![args.into()]);
+    machine.sync(source(vec![a("1"), c("1")])).expect("synced");
+    let before = machine.pids();
+    let brought = Wish { brought: true, ..a("2") };
+    let some = Desired { scope: Part::Some, ..source(vec![brought, c("2")]) };
+    assert_eq!(machine.deeds(&some), [("a".into(), Deed::Keep), ("c".into(), Deed::Restart)]);
+    machine.sync(some).expect("synced");
+    assert!(machine.pids()["a"] == before["a"] && machine.pids()["c"] != before["c"]);
+    // It is still a change for the source.
+    assert_eq!(machine.deeds(&source(vec![a("2"), c("2")])), [("a".into(), Deed::Restart), ("c".into(), Deed::Keep)]);
+}
+
+#[test]
+fn who_takes_an_app_back_makes_it_what_his_files_say() {
+    let mut machine = Machine::new();
+    let of = |name: &str, args: &str| Desired {
+        source: name.into(),
+        force: true,
+        ..source(vec![with("a", |spec| spec.args = vec![args.into()])])
+    };
+    machine.sync(of("/one", "1")).expect("synced");
+    machine.sync(of("/two", "2")).expect("synced");
+    assert!(drift(&machine.world, &mut Fingerprints::default()).is_empty());
+    machine.sync(of("/one", "1")).expect("synced");
+    assert_eq!(machine.world.named("a").next().expect("a").spec.args, ["1"]);
+}
+
+#[test]
+fn an_orphan_and_what_a_pass_has_in_hand_are_no_drift() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b")])).expect("synced");
+    machine.sync(source(vec![app("a")])).expect("synced");
+    assert!(drift(&machine.world, &mut Fingerprints::default()).is_empty(), "an orphan was not deleted");
+    // The daemon dies when a has its new definition.
+    machine.dies_after = Some(2);
+    let edited = || source(vec![with("a", |spec| spec.args = vec!["x".into()])]);
+    let sync = Sync { desired: edited(), parallel: 1, go_on: false };
+    machine.command(Command::Sync(Box::new(sync)));
+    assert_eq!(machine.world.named("a").next().expect("a").spec.args, ["x"]);
+    assert!(drift(&machine.world, &mut Fingerprints::default()).is_empty(), "nobody has changed it by hand");
+    machine.sync(edited()).expect("synced");
+    machine.act(Action::Stop, "a");
+    assert_eq!(drift(&machine.world, &mut Fingerprints::default())[SOURCE]["a"], [Drift::Stopped]);
+}
+
+#[test]
+fn one_instance_that_was_stopped_by_hand_stays_so_though_updated() {
+    let mut machine = Machine::new();
+    let two = |args: &str| source(vec![Wish { count: 2, ..with("a", |spec| spec.args = vec![args.into()]) }]);
+    machine.sync(two("1")).expect("synced");
+    machine.act(Action::Stop, "0");
+    let step = &plan(&machine.world, &two("1")).expect("a plan").steps[0];
+    assert_eq!((&step.deed, &step.drift), (&Deed::Keep, &vec![Drift::Stopped]));
+    machine.sync(two("2")).expect("synced");
+    let pids = machine.pids()["a"].clone();
+    assert!(pids[0] == 0 && pids[1] != 0, "{pids:?}");
+    assert!(machine.world.named("a").all(|slot| slot.spec.args == ["2"]));
+    machine.sync(Desired { drift: DriftRule::Reset, ..two("2") }).expect("synced");
+    assert!(!machine.pids()["a"].contains(&0));
+}
+
+#[test]
+fn another_number_of_instances_is_told_as_such() {
+    let mut machine = Machine::new();
+    let count = |count: u32| {
+        let set =
+            |spec: &mut AppSpec| spec.instances = baton_core::spec::Instances(i32::try_from(count).expect("small"));
+        source(vec![Wish { count, ..with("a", set) }])
+    };
+    machine.sync(count(2)).expect("synced");
+    let before = machine.pids()["a"].clone();
+    assert_eq!(machine.deeds(&count(3)), [("a".into(), Deed::Scale)]);
+    machine.sync(count(3)).expect("synced");
+    assert_eq!((machine.pids()["a"].len(), &machine.pids()["a"][..2]), (3, &before[..]));
+    assert!(plan(&machine.world, &count(3)).expect("a plan").is_empty());
+}
+
+#[test]
+fn two_new_names_for_the_same_program_are_told_apart_by_their_variables() {
+    let mut machine = Machine::new();
+    let of = |name: &str, value: &str| {
+        with(name, |spec| {
+            spec.script = "/w/run".into();
+            spec.env.insert("PORT".into(), value.into());
+        })
+    };
+    machine.sync(source(vec![of("a", "1"), of("b", "2")])).expect("synced");
+    let renamed = source(vec![of("y", "2"), of("x", "1")]);
+    let from = |name: &str| Deed::Rename { from: name.into() };
+    assert_eq!(machine.deeds(&renamed), [("y".into(), from("b")), ("x".into(), from("a"))]);
+}
+
+#[test]
+fn an_app_that_was_chosen_and_is_gone_from_the_source_can_be_pruned_alone() {
+    let mut machine = Machine::new();
+    machine.sync(source(vec![app("a"), app("b"), app("c")])).expect("synced");
+    let some =
+        |prune: bool| Desired { scope: Part::Some, prune, gone: vec!["b".into(), "z".into()], ..source(Vec::new()) };
+    assert_eq!(machine.deeds(&some(false)), [("b".into(), Deed::Orphan)]);
+    machine.sync(some(true)).expect("synced");
+    assert_eq!(machine.pids().into_keys().collect::<Vec<_>>(), ["a", "c"]);
+}
+
+#[test]
 fn some_apps_of_a_source_leave_the_others_alone() {
     let mut machine = Machine::new();
     machine.sync(source(vec![app("a"), app("b")])).expect("synced");

@@ -16,8 +16,8 @@ use crate::deps::Graph;
 use crate::proto::{Command, Done, Order, Outcome, Refusal, Reply, Roll, Wait, Wish};
 use crate::spec::AppSpec;
 use crate::sync::{
-    Applied, Deed, Desired, Drift, DriftRule, Origin, Plan, Step, Sync, Synced, between, by_dependency, digest,
-    is_held_down, is_left_down, needs_restart, plan,
+    Applied, Deed, Desired, Drift, DriftRule, Origin, Plan, Scope, Step, Sync, Synced, applied_to, between,
+    by_dependency, digest, is_held_down, is_left_down, needs_restart, plan,
 };
 use crate::units::{InstanceId, Millis, Now, OpId};
 use crate::world::{Instance, State, Verb, World};
@@ -87,11 +87,12 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
         down: BTreeMap::new(),
         syncing: Syncing {
             origin: desired.origin.clone(),
-            whole: desired.scope == crate::sync::Scope::Whole,
+            whole: desired.scope == Scope::Whole,
             halts: !go_on,
             ..Syncing::default()
         },
     };
+    begin_steps(world, &plan, effects);
     for step in &plan.steps {
         match wishes.get(step.app.as_str()) {
             Some(wish) => work.bring(world, now, wish, step, effects),
@@ -117,6 +118,22 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
     Ok(pending)
 }
 
+/// Notes which apps are being changed, so that what a daemon leaves half done that dies meanwhile is nobody's drift.
+fn begin_steps(world: &mut World, plan: &Plan, effects: &mut Effects) {
+    let Some(baseline) = world.synced.get_mut(&plan.source) else { return };
+    let touched = plan.steps.iter().filter(|step| !matches!(step.deed, Deed::Keep | Deed::Orphan));
+    let mut any = false;
+    for step in touched {
+        if let Some(applied) = baseline.apps.get_mut(&step.app) {
+            applied.changing = true;
+            any = true;
+        }
+    }
+    if any {
+        effects.push(Effect::Persist);
+    }
+}
+
 /// Slots with what they are to become, by app.
 type Slots = BTreeMap<String, Vec<(InstanceId, Arc<AppSpec>)>>;
 
@@ -135,7 +152,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// What the last pass made of an app.
     fn before<'w>(&self, world: &'w World, app: &str) -> Option<&'w Applied> {
-        world.synced.get(&self.desired.source).and_then(|baseline| baseline.apps.get(app))
+        applied_to(world, &self.desired.source, app)
     }
 
     fn is_same_wish(&self, world: &World, wish: &Wish) -> bool {
@@ -183,7 +200,7 @@ impl Work<'_> {
         let mut present = by_number(world, name);
         let is_own = |slot: &Instance| slot.owner.as_deref() == Some(desired.source.as_str());
         let owned = staying_of(world, name).any(is_own);
-        if wish.brought && step.deed == Deed::Keep && !owned {
+        if wish.brought && step.deed == Deed::Keep && (!owned || desired.scope == Scope::Some) {
             return;
         }
         self.remember(world, wish, step, &present);
@@ -253,7 +270,7 @@ impl Work<'_> {
             let fields = between(&slot.spec, &spec);
             let errored = matches!(slot.state, State::Errored { .. });
             let changed = again || needs_restart(&fields) || (errored && !fields.is_empty());
-            if changed && step.stays_down && is_held_down(slot) {
+            if changed && !self.resets() && is_held_down(slot) {
                 redefine(world, *id, spec.clone());
             } else if changed {
                 let slots = if is_down(slot) { &mut self.down } else { &mut self.turns };
@@ -350,7 +367,13 @@ pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Ve
         })
         .map(|slot| slot.spec.name.clone())
         .collect();
+    // What another source made of an app that is this one's now says nothing about it any more.
+    for (_, baseline) in world.synced.iter_mut().filter(|(source, _)| **source != plan.source) {
+        baseline.apps.retain(|name, _| !applied.contains_key(name));
+    }
+    world.synced.retain(|_, baseline| !baseline.apps.is_empty());
     let baseline = world.synced.entry(plan.source.clone()).or_default();
+    baseline.apps.values_mut().for_each(|applied| applied.changing = false);
     for (name, applied) in applied {
         if failed.contains(name.as_str()) {
             let was = baseline.apps.get(&name).map(|before| &before.hash);

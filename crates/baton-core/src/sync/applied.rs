@@ -3,6 +3,7 @@
 use super::{Desired, Origin};
 use crate::proto::Wish;
 use crate::spec::{AppSpec, Environment, SpecHash};
+use crate::world::{Instance, World};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -29,13 +30,23 @@ pub struct Applied {
     /// Fingerprint of what its files of variables held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variables: Option<String>,
+    /// Whether a pass is changing the app, or was when its daemon died.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changing: bool,
+}
+
+/// What the last pass of a source made of an app; nothing of one that belongs to another source by now.
+pub(crate) fn applied_to<'w>(world: &'w World, source: &str, app: &str) -> Option<&'w Applied> {
+    let applied = world.synced.get(source)?.apps.get(app)?;
+    let is_anothers = |slot: &Instance| slot.owner.as_deref().is_some_and(|owner| owner != source);
+    (!world.named(app).any(is_anothers)).then_some(applied)
 }
 
 impl Applied {
     /// What applying this wish comes to, in a slot whose shell has this fingerprint.
     pub(crate) fn of(wish: &Wish, desired: &Desired, shell: String) -> Applied {
         let variables = desired.variables.get(&wish.spec.name).cloned();
-        Applied { hash: wish.spec.hash(), count: wish.count, shell, variables }
+        Applied { hash: wish.spec.hash(), count: wish.count, shell, variables, changing: false }
     }
 
     /// Whether the source said the same then as it says now.

@@ -22,6 +22,9 @@ pub struct Desired {
     /// Whether these are all of its apps.
     #[serde(default)]
     pub scope: Scope,
+    /// Of some apps, names that were chosen and that it does not have.
+    #[serde(default)]
+    pub gone: Vec<String>,
     /// Remove apps that belong to the source and that it does not have any more.
     #[serde(default)]
     pub prune: bool,

@@ -35,7 +35,7 @@ pub fn drift<'w>(world: &'w World, fingerprints: &mut Fingerprints) -> BTreeMap<
     fingerprints.tidy();
     let mut owned: BTreeMap<(&str, &str), Vec<&Instance>> = BTreeMap::new();
     for slot in world.instances.values() {
-        if let Some(owner) = slot.owner.as_deref().filter(|_| !slot.orphan) {
+        if let Some(owner) = slot.owner.as_deref() {
             owned.entry((owner, &slot.spec.name)).or_default().push(slot);
         }
     }
@@ -47,6 +47,10 @@ pub fn drift<'w>(world: &'w World, fingerprints: &mut Fingerprints) -> BTreeMap<
         }
         for (name, applied) in &baseline.apps {
             let slots = owned.get(&(source.as_str(), name.as_str())).map_or(&[][..], Vec::as_slice);
+            // A pass has it in hand, or the source does not have it any more.
+            if applied.changing || slots.iter().any(|slot| slot.orphan) {
+                continue;
+            }
             let found = of(applied, slots, fingerprints);
             if !found.is_empty() {
                 all.entry(source).or_default().insert(name.clone(), found);
@@ -61,7 +65,7 @@ fn of(applied: &Applied, slots: &[&Instance], fingerprints: &mut Fingerprints) -
         return if applied.count > 0 { vec![Drift::Deleted] } else { Vec::new() };
     }
     let mut drift = Vec::new();
-    if slots.iter().all(|slot| is_stopped_by_hand(slot)) {
+    if slots.iter().any(|slot| is_stopped_by_hand(slot)) {
         drift.push(Drift::Stopped);
     }
     if slots.len() != applied.count as usize {

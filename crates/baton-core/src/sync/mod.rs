@@ -16,6 +16,7 @@ mod fields;
 mod order;
 mod plan;
 
+pub(crate) use applied::applied_to;
 pub use applied::{Applied, Baseline, digest};
 pub use desired::{Desired, DriftRule, Origin, Scope, Sync, Synced};
 pub use drift::{Drifted, Fingerprints, drift};

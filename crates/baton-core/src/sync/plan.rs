@@ -1,5 +1,6 @@
 //! What is to be done so that the list becomes what a source says.
 
+use super::applied::applied_to;
 use super::applied::{Applied, digest};
 use super::desired::{Desired, DriftRule, Scope};
 use super::fields::{between, needs_restart};
@@ -187,6 +188,15 @@ pub fn plan(world: &World, desired: &Desired) -> Result<Plan, SyncError> {
         }
         steps.push(one(world, desired, wish, slots));
     }
+    if desired.scope == Scope::Some {
+        // Those that were named and that the source does not have any more.
+        let deed = if desired.prune { Deed::Remove } else { Deed::Orphan };
+        let gone = desired.gone.iter().filter(|name| owned.contains(name.as_str()));
+        steps.extend(gone.map(|name| {
+            let have = present.get(name.as_str()).map_or(0, Vec::len);
+            Step { deed: deed.clone(), want: 0, ..Step::kept(name, have) }
+        }));
+    }
     if desired.scope == Scope::Whole {
         let wished: BTreeSet<&str> = desired.apps.iter().map(|wish| wish.spec.name.as_str()).collect();
         let mut left: Vec<&str> = owned.difference(&wished).copied().collect();
@@ -225,7 +235,7 @@ impl Step {
 /// What is to be done with one app of the source.
 fn one(world: &World, desired: &Desired, wish: &Wish, slots: &[&Instance]) -> Step {
     let name = wish.spec.name.as_str();
-    let before = world.synced.get(&desired.source).and_then(|baseline| baseline.apps.get(name));
+    let before = applied_to(world, &desired.source, name);
     let step = Step { want: wish.count, ..Step::kept(name, slots.len()) };
     let is_same_wish = before.is_some_and(|before| before.is_same_wish(wish, desired));
     let reset = desired.drift == DriftRule::Reset;
@@ -233,6 +243,7 @@ fn one(world: &World, desired: &Desired, wish: &Wish, slots: &[&Instance]) -> St
         return match desired.drift {
             DriftRule::LeaveAll if is_same_wish && wish.count > 0 => Step { drift: vec![Drift::Deleted], ..step },
             _ if wish.count == 0 => step,
+            _ if before.is_some() => Step { deed: Deed::Create, drift: vec![Drift::Deleted], ..step },
             _ => Step { deed: Deed::Create, ..step },
         };
     }
@@ -254,10 +265,11 @@ fn one(world: &World, desired: &Desired, wish: &Wish, slots: &[&Instance]) -> St
         if left_down { Deed::Start } else { Deed::Keep }
     } else if needs_restart(&fields) {
         Deed::Restart
+    } else if step.have != step.want && fields.iter().all(|change| change.field == "instances") {
+        fields.clear();
+        Deed::Scale
     } else if !fields.is_empty() {
         Deed::Live
-    } else if step.have != step.want {
-        Deed::Scale
     } else if left_down || (reset && drift.contains(&Drift::Stopped)) {
         Deed::Start
     } else {
@@ -305,7 +317,7 @@ fn by_hand(
 ) -> Vec<Drift> {
     let Some(before) = before else { return Vec::new() };
     let mut drift = Vec::new();
-    if slots.iter().all(|slot| is_stopped_by_hand(slot)) {
+    if slots.iter().any(|slot| is_stopped_by_hand(slot)) {
         drift.push(Drift::Stopped);
     }
     if is_same_wish && scaled {
@@ -365,13 +377,19 @@ fn rename(steps: &mut [Step], left: &mut Vec<&str>, desired: &Desired, present: 
         .filter(|step| step.deed == Deed::Create)
         .filter_map(|step| specs.get(step.app.as_str()).copied())
         .collect();
+    // Of several that run the same, those are one that have the same variables.
+    let is_equal = |old: &str, new: &AppSpec| {
+        let old_env = present.get(old).and_then(|slots| slots.first()).map(|slot| &slot.spec.env);
+        is_same(old, new) && old_env == Some(&new.env)
+    };
     for new in &fresh {
-        let olds: Vec<&str> = left.iter().copied().filter(|old| is_same(old, new)).collect();
-        let [old] = olds[..] else { continue };
-        // Which of several it became can't be told.
-        if fresh.iter().filter(|other| is_same(old, other)).count() > 1 {
-            continue;
+        let mut olds: Vec<&str> = left.iter().copied().filter(|old| is_same(old, new)).collect();
+        let rivals = |old: &str| fresh.iter().filter(|other| is_same(old, other)).count();
+        if olds.len() > 1 || olds.first().is_some_and(|old| rivals(old) > 1) {
+            olds.retain(|old| is_equal(old, new) && fresh.iter().filter(|other| is_equal(old, other)).count() == 1);
         }
+        // Which of several it became can't be told.
+        let [old] = olds[..] else { continue };
         let slots = present.get(old).map_or(&[][..], Vec::as_slice);
         if let Some(step) = steps.iter_mut().find(|step| step.app == new.name) {
             step.deed = Deed::Rename { from: old.into() };

@@ -107,6 +107,7 @@ enum LoaderName {
 }
 
 /// What a process file says.
+#[derive(Default)]
 pub(crate) struct Loaded {
     /// Its apps, those that are wanted.
     pub(crate) apps: Vec<AppSpec>,
@@ -124,6 +125,8 @@ pub(crate) struct Loaded {
     pub(crate) prune: bool,
     /// What `sync` makes before it reads the files, and after that.
     pub(crate) made: baton_config::Made,
+    /// Names of `only` that it does not have.
+    pub(crate) unknown_only: Vec<String>,
     /// How messages call it.
     shown: String,
     /// Whether all of its apps were wanted.
@@ -245,11 +248,13 @@ pub(crate) fn load(
         skipped,
         prune,
         made,
+        unknown_only,
         ..
     } = loaded;
     Ok(Loaded {
         prune,
         made,
+        unknown_only,
         apps,
         on_missing,
         inputs,

@@ -4,7 +4,7 @@ use super::common::Common;
 use super::failure::Failure;
 use super::session::{Session, unexpected};
 use super::sync::source::SourceOptions;
-use super::sync::{made, show};
+use super::sync::{made, show, watch};
 use crate::client::Client;
 use baton_core::proto::{Reply, Request};
 use baton_core::sync::{Desired, DriftRule, Plan};
@@ -40,6 +40,7 @@ pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Res
     let read = source.read(DriftRule::Leave, session);
     made::tell_stale(&read, source, session)?;
     let reading = read?;
+    watch::report(source, None, false, session);
     let mut client = if json { session.quiet_client()? } else { session.client()? };
     let plan = ask(reading.desired, &mut client)?;
     if json {

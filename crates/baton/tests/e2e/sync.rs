@@ -158,7 +158,7 @@ fn live_keys_scale_and_renames_do_as_the_plan_says() {
     let before = pool(&baton);
     file(json!([app("web", 1, 9), app("pool", 2, 5)]));
     let plan: Value = serde_json::from_str(&baton.run(["plan", "--json"]).code(2).stdout).expect("JSON");
-    assert_eq!((&plan["steps"][0]["action"], &plan["steps"][1]["action"]), (&json!("live"), &json!("live")));
+    assert_eq!((&plan["steps"][0]["action"], &plan["steps"][1]["action"]), (&json!("live"), &json!("scale")));
     assert_eq!(plan["steps"][0]["fields"][0], json!({"field": "max_restarts", "class": "live", "old": 5, "new": 9}));
     assert_eq!(plan["steps"][1]["instances"], json!({"now": 3, "wished": 2}));
     baton.run(["sync"]).ok().stdout_has("~ web: changed, its processes stay");
@@ -354,4 +354,45 @@ fn a_source_can_say_that_it_prunes() {
     file(json!(true), &["a"]);
     baton.run(["sync"]).ok().stdout_has("- b: removed");
     assert_eq!(pids(&baton).into_keys().collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn a_source_that_is_gone_is_pruned_by_whoever_insists() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    baton.start("mine", &["wait"]);
+    std::fs::remove_dir_all(baton.dir().join("ecosystems")).expect("removed");
+    baton.run(["sync", "ecosystems", "--prune"]).code(1);
+    assert_eq!(pids(&baton).len(), 6);
+    baton.run(["sync", "ecosystems", "--prune", "--force"]).ok().stdout_has("5 to remove");
+    assert_eq!(pids(&baton).into_keys().collect::<Vec<_>>(), ["mine"]);
+    let history = baton.run(["history", "--json"]).ok();
+    let entries: Value = serde_json::from_str(&history.stdout).expect("JSON");
+    assert!(entries.as_array().expect("a list").iter().all(|entry| entry["user"] != ""), "{entries}");
+}
+
+#[test]
+fn the_compiled_file_beside_the_sources_is_no_source() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems", "--emit", "ecosystems/compiled.cjs"]).ok().stdout_has("compiled.cjs written");
+    baton.file("ecosystems/e.cljs", app("e", "\"2\""));
+    baton.run(["sync", "ecosystems"]).ok().stdout_has("~ e: restarted");
+    baton.run(["plan", "ecosystems"]).ok().stdout_has("compiled.cjs: baton wrote it");
+}
+
+#[test]
+fn an_emptied_source_is_told_by_status_until_a_look_finds_it_repaired() {
+    let baton = Baton::new();
+    let apps = json!([{"name": "a", "script": testapp(), "args": "wait"}]);
+    baton.file("e.json", json!({"apps": apps}).to_string());
+    baton.run(["sync", "e.json"]).ok();
+    baton.file("e.json", json!({"apps": []}).to_string());
+    baton.run(["sync", "e.json"]).code(1).stderr_has("defines no apps");
+    baton.run(["status"]).ok().stderr_has("defines no apps");
+    baton.file("e.json", json!({"apps": apps}).to_string());
+    baton.run(["plan", "e.json"]).ok();
+    let status = baton.run(["status"]).ok();
+    assert!(status.stderr.is_empty(), "{status}");
 }

@@ -389,3 +389,55 @@ fn a_source_says_itself_what_makes_it_and_what_is_made_of_it() {
     baton.file("app/ecosystem.config.json", r#"{"apps": [], "emit": 7}"#);
     baton.run(["plan", "app/ecosystem.config.json"]).code(1).stderr_has("json:1:14: `emit: 7` says nothing to do");
 }
+
+#[test]
+fn what_a_command_made_and_somebody_broke_or_removed_is_made_again() {
+    let baton = Baton::new();
+    let app = json!([{"name": "web", "script": testapp(), "args": "wait", "min_uptime": 50}]);
+    baton.file("src/apps.json", app.to_string());
+    let source = r#"module.exports = {
+        generate: "echo ran >> runs; mkdir -p .out && cp src/apps.json .out/apps.json",
+        generate_from: ["src"],
+        apps: require("./.out/apps.json"),
+    };"#;
+    baton.file("ecosystem.config.cjs", source);
+    let runs = || std::fs::read_to_string(baton.dir().join("runs")).map_or(0, |text| text.lines().count());
+    baton.run(["sync"]).ok().stdout_has("+ web: created");
+    baton.file(".out/apps.json", "[broken");
+    baton.run(["sync", "--dry-run"]).code(1);
+    baton.run(["sync"]).ok().stdout_has("nothing to do");
+    std::fs::remove_dir_all(baton.dir().join(".out")).expect("removed");
+    baton.run(["sync"]).ok().stdout_has("nothing to do");
+    assert_eq!(runs(), 3);
+    // It does not help where something else is wrong.
+    baton.file("src/apps.json", "[broken");
+    let broken = baton.run(["sync"]).code(1).stderr_has("apps.json:1");
+    assert!(runs() <= 5, "{broken}");
+    // What it makes where it reads does not make it run again.
+    baton.file("src/apps.json", app.to_string());
+    let around = [
+        "sync",
+        "--generate",
+        "date +%N > src/made; echo ran >> runs; mkdir -p .out; cp src/apps.json .out/",
+        "--generate-from",
+        "src",
+    ];
+    baton.run(around).ok().stderr_has("changes what it reads");
+    let before = runs();
+    baton.run(around).ok().stdout_has("nothing to do");
+    assert_eq!(runs(), before);
+    baton.file("src/apps.json", "[]");
+    baton.run([&around[..], &["--dry-run"]].concat()).code(0).stderr_has("`sync` runs `date");
+    assert_eq!(runs(), before, "nothing is run to look");
+}
+
+#[test]
+fn a_job_is_stopped_and_started_by_its_name() {
+    let baton = Baton::new();
+    baton.file("eco.config.json", json!([{"name": "web", "script": testapp(), "args": "wait"}]).to_string());
+    baton.run(["sync", "eco.config.json", "--watch", "--daemon"]).ok().stdout_has("as the app sync-eco-config-json");
+    baton.run(["stop", "sync-eco-config-json"]).ok();
+    baton.run(["start", "sync-eco-config-json"]).ok();
+    baton.wait_log("sync-eco-config-json-out.log", "watching ");
+    baton.run(["delete", "sync-eco-config-json"]).ok();
+}

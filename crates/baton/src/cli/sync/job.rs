@@ -83,7 +83,8 @@ fn definition(script: &str, raw: &Map<String, Value>, session: &Session) -> Resu
 fn free_name(source: &str, client: &mut Client) -> Result<String, Failure> {
     let first = source.split(", ").next().unwrap_or(source);
     let stem = first.trim_end_matches('/').rsplit('/').next().unwrap_or(first);
-    let base = format!("sync-{stem}");
+    // A word with the ending of a process file means a file.
+    let base = format!("sync-{}", stem.replace('.', "-"));
     let present = list(client, List::default())?.instances;
     let taken = |name: &str| present.iter().any(|view| view.name == name);
     let numbered = (2..).map(|number| format!("{base}-{number}"));

@@ -23,13 +23,13 @@ const LEFT_ASIDE: &[&str] = &["node_modules", "target"];
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct MakeOptions {
     /// Run this command before the source is read, when something that it reads has changed since it last ran.
-    #[arg(long, value_name = "COMMAND", requires = "generate_from", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "COMMAND", requires = "generate_from")]
     generate: Option<String>,
     /// What that command reads: files, directories with all that is in them, and patterns.
     #[arg(long, value_name = "PATH", requires = "generate")]
     generate_from: Vec<String>,
     /// Write the resolved apps to this file after each pass, as `render` does.
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE")]
     emit: Option<PathBuf>,
 }
 
@@ -62,16 +62,24 @@ impl MakeOptions {
     }
 
     /// Reads a source. The commands that make it run first, when what they read has changed since they last ran for it.
-    pub(super) fn read(&self, source: &SourceOptions, drift: DriftRule, session: &Session) -> Pass {
+    /// `mends`: they run also when the source can't be read without what they make.
+    pub(super) fn read(&self, source: &SourceOptions, drift: DriftRule, mends: bool, session: &Session) -> Pass {
         let mut pass = Pass { read: Err(Failure::Told), sources: Sources::default(), emit: Vec::new() };
         pass.read = match self.asked(session) {
             Ok(Made { generate, emit }) if !generate.is_empty() => {
                 pass.emit = emit;
-                pass.make(&generate, source, session).and_then(|_| source.read(drift, session))
+                pass.make(&generate, false, source, session).and_then(|_| source.read(drift, session)).or_else(
+                    |failure| {
+                        let again = mends
+                            && matches!(failure, Failure::Config(_))
+                            && pass.make(&generate, true, source, session)?;
+                        if again { source.read(drift, session) } else { Err(failure) }
+                    },
+                )
             }
             Ok(Made { emit, .. }) => {
                 pass.emit = emit;
-                pass.read_with_files(source, drift, session)
+                pass.read_with_files(source, drift, mends, session)
             }
             Err(failure) => Err(failure),
         };
@@ -79,6 +87,14 @@ impl MakeOptions {
             pass.emit = reading.loaded.made.emit.clone();
         }
         pass
+    }
+
+    /// Tells that `sync` would run the command of the options.
+    ///
+    /// # Errors
+    /// As [`SourceOptions::name`].
+    pub(super) fn tell_stale(&self, source: &SourceOptions, session: &Session) -> Result<(), Failure> {
+        tell(&self.asked(session)?.generate, source, session)
     }
 
     /// What the options say.
@@ -100,21 +116,34 @@ impl Pass {
         &mut self,
         source: &SourceOptions,
         drift: DriftRule,
+        mends: bool,
         session: &Session,
     ) -> Result<Reading, Failure> {
         let read = source.read(drift, session);
-        if self.make(&commands(&read, source, session)?, source, session)? { source.read(drift, session) } else { read }
+        let forced = mends && read.is_err();
+        if self.make(&commands(&read, source, session)?, forced, source, session)? {
+            source.read(drift, session)
+        } else {
+            read
+        }
     }
 
-    /// Runs the commands whose files have changed since they last ran for this source; whether one has run.
+    /// Runs the commands whose files have changed since they last ran for this source, or all of them; whether one has
+    /// run.
     ///
     /// # Errors
     /// When one fails.
-    fn make(&mut self, commands: &[Generate], source: &SourceOptions, session: &Session) -> Result<bool, Failure> {
+    fn make(
+        &mut self,
+        commands: &[Generate],
+        all: bool,
+        source: &SourceOptions,
+        session: &Session,
+    ) -> Result<bool, Failure> {
         let mut any = false;
         for generate in commands {
             let sources = sources(generate);
-            let run = run_if_changed(generate, &sources, source, session);
+            let run = run_if(all, generate, &sources, source, session);
             self.sources.files.extend(sources.files);
             self.sources.directories.extend(sources.directories);
             any |= run?;
@@ -147,8 +176,12 @@ pub(crate) fn tell_stale(
     source: &SourceOptions,
     session: &Session,
 ) -> Result<(), Failure> {
-    for generate in commands(read, source, session)? {
-        if Note::of(&generate, &sources(&generate), source, session)?.is_stale() {
+    tell(&commands(read, source, session)?, source, session)
+}
+
+fn tell(commands: &[Generate], source: &SourceOptions, session: &Session) -> Result<(), Failure> {
+    for generate in commands {
+        if Note::of(generate, &sources(generate), source, session)?.is_stale() {
             let command = &generate.command;
             session.warn(&format!("`sync` runs `{command}` first, which may change this: what it reads has changed"));
         }
@@ -212,14 +245,15 @@ impl Note {
 }
 
 /// Runs a command unless what it reads is as it was when it last ran for this source; whether it has run.
-fn run_if_changed(
+fn run_if(
+    all: bool,
     generate: &Generate,
     read: &Sources,
     source: &SourceOptions,
     session: &Session,
 ) -> Result<bool, Failure> {
-    let note = Note::of(generate, read, source, session)?;
-    if !note.is_stale() {
+    let mut note = Note::of(generate, read, source, session)?;
+    if !note.is_stale() && !all {
         return Ok(false);
     }
     let command = &generate.command;
@@ -228,6 +262,12 @@ fn run_if_changed(
     let status = status.map_err(Failure::system(format!("`{command}`")))?;
     if !status.success() {
         return Err(Failure::Usage(format!("`{command}` ended with {status}: nothing was changed")));
+    }
+    // What it makes counts as made, not as edited: else it would run for ever.
+    let after = fingerprint(command, &sources(generate));
+    if after != note.now {
+        session.warn(&format!("`{command}` changes what it reads (generate_from): name only what is edited there"));
+        note.now = after;
     }
     note.write(session)?;
     Ok(true)

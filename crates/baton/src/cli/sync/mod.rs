@@ -14,7 +14,7 @@ pub(super) mod made;
 pub(super) mod past;
 pub(super) mod show;
 pub(super) mod source;
-mod watch;
+pub(super) mod watch;
 
 use super::act;
 use super::apps::with_place;
@@ -23,8 +23,8 @@ use super::failure::Failure;
 use super::plan;
 use super::session::{Session, unexpected};
 use crate::client::Client;
-use baton_core::proto::{Command, Reply, Request};
-use baton_core::sync::{Desired, DriftRule, Plan, Sync, Synced};
+use baton_core::proto::{Command, Refusal, Reply, Request};
+use baton_core::sync::{Desired, DriftRule, Plan, Sync, SyncError, Synced};
 use clap::Parser;
 use made::{MakeOptions, Pass};
 use source::{Reading, SourceOptions};
@@ -95,9 +95,10 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         return watch::run(&args.source, &args.made, manner, session);
     }
     if args.dry_run {
+        args.made.tell_stale(&args.source, session)?;
         return plan::show(&args.source, false, session);
     }
-    let pass = args.made.read(&args.source, DriftRule::Leave, session);
+    let pass = args.made.read(&args.source, DriftRule::Leave, true, session);
     let Pass { read: Ok(reading), .. } = &pass else {
         let failure = pass.read.err().unwrap_or(Failure::Told);
         watch::report(&args.source, Some(failure.to_string()), false, session);
@@ -107,8 +108,13 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     for line in show::skipped(&reading.loaded.skipped) {
         session.line(&line);
     }
-    prepare(&reading.desired, args.yes, &mut client, session)?;
-    let synced = carry_out(reading, manner, &mut client, session)?;
+    let agreed = prepare(&reading.desired, args.yes, &mut client, session);
+    let synced = agreed.and_then(|()| carry_out(reading, manner, &mut client, session)).inspect_err(|failure| {
+        // An empty source is an error of the files, as one that can't be read.
+        if matches!(failure, Failure::Refused(Refusal::Sync(SyncError::Empty { .. }))) {
+            watch::report(&args.source, Some(failure.to_string()), false, session);
+        }
+    })?;
     watch::report(&args.source, None, false, session);
     let result = tell(&synced, session);
     pass.emit(session)?;

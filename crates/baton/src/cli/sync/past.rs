@@ -70,12 +70,13 @@ impl Draft {
             return;
         }
         let folder = session.home.history();
-        if let Err(error) = self.try_write(synced, &folder) {
+        let user = baton_config::user_name(&session.environment());
+        if let Err(error) = self.try_write(synced, user, &folder) {
             session.warn(&format!("could not keep what was done in {}: {error}", folder.display()));
         }
     }
 
-    fn try_write(self, synced: &Synced, folder: &Path) -> io::Result<()> {
+    fn try_write(self, synced: &Synced, user: String, folder: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let mut numbers = numbers(folder)?;
         let mut number = numbers.last().map_or(1, |last| last + 1);
@@ -92,7 +93,7 @@ impl Draft {
             version: VERSION,
             number,
             at: clock::now().wall,
-            user: desired.apps.first().map(|wish| wish.spec.username.clone()).unwrap_or_default(),
+            user,
             files,
             rollback,
             plan: synced.plan.clone(),

@@ -87,6 +87,9 @@ fn instances(count: u32) -> String {
 }
 
 fn field(change: &Change) -> String {
+    if change.field == "shell" {
+        return "environment of the shell: as it was synced".into();
+    }
     format!("{}: {} → {}", change.field, shown(change, &change.old), shown(change, &change.new))
 }
 

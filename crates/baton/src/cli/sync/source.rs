@@ -7,7 +7,7 @@ use crate::cli::session::Session;
 use crate::cli::target::Meant;
 use baton_config::check::refuse_missing_variables;
 use baton_config::target::resolve;
-use baton_config::{Dependencies, Made};
+use baton_config::{ConfigError, Dependencies, Made};
 use baton_core::proto::Wish;
 use baton_core::spec::AppSpec;
 use baton_core::sync::{Desired, DriftRule, Origin, Scope};
@@ -91,7 +91,15 @@ impl SourceOptions {
     /// When a file is missing or wrong, or a variable that an app needs has no value.
     pub(crate) fn read(&self, drift: DriftRule, session: &Session) -> Result<Reading, Failure> {
         let source = Meant::Files(self.files(session)?);
-        let mut loaded = apps::load(&source, &self.file, &AppOptions::default(), Dependencies::Bring, session)?;
+        let mut loaded = match apps::load(&source, &self.file, &AppOptions::default(), Dependencies::Bring, session) {
+            // A source that is gone has no apps, for whoever insists on it.
+            Err(Failure::Config(ConfigError::FileNotFound(_) | ConfigError::NoMatch { .. }))
+                if self.prune && self.force =>
+            {
+                Loaded::default()
+            }
+            loaded => loaded?,
+        };
         refuse_missing_variables(&loaded.apps)?;
         let apps: Vec<Wish> = std::mem::take(&mut loaded.apps)
             .into_iter()
@@ -102,6 +110,7 @@ impl SourceOptions {
             source: self.name(session)?,
             variables: apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), variables(&wish.spec)?))).collect(),
             apps,
+            gone: std::mem::take(&mut loaded.unknown_only),
             scope: if self.file.only.is_empty() { Scope::Whole } else { Scope::Some },
             prune: self.prune || loaded.prune,
             force: self.force,

@@ -118,7 +118,7 @@ impl Watcher<'_> {
 
     /// Reads the source and has the list follow it. What is wrong is told, and changes nothing.
     fn look(&mut self, drift: DriftRule) {
-        let pass = self.made.read(self.source, drift, self.session);
+        let pass = self.made.read(self.source, drift, self.told.is_none(), self.session);
         let Sources { mut files, mut directories } = pass.sources.clone();
         match &pass.read {
             Ok(reading) => {
@@ -195,7 +195,7 @@ impl Watcher<'_> {
 
 /// Has the daemon tell everybody who looks at the list how reading a source went, and gives the connection on which it
 /// was said. Without a daemon there is no list.
-pub(super) fn report(
+pub(crate) fn report(
     source: &SourceOptions,
     error: Option<String>,
     follows: bool,
