@@ -2,167 +2,20 @@
 //! edited keeps its process. The operating system here does everything at once; `simulation` looks at what may come
 //! between.
 
+mod machine;
+
 use baton_core::proto::{Action, Command, Done, Order, Patch, Refusal, Reply, Scale, Wait, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, Condition, Dependency};
-use baton_core::step::{Effect, Event, Found, step};
+use baton_core::step::{Effect, Event, step};
 use baton_core::sync::{
-    Deed, Desired, Drift, DriftRule, Fingerprints, Plan, Scope as Part, Sync, SyncError, Synced, drift, plan,
+    Deed, Desired, Drift, DriftRule, Fingerprints, Scope as Part, Sync, SyncError, Synced, drift, plan,
 };
-use baton_core::units::{Instant, Millis, Now, OpId, WallTime};
-use baton_core::world::{Cause, Directories, Exit, Identity, Signal, State, Verb, World};
+use baton_core::units::{Instant, Now, OpId, WallTime};
+use baton_core::world::{Cause, Exit, State, Verb};
+use machine::{Machine, SOURCE, app, source, with};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-const SOURCE: &str = "/w/ecosystems";
-
-struct Machine {
-    world: World,
-    at: u64,
-    ops: u64,
-    /// Programs that end at once, beside those that are called with `broken`.
-    broken: BTreeSet<String>,
-    /// Effects until the daemon dies.
-    dies_after: Option<usize>,
-    replies: BTreeMap<OpId, Reply>,
-}
-
-impl Machine {
-    fn new() -> Machine {
-        let world = World::new(Directories { logs: "/l".into(), pids: "/p".into() });
-        Machine { world, at: 1_000, ops: 0, broken: BTreeSet::new(), dies_after: None, replies: BTreeMap::new() }
-    }
-
-    /// Takes one event and everything that follows from it, and lets time pass until nothing is due.
-    fn run(&mut self, event: Event) {
-        let mut mail = VecDeque::from([event]);
-        loop {
-            while let Some(event) = mail.pop_front() {
-                let now = Now { instant: Instant(self.at), wall: WallTime(self.at) };
-                let effects = step(&mut self.world, now, event);
-                self.world.touched.clear();
-                for effect in effects {
-                    if let Some(left) = &mut self.dies_after {
-                        if *left == 0 {
-                            self.dies_after = None;
-                            return self.succeed();
-                        }
-                        *left -= 1;
-                    }
-                    self.carry_out(effect, &mut mail);
-                }
-            }
-            // What is broken would be started again for ever.
-            let busy =
-                self.world.instances.values().any(|slot| matches!(slot.state, State::Online { ready: false, .. }));
-            match self.world.next_deadline() {
-                Some(at) if busy || !self.world.pending.is_empty() => {
-                    self.at = self.at.max(at.0);
-                    mail.push_back(Event::Timer);
-                }
-                _ => return,
-            }
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect, mail: &mut VecDeque<Event>) {
-        match effect {
-            Effect::Spawn { id, incarnation } => {
-                let identity =
-                    Identity { pid: u32::try_from(incarnation.0).expect("small"), start_time: 1, boot_id: "b".into() };
-                mail.push_back(Event::Prepared { id, incarnation, identity });
-            }
-            Effect::Go { id, incarnation } => {
-                mail.push_back(Event::Spawned { id, incarnation });
-                let spec = self.world.spec_of(id, incarnation).cloned().unwrap_or_default();
-                if self.broken.contains(&spec.name) || spec.args == ["broken"] {
-                    mail.push_back(Event::Exited { id, incarnation, exit: Exit::Code(7) });
-                } else if spec.oneshot {
-                    mail.push_back(Event::Exited { id, incarnation, exit: Exit::Code(0) });
-                }
-            }
-            Effect::Signal { id, incarnation, .. } | Effect::Kill { id, incarnation, .. } => {
-                mail.push_back(Event::Exited { id, incarnation, exit: Exit::Signal(Signal::INT) });
-            }
-            Effect::AwaitTree { id, incarnation } => mail.push_back(Event::TreeGone { id, incarnation }),
-            Effect::Reply { op, reply } => drop(self.replies.insert(op, reply)),
-            _ => {}
-        }
-    }
-
-    /// The daemon is gone in the midst, and another one goes on with what is on record.
-    fn succeed(&mut self) {
-        self.world.pending.clear();
-        self.world.syncs.clear();
-        let slots: Vec<_> = self
-            .world
-            .instances
-            .values()
-            .map(|slot| (slot.id, slot.incarnation, slot.process.clone(), slot.state.clone()))
-            .collect();
-        for (id, incarnation, process, state) in slots {
-            let found = match (state, process) {
-                (State::Online { .. } | State::Unready { .. }, Some(process)) => Found::Alive(process),
-                (State::Stopping { .. }, Some(_)) => Found::Ended(Exit::Signal(Signal::INT)),
-                (State::Starting { .. }, _) => Found::NeverRan,
-                _ => continue,
-            };
-            self.run(Event::Recovered { id, incarnation, found });
-        }
-    }
-
-    fn command(&mut self, command: Command) -> Option<Reply> {
-        self.ops += 1;
-        let op = OpId(self.ops);
-        self.run(Event::Command { op, command });
-        self.replies.remove(&op)
-    }
-
-    fn sync(&mut self, desired: Desired) -> Result<Synced, Refusal> {
-        match self.command(Command::Sync(Box::new(Sync { desired, parallel: 1, go_on: false }))) {
-            Some(Reply::Synced(synced)) => Ok(*synced),
-            Some(Reply::Refused(refusal)) => Err(refusal),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn act(&mut self, action: Action, name: &str) {
-        let targets = vec![Selector::new(name)];
-        let (patch, order, wait) = (Patch::default(), Order::Dependencies, Wait::Spawned);
-        self.command(Command::Act { action, targets, patch, order, wait });
-    }
-
-    /// The processes of each app.
-    fn pids(&self) -> BTreeMap<String, Vec<u64>> {
-        let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for slot in self.world.instances.values() {
-            let life = if slot.state.has_process() { slot.incarnation.0 } else { 0 };
-            all.entry(slot.spec.name.clone()).or_default().push(life);
-        }
-        all
-    }
-
-    fn deeds(&self, desired: &Desired) -> Vec<(String, Deed)> {
-        let plan: Plan = plan(&self.world, desired).expect("a plan");
-        plan.steps.into_iter().map(|step| (step.app, step.deed)).collect()
-    }
-}
-
-fn app(name: &str) -> Wish {
-    let spec =
-        AppSpec { name: name.into(), script: format!("/w/{name}"), min_uptime: Millis(10), ..AppSpec::default() };
-    Wish { spec, count: 1, brought: false }
-}
-
-fn with(name: &str, edit: impl FnOnce(&mut AppSpec)) -> Wish {
-    let mut wish = app(name);
-    edit(&mut wish.spec);
-    wish
-}
-
-fn source(apps: Vec<Wish>) -> Desired {
-    Desired { source: SOURCE.into(), apps, ..Desired::default() }
-}
 
 #[test]
 fn the_second_pass_has_nothing_to_do() {
