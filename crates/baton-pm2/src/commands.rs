@@ -75,7 +75,7 @@ pub const VERBS: &[Verb] = &[
     command("scale", &[], Availability::Now),
     command("startup", &[], Availability::Now),
     command("unstartup", &[], Availability::Now),
-    command("monit", &["dashboard", "dash"], Availability::Later),
+    command("monit", &["dashboard", "dash"], Availability::Now),
     command("imonit", &[], Availability::Later),
     command("send", &[], Availability::Later),
     command("attach", &[], Availability::Later),

@@ -7,6 +7,7 @@ mod frame;
 mod home;
 mod logrotate;
 mod logs;
+mod monit;
 mod notifications;
 mod startup;
 mod watching;

@@ -36,6 +36,7 @@ mod kill;
 mod logs;
 mod ls;
 mod migrate;
+mod monit;
 mod multiset;
 mod options;
 mod pid;
@@ -158,6 +159,7 @@ verbs! {
     Save => save, "save" | "dump";
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";
+    Monit => monit, "monit" | "dashboard" | "dash";
     Runtime => runtime, "runtime";
     Dev => dev, "dev";
     Startup => startup, "startup";

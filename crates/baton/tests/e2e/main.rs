@@ -15,6 +15,7 @@ mod clojure;
 mod cluster;
 mod company;
 mod containers;
+mod dashboard;
 mod dependencies;
 mod environment;
 mod events;

@@ -491,7 +491,10 @@ fn ended(error: io::Error) -> Failure {
 
 /// Updates from the daemon, and a descriptor that is readable when there are some. The subscription outlives the
 /// daemon: when one is back on the home, it goes on. It never starts one, because it may have been ended on purpose.
-fn subscribe(client: Client, home: Home) -> io::Result<(Receiver<Update>, OwnedFd)> {
+///
+/// # Errors
+/// When there is no pipe, thread or watch to be had.
+pub(crate) fn subscribe(client: Client, home: Home) -> io::Result<(Receiver<Update>, OwnedFd)> {
     let (sender, updates) = channel();
     let (woken, wake) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     let returns = Returns::watch(&home)?;
