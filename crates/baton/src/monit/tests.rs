@@ -13,7 +13,7 @@ fn slot(id: u32, name: &str, unit: &str, status: &str) -> InstanceView {
     serde_json::from_value(json!({
         "id": id, "number": 0, "name": name, "namespace": unit, "status": status, "ready": true, "pid": 100 + id,
         "uptime": 130_000, "created_at": 0, "restarts": id, "unstable": 0, "memory": 50_000_000 + 10_000_000 * id,
-        "cpu": 12.5 * f64::from(id), "files": {"out": null, "error": null, "combined": null, "pid": "/tmp/pid"}, "mode": "fork", "user": "me", "watching": false, "script": "/srv/app.js",
+        "cpu": 12.5 * f64::from(id), "files": {"out": null, "error": null, "combined": null, "pid": "/tmp/pid"}, "mode": "fork_mode", "user": "me", "watching": false, "script": "/srv/app.js",
     }))
     .unwrap()
 }

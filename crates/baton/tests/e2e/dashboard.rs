@@ -49,7 +49,9 @@ fn it_shows_apps_and_logs_restarts_after_a_yes_and_gives_the_terminal_back() {
     reads(&ours, &mut seen, "nothing was done");
     assert_eq!(Some(baton.pid("web")), before.pid);
     rustix::io::write(&ours, b"ry").expect("keys");
-    baton.wait_for("another life", |list| list.iter().any(|view| view.status == Status::Online && view.pid != before.pid));
+    baton.wait_for("another life", |list| {
+        list.iter().any(|view| view.status == Status::Online && view.pid != before.pid)
+    });
     rustix::io::write(&ours, b"q").expect("key");
     reads(&ours, &mut seen, "\x1b[?1049l");
     assert!(child.wait().expect("end").success());
