@@ -39,6 +39,7 @@ pub(crate) fn complete(target: Target, files: &[PathBuf], options: &LoadOptions)
     }
     let mut loaded = company.loaded;
     attach(&mut loaded)?;
+    refuse_unattainable(&loaded)?;
     if !options.only.is_empty() {
         let needed: BTreeSet<&str> =
             loaded.apps.iter().flat_map(AppSpec::externals).map(|it| it.name.as_str()).collect();
@@ -202,6 +203,19 @@ impl Company<'_> {
         self.loaded.apps = apps;
         Ok(())
     }
+}
+
+/// Refuses conditions that can never hold, as the definitions of the files say. Names that they do not have may be in the
+/// list.
+fn refuse_unattainable(loaded: &Loaded) -> Result<(), ConfigError> {
+    let graph = Graph::of(&loaded.apps);
+    for app in &loaded.apps {
+        graph.attainable(&app.name).map_err(|what| ConfigError::Dependencies {
+            place: loaded.depends.get(&app.name).cloned().unwrap_or_else(|| file_of(app)),
+            what,
+        })?;
+    }
+    Ok(())
 }
 
 /// Says in the definitions which dependencies are external.

@@ -100,6 +100,17 @@ pub(crate) fn is_source(directory: &Path, reading: Reading) -> bool {
     }
 }
 
+/// Whether a directory that a bare word names is plainly one of process files, and nothing else has that name: files of
+/// Clojure, those that say `ecosystem`, or a tree of daemons.
+pub(crate) fn is_plain_source(directory: &Path) -> bool {
+    let telling = |path: &PathBuf| {
+        is_clojure(path) || name(path).is_some_and(|name| name.contains("ecosystem") || name.contains(".pm2."))
+    };
+    !directory.join("package.json").is_file()
+        && read(directory, Reading::Path)
+            .is_ok_and(|found| found.index.is_some_and(|index| is_clojure(&index)) || found.files.iter().any(telling))
+}
+
 /// Lists a directory; the tree below it only where it was named by a path.
 ///
 /// # Errors

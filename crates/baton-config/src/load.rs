@@ -3,7 +3,7 @@
 use crate::clj::settings::{self, Setting};
 use crate::declare::{self, Item};
 use crate::directory::Skipped;
-use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
+use crate::error::{ConfigError, FailedEvaluation, Place, Position, Warning, excerpt};
 use crate::js::exports;
 use crate::js::{self, Evaluated, Exported, JsError, JsOptions, Source, Trace, Undefined};
 use crate::made::Made;
@@ -67,6 +67,8 @@ pub(crate) struct Target {
 pub struct Raw {
     /// What it exports, as JSON.
     pub value: Value,
+    /// The same as text, where it holds halves of surrogate pairs, which `value` cannot, and nothing was changed in it.
+    pub exact: Option<String>,
     /// What it printed, for the caller's stderr.
     pub console: Vec<u8>,
     /// What is worth saying.
@@ -81,6 +83,8 @@ pub(crate) struct Export {
     pub(crate) looked_for: Vec<PathBuf>,
     pub(crate) directories: Vec<PathBuf>,
     pub(crate) console: Vec<u8>,
+    /// The export as `JSON.stringify` writes it, where `root` cannot hold all of it.
+    pub(crate) exact: Option<String>,
     /// The text and its format, where the format tells positions.
     pub(crate) text: Option<(Format, String)>,
     pub(crate) notes: Vec<Warning>,
@@ -245,9 +249,10 @@ pub fn evaluate(files: &[PathBuf], options: &LoadOptions) -> Result<Raw, ConfigE
     if let [_] = exports[..]
         && let Some((_, export)) = exports.pop()
     {
-        return Ok(Raw { value: export.root, console: export.console, warnings: export.notes });
+        let exact = export.exact.filter(|_| options.set.is_empty() && options.unset.is_empty());
+        return Ok(Raw { value: export.root, exact, console: export.console, warnings: export.notes });
     }
-    let mut all = Raw { value: Value::Null, console: Vec::new(), warnings: Vec::new() };
+    let mut all = Raw { value: Value::Null, exact: None, console: Vec::new(), warnings: Vec::new() };
     let mut apps = Vec::new();
     for (path, export) in exports {
         let place = Place::file(&path);
@@ -267,7 +272,7 @@ pub fn evaluate(files: &[PathBuf], options: &LoadOptions) -> Result<Raw, ConfigE
 /// As [`evaluate`].
 pub fn evaluate_stdin_json(text: &str, options: &LoadOptions) -> Result<Raw, ConfigError> {
     let export = json(Path::new("stdin"), text.to_owned(), options)?;
-    Ok(Raw { value: export.root, console: export.console, warnings: export.notes })
+    Ok(Raw { value: export.root, exact: export.exact, console: export.console, warnings: export.notes })
 }
 
 /// Reads a JSON text that came through standard input, in PM2's loose form.
@@ -337,6 +342,7 @@ impl Export {
             looked_for: Vec::new(),
             directories: Vec::new(),
             console: Vec::new(),
+            exact: None,
             text: None,
             notes: Vec::new(),
             exported: Vec::new(),
@@ -363,8 +369,30 @@ fn json(path: &Path, text: String, options: &LoadOptions) -> Result<Export, Conf
     }
     match serde_json::from_str(&text) {
         Ok(root) => Ok(Export { text: Some((Format::Json, text)), ..Export::of(path, root) }),
-        Err(_) => run(path, Source::Expression(text), options),
+        Err(_) => run(path, Source::Expression(text.clone()), options).map_err(|wrong| unwrapped(wrong, path, &text)),
     }
+}
+
+/// The loose form is read as an expression in parentheses: a complaint about those is one about the end of the text.
+fn unwrapped(wrong: ConfigError, path: &Path, text: &str) -> ConfigError {
+    let ConfigError::Evaluation(mut failed) = wrong else { return wrong };
+    let own = failed.place.as_ref().is_some_and(|place| place.file.as_deref().is_none_or(|file| file.ends_with(path)));
+    let line = failed.place.as_ref().and_then(|place| place.position).map_or(0, |at| at.line);
+    let whole = text.trim_end();
+    let lines = whole.lines().count();
+    if own && line > lines {
+        let column = whole.lines().last().map_or(1, |last| last.chars().count() + 1);
+        let position = Position { line: lines, column };
+        return ConfigError::Syntax {
+            place: Place { file: failed.place.and_then(|place| place.file), position: Some(position) },
+            what: "JSON syntax: the text ends before every brace, bracket and quote is closed".into(),
+            excerpt: excerpt(text, position),
+        };
+    }
+    if own && failed.what.contains("')'") {
+        failed.what = "SyntaxError: a comma is missing, or there is more text behind the value".into();
+    }
+    ConfigError::Evaluation(failed)
 }
 
 fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, ConfigError> {
@@ -379,8 +407,8 @@ fn run(path: &Path, source: Source, options: &LoadOptions) -> Result<Export, Con
     let mut notes: Vec<Warning> = Vec::new();
     notes.extend(done.note.map(|note| Warning::new(format!("{}: {note}", Place::file(path)))));
     notes.extend(undefined(path, &done.undefined));
-    let Evaluated { value: root, inputs, looked_for, directories, console, exported, traces, .. } = done;
-    Ok(Export { root, inputs, looked_for, directories, console, text: None, notes, exported, traces })
+    let Evaluated { value: root, exact, inputs, looked_for, directories, console, exported, traces, .. } = done;
+    Ok(Export { root, exact, inputs, looked_for, directories, console, text: None, notes, exported, traces })
 }
 
 /// One warning for all variables of all apps that have no value.

@@ -18,6 +18,23 @@ pub fn process_file() -> Value {
         }
     }
     app.insert("kind".into(), json!({"description": "Made by the helper of this name.", "type": "string"}));
+    let of_python = [
+        (
+            "manager",
+            "Of `kind: python`: what runs it; by default what lies in `cwd` says so.",
+            json!({"enum": ["pipenv", "uv", "venv", null]}),
+        ),
+        (
+            "module",
+            "Of `kind: python`: the module that is run, by default `main`.",
+            json!({"type": ["string", "null"]}),
+        ),
+        ("venv", "Of `kind: python`: the directory of the virtual environment.", json!({"type": ["string", "null"]})),
+    ];
+    for (key, doc, mut schema) in of_python {
+        schema["description"] = doc.into();
+        app.insert(key.into(), schema);
+    }
     let texts = json!({"type": ["string", "array"], "items": {"type": "string"}});
     let variables = json!({"type": "object"});
     let unit = json!({"type": "object", "additionalProperties": false, "properties": {

@@ -56,6 +56,12 @@ pub fn classify(text: &str, cwd: &Path, forced: bool) -> Target {
     if is_word(text) { Target::Word(text.into()) } else { Target::Program(path) }
 }
 
+/// Whether a bare word names a directory of process files. For words that name nothing else: no app, unit or program.
+pub fn is_directory_of_process_files(text: &str, cwd: &Path) -> bool {
+    let path = resolve(cwd, text);
+    path.is_dir() && directory::is_plain_source(&path)
+}
+
 fn reading(text: &str) -> Reading {
     if is_word(text) { Reading::Word } else { Reading::Path }
 }

@@ -15,9 +15,19 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<Value, ConfigError> {
     })
 }
 
+/// Where a second document begins: at the first `---` behind some content.
+fn second_document(text: &str) -> Option<Position> {
+    let is_content = |line: &str| !line.trim().is_empty() && !line.starts_with(['#', '%']);
+    let mut lines = text.lines().enumerate().filter(|(_, line)| is_content(line));
+    lines.next()?;
+    let (at, _) = lines.find(|(_, line)| line.starts_with("---"))?;
+    Some(Position { line: at + 1, column: 1 })
+}
+
 fn syntax(path: &Path, text: &str, wrong: &serde_norway::Error) -> ConfigError {
-    let position = wrong.location().map(|at| Position { line: at.line(), column: at.column() });
     let what = wrong.to_string();
+    let position = wrong.location().map(|at| Position { line: at.line(), column: at.column() });
+    let position = position.or_else(|| second_document(text).filter(|_| what.contains("more than one document")));
     // The position stands in front already.
     let what = what.split(" at line ").next().unwrap_or(&what).to_owned();
     ConfigError::Syntax {

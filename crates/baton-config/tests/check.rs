@@ -42,7 +42,10 @@ impl Project {
             LoadOptions { caller_env: caller_env.into(), caller_cwd: self.path(""), ..LoadOptions::default() };
         let loaded = load(&file, &options).unwrap_or_else(|wrong| panic!("{wrong}"));
         let on_missing = loaded.on_missing.as_deref();
-        check::apps(&loaded.apps, &Options { strict, logs: self.path("home/logs"), on_missing, running })
+        check::apps(
+            &loaded.apps,
+            &Options { strict, logs: self.path("home/logs"), on_missing, running, ..Options::default() },
+        )
     }
 
     /// The findings of one app that did not pass, with the project's directory shown as `@`.

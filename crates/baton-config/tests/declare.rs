@@ -89,7 +89,7 @@ fn a_unit_shares_its_environment_and_names_its_own_apps() {
     assert_eq!(indexer.out_file, Some(project.path().join("indexer/logs/duck_indexer-out.log").display().to_string()));
     assert_eq!((voice.script.as_str(), voice.interpreter.as_str()), ("uv", "none"));
     assert_eq!(voice.args, ["run", "python", "-m", "main", "--fast", "a b"]);
-    assert_eq!(voice.env_file, [project.path().join("voice/unit.env").display().to_string()]);
+    assert_eq!(voice.env_file, [project.path().join("unit.env").display().to_string()]);
 }
 
 #[test]
@@ -290,7 +290,117 @@ fn words_that_a_file_uses_for_something_else_are_told_and_passed_over() {
         [
             "process file apps.json:1:58: `units` is not a map; it is ignored",
             "process file apps.json:1:96: profile `dev`: unknown key `port`; it is ignored",
-            "app `a`: kind \"web\" is not known and is ignored",
+            "process file apps.json:1:43: app `a`: kind \"web\" is not known and is ignored; there are app, node, python",
         ]
     );
+}
+
+#[test]
+fn the_variables_of_a_unit_lie_beside_the_file_that_names_them() {
+    let unit = |by: &str| {
+        format!(
+            "const {{ defineAgent, defineNodeService, defineStack }} = require('baton');
+module.exports = {by}('owl', [defineNodeService('ears', __dirname + '/svc', {{ env_file: 'own.env' }})], {{ env_file: ['.tokens', '/etc/x.env'] }});"
+        )
+    };
+    let project = Project::new("agents/owl.config.js", &unit("defineAgent"))
+        .file("agents/stack.config.js", &unit("defineStack"))
+        .file("agents/es.config.mjs", "import { defineAgent } from 'baton';\nexport default defineAgent('owl', [{ name: 'ears', script: 'x.sh', cwd: '/tmp' }], { env_file: '.tokens' });")
+        .file("agents/duck.toml", "[units.duck]\nenv_file = \".tokens\"\napps = [{ name = \"a\", script = \"x.sh\", cwd = \"svc\" }]\n")
+        .file("agents/duck.edn", "{:units {:duck {:env-file \".tokens\" :apps [{:name \"a\" :script \"x.sh\" :cwd \"svc\"}]}}}")
+        .file("agents/.tokens", "T=1")
+        .file("agents/svc/own.env", "");
+    let tokens = project.path().join("agents/.tokens").display().to_string();
+    for file in ["agents/owl.config.js", "agents/stack.config.js", "agents/es.config.mjs", "agents/duck.toml"] {
+        let found = project.load(file, None);
+        assert_eq!(found.apps[0].env_file[0], tokens, "{file}");
+        let lost: Vec<_> = found.warnings.iter().filter(|it| it.to_string().contains(".tokens")).collect();
+        assert!(lost.is_empty(), "{file}: {lost:?}");
+    }
+    let own = project.path().join("agents/svc/own.env").display().to_string();
+    assert_eq!(project.load("agents/owl.config.js", None).apps[0].env_file, [tokens.as_str(), "/etc/x.env", &own]);
+}
+
+#[test]
+fn an_agent_without_apps_is_refused_where_it_is_defined() {
+    let text = "const { defineAgent } = require('baton');\nmodule.exports = defineAgent('duck', []);";
+    let project = Project::new("a.config.js", text);
+    let (message, _) = project.refusal("a.config.js", None);
+    assert!(message.contains("a.config.js:2:") && message.contains("the agent 'duck' has no apps"), "{message}");
+}
+
+#[test]
+fn what_a_kind_refuses_is_told_in_words_of_the_file_and_with_its_line() {
+    let yaml = "apps:\n  - name: a\n    kind: node\n  - name: b\n    kind: python\n    cwd: x\n    manager: poetryy\n";
+    let project = Project::new("apps.yaml", yaml);
+    let (message, help) = project.refusal("apps.yaml", None);
+    assert_eq!(message, "process file apps.yaml:7:5: app `b`: manager 'poetryy' is none of pipenv, uv, venv");
+    assert_eq!(help, "correct `manager` of the app");
+}
+
+#[test]
+fn a_kind_that_is_not_known_is_told_with_its_place_and_what_there_is() {
+    let yaml =
+        "apps:\n  - name: a\n    script: a.sh\n    kind: pyton\n  - name: b\n    script: b.sh\n    kind: daemon\n";
+    let project = Project::new("apps.yaml", yaml);
+    let told: Vec<String> = project.load("apps.yaml", None).warnings.iter().map(ToString::to_string).collect();
+    let there = "is not known and is ignored; there are app, node, python";
+    assert!(
+        told.iter()
+            .any(|it| it.ends_with(&format!("apps.yaml:4:5: app `a`: kind \"pyton\" {there}; did you mean `python`?"))),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|it| it.ends_with(&format!("apps.yaml:7:5: app `b`: kind \"daemon\" {there}"))),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_condition_that_can_never_hold_is_refused_when_the_file_is_read() {
+    let file = |how: &str, more: &str| {
+        format!(
+            "apps:\n  - name: a\n    script: a.sh\n    depends_on: {{b: {how}}}\n  - name: b\n    script: b.sh\n{more}"
+        )
+    };
+    for (how, more, wrong) in [
+        ("healthy", "", Some("app `a` waits for `b` to be healthy, and that has no `health`")),
+        ("exited", "", Some("app `a` waits for `b` to have exited, and that is not a oneshot")),
+        ("exited", "    oneshot: true\n", None),
+        ("healthy", "    health: {tcp: 80}\n", None),
+    ] {
+        let project = Project::new("apps.yaml", &file(how, more));
+        match wrong {
+            Some(wrong) => {
+                assert_eq!(project.refusal("apps.yaml", None).0, format!("process file apps.yaml:4:5: {wrong}"))
+            }
+            None => assert_eq!(project.load("apps.yaml", None).apps.len(), 2),
+        }
+    }
+}
+
+#[test]
+fn a_setting_that_reaches_nothing_is_refused_with_what_there_is() {
+    let yaml = "apps:\n  - {name: a, script: a.sh}\nprofiles:\n  prod: {env: {A: 1}}\nmine: 1\n";
+    let project = Project::new("apps.yaml", yaml).file("one.yaml", "name: a\nscript: a.sh\n");
+    let with = |file: &str, set: &[&str], unset: &[&str]| {
+        let texts = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+        let options = LoadOptions { set: texts(set), unset: texts(unset), ..project.options() };
+        load(Path::new(file), &options).map(|found| found.apps.len()).map_err(|wrong| wrong.to_string())
+    };
+    let top = "at the top there is apps, profiles, mine; a key of an app is apps.NAME.KEY";
+    assert_eq!(
+        with("apps.yaml", &["nonsense.path=1"], &[]),
+        Err(format!("`--set nonsense.path` reaches nothing: {top}"))
+    );
+    assert_eq!(with("apps.yaml", &[], &["nonsense"]), Err(format!("`--unset nonsense`: there is none; {top}")));
+    assert_eq!(
+        with("apps.yaml", &["profiles.zz.env.A=1"], &[]),
+        Err("`--set profiles.zz.env.A` reaches nothing: of `profiles` there are prod".to_owned())
+    );
+    for set in ["profiles.prod.env.B=2", "mine=2", "prune=true", "apps.a.max_restarts=3"] {
+        assert_eq!(with("apps.yaml", &[set], &[]), Ok(1), "{set}");
+    }
+    assert_eq!(with("apps.yaml", &[], &["profiles.prod.env.A"]), Ok(1));
+    assert_eq!(with("one.yaml", &["max_restarts=3"], &[]), Ok(1));
 }

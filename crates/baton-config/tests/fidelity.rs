@@ -103,7 +103,7 @@ fn ours(file: &Path) -> Result<String, String> {
         limits: Limits { time: std::time::Duration::from_secs(30), ..Limits::default() },
     };
     let evaluated = js::load(Loader::Embedded, file, Source::File, &options).map_err(|error| error.to_string())?;
-    Ok(render::stringify(&evaluated.value))
+    Ok(evaluated.exact.unwrap_or_else(|| render::stringify(&evaluated.value)))
 }
 
 #[test]

@@ -325,3 +325,52 @@ fn a_whole_load_says_when_node_evaluated_the_file() {
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert!(warnings.iter().any(|warning| warning.contains("evaluated by Node: zlib.gzipSync")), "{warnings:?}");
 }
+
+#[test]
+fn what_depends_on_language_and_place_is_exact_or_needs_node() {
+    for (text, api) in [
+        ("new Intl.DateTimeFormat('en').format(0)", "Intl.DateTimeFormat"),
+        ("Intl.NumberFormat().format(1)", "Intl.NumberFormat"),
+        ("'a'.localeCompare('ä')", "String.prototype.localeCompare beyond plain English"),
+        (
+            "'a1'.localeCompare('a2', undefined, { numeric: true })",
+            "String.prototype.localeCompare beyond plain English",
+        ),
+        ("'a'.localeCompare('b', 'sv')", "String.prototype.localeCompare beyond plain English"),
+        ("'I'.toLocaleLowerCase('tr')", "String.prototype.toLocaleLowerCase in this language"),
+        ("(0).toLocaleString('en-US', { style: 'percent' })", "Number.prototype.toLocaleString beyond plain English"),
+        ("(0).toLocaleString('de')", "Number.prototype.toLocaleString beyond plain English"),
+        ("new Date(0).toLocaleString('en-GB')", "Date.prototype.toLocaleString beyond plain English"),
+        (
+            "new Date(0).toLocaleDateString('en', { weekday: 'long' })",
+            "Date.prototype.toLocaleDateString beyond plain English",
+        ),
+        ("new URL('http://é.com').host", "a URL with a host name that is not ASCII"),
+    ] {
+        let text = format!("module.exports = {{ apps: [], n: {text} }};");
+        let project = Project::new(&text).fake_node();
+        assert_eq!(project.error(), format!("{api} is not available in the embedded engine"), "{text}");
+        let evaluated = project.load(Loader::Auto).unwrap();
+        assert!(evaluated.note.is_some_and(|note| note.contains(api)), "{text}");
+    }
+    assert!(Project::new("module.exports = { apps: [], a: typeof Intl, b: typeof Intl.Collator };").evaluate().is_ok());
+    // Elsewhere the name of the zone, and the order of the digits, are others.
+    for (variable, value, text) in [
+        ("TZ", "Europe/Berlin", "String(new Date(0))"),
+        ("LANG", "de_DE.UTF-8", "(1234.5).toLocaleString()"),
+        ("LC_ALL", "da_DK.UTF-8", "'a'.localeCompare('b')"),
+    ] {
+        let mut project = Project::new(&format!("module.exports = {{ apps: [], n: {text} }};"));
+        project.options.env.insert(variable.to_owned(), value.to_owned());
+        assert!(project.error().contains("is not available in the embedded engine"), "{text}");
+    }
+}
+
+#[test]
+fn halves_of_surrogate_pairs_stay_as_text() {
+    let project = Project::new("module.exports = { apps: [], half: 'a\\ud800' };");
+    let evaluated = project.evaluate().unwrap();
+    assert_eq!(evaluated.exact.as_deref(), Some(r#"{"apps":[],"half":"a\ud800"}"#));
+    assert_eq!(evaluated.value["half"], "a\u{fffd}");
+    assert_eq!(Project::new("module.exports = { apps: [], whole: '🦆' };").evaluate().unwrap().exact, None);
+}

@@ -390,3 +390,28 @@ fn keys_beside_the_apps_have_the_spellings_of_keys_of_apps() {
         assert_eq!((found.prune, found.on_missing.as_deref(), &found.made), (true, Some("make"), &made));
     }
 }
+
+#[test]
+fn loose_json_that_is_not_closed_is_told_at_its_end() {
+    let project = tempfile::tempdir().expect("a directory");
+    let refusal = |text: &str| {
+        std::fs::write(project.path().join("bad.json"), text).expect("written");
+        let options = LoadOptions { caller_cwd: project.path().canonicalize().expect("here"), ..options() };
+        let wrong = load(Path::new("bad.json"), &options).expect_err("refused").to_string();
+        wrong.rsplit_once("bad.json").expect("the file").1.to_owned()
+    };
+    let ends = "JSON syntax: the text ends before every brace, bracket and quote is closed";
+    assert_eq!(refusal("{\"apps\":[{\"name\":\"a\",\"script\":\"x\",}\n"), format!(":1:36: {ends}"));
+    assert_eq!(refusal("{ apps: [\n  { name: 'a' }\n\n\n"), format!(":2:16: {ends}"));
+    let behind = refusal("{ apps: [] }\n{ apps: [] }\n");
+    assert!(behind.starts_with(":2:") && !behind.contains("')'"), "{behind}");
+}
+
+#[test]
+fn a_second_yaml_document_is_told_with_its_line() {
+    let project = tempfile::tempdir().expect("a directory");
+    std::fs::write(project.path().join("two.yaml"), "---\n# one\napps: []\n---\napps: []\n").expect("written");
+    let options = LoadOptions { caller_cwd: project.path().to_owned(), ..options() };
+    let wrong = load(Path::new("two.yaml"), &options).expect_err("refused").to_string();
+    assert!(wrong.contains("two.yaml:4:1: YAML syntax:"), "{wrong}");
+}

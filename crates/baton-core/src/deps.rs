@@ -151,28 +151,40 @@ impl<'a> Graph<'a> {
         self.acyclic(names.clone())?;
         for app in self.closure(names) {
             for dependency in self.dependencies(app).filter(|dependency| dependency.external.is_none()) {
-                let on = self.resolve(&dependency.on);
-                if on.is_empty() {
+                if self.resolve(&dependency.on).is_empty() {
                     return Err(DependencyError::Unknown { app: app.into(), on: dependency.on.clone() });
                 }
-                let endless = |name: &&&str| {
-                    let specs = self.apps.get(**name).into_iter().flatten();
-                    specs.into_iter().any(|spec| spec.runs_for_ever())
-                };
-                if dependency.condition == Condition::Exited
-                    && let Some(name) = on.iter().find(endless)
-                {
-                    return Err(DependencyError::NeverExits { app: app.into(), on: (*name).into() });
-                }
-                let unexamined = |name: &&&str| {
-                    let specs = self.apps.get(**name).into_iter().flatten();
-                    specs.into_iter().any(|spec| spec.health.is_none() && !spec.oneshot)
-                };
-                if dependency.condition == Condition::Healthy
-                    && let Some(name) = on.iter().find(unexamined)
-                {
-                    return Err(DependencyError::NeverHealthy { app: app.into(), on: (*name).into() });
-                }
+            }
+            self.attainable(app)?;
+        }
+        Ok(())
+    }
+
+    /// Whether what an app waits for can come, as far as these definitions say: a name that is not among them may be
+    /// known elsewhere.
+    ///
+    /// # Errors
+    /// When it waits for an app to have exited that never does, or to be healthy that is never asked.
+    pub fn attainable(&self, app: &str) -> Result<(), DependencyError> {
+        for dependency in self.dependencies(app).filter(|dependency| dependency.external.is_none()) {
+            let on = self.resolve(&dependency.on);
+            let endless = |name: &&&str| {
+                let specs = self.apps.get(**name).into_iter().flatten();
+                specs.into_iter().any(|spec| spec.runs_for_ever())
+            };
+            if dependency.condition == Condition::Exited
+                && let Some(name) = on.iter().find(endless)
+            {
+                return Err(DependencyError::NeverExits { app: app.into(), on: (*name).into() });
+            }
+            let unexamined = |name: &&&str| {
+                let specs = self.apps.get(**name).into_iter().flatten();
+                specs.into_iter().any(|spec| spec.health.is_none() && !spec.oneshot)
+            };
+            if dependency.condition == Condition::Healthy
+                && let Some(name) = on.iter().find(unexamined)
+            {
+                return Err(DependencyError::NeverHealthy { app: app.into(), on: (*name).into() });
             }
         }
         Ok(())

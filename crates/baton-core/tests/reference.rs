@@ -25,6 +25,16 @@ These start no feature yet: a file that uses them gets one warning, its apps sta
 
 ";
 
+const CHECKED_HEAD: &str = "
+## What must be there before an app starts
+
+`check` looks at these; `required_env` stops `start` too.
+
+";
+
+/// The keys among those that definitions only keep which `check` and `start` act on.
+const CHECKED: &[&str] = &["required_env", "on_missing", "artifacts"];
+
 fn kind(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".into(),
@@ -61,10 +71,10 @@ fn class(class: ChangeClass) -> &'static str {
     }
 }
 
-fn rows(page: &mut String, fields: &[Field]) {
+fn rows<'f>(page: &mut String, fields: impl IntoIterator<Item = &'f Field>) {
     page.push_str("| key | other names | value | change | meaning |\n|---|---|---|---|---|\n");
     // Context is filled in by the loader; it is no key of a file.
-    for field in fields.iter().filter(|field| field.class != ChangeClass::Context && field.name != "declared") {
+    for field in fields.into_iter().filter(|field| field.class != ChangeClass::Context && field.name != "declared") {
         let others: Vec<String> = field.aliases.iter().map(|alias| format!("`{alias}`")).collect();
         let meaning = field.doc.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
         let (name, others) = (field.name, others.join(" "));
@@ -78,8 +88,11 @@ fn the_page_of_keys_is_up_to_date() {
     let mut page = HEAD.to_owned();
     rows(&mut page, FIELDS);
     page.push_str("\n`env_<name>` is a map of variables that `--env <name>` puts above `env`.\n");
+    let is_checked = |field: &&Field| CHECKED.contains(&field.name);
+    page.push_str(CHECKED_HEAD);
+    rows(&mut page, LATER.iter().filter(is_checked));
     page.push_str(LATER_HEAD);
-    rows(&mut page, LATER);
+    rows(&mut page, LATER.iter().filter(|field| !is_checked(field)));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/process-files.md");
     if std::env::var_os("BATON_WRITE_DOCS").is_some() {
         std::fs::write(&path, &page).expect("the page is written");

@@ -59,6 +59,8 @@ pub struct Options<'a> {
     pub on_missing: Option<&'a str>,
     /// Names of apps that run now: their ports are taken by themselves.
     pub running: &'a [String],
+    /// Names of the apps and units in the list, on which apps may depend; `None`: nobody asked.
+    pub listed: Option<&'a [String]>,
 }
 
 /// One app under the checks.
@@ -79,6 +81,7 @@ pub fn apps(apps: &[AppSpec], options: &Options<'_>) -> Vec<Finding> {
         case.artifacts();
         case.variables();
         case.env_files();
+        case.dependencies(apps);
         case.written_files();
         case.ports(apps);
         case.sockets();
@@ -204,6 +207,18 @@ impl Case<'_> {
         for name in required(self.app) {
             let good = has_variable(self.app, &name);
             self.check(good, format!("variable {name}"), format!("variable {name} is required and not set"));
+        }
+    }
+
+    /// Whether what the app depends on is in the file or in the list; conditions were looked at when the file was read.
+    fn dependencies(&mut self, apps: &[AppSpec]) {
+        let Some(listed) = self.options.listed else { return };
+        let app = self.app;
+        for dependency in app.depends_on.iter().filter(|dependency| dependency.external.is_none()) {
+            let on = &dependency.on;
+            let known = listed.contains(on) || apps.iter().any(|other| other.name == *on || other.namespace == *on);
+            let failed = format!("depends_on {on}: there is no app or unit of that name, in the file or in the list");
+            self.check(known, format!("depends_on {on}"), failed);
         }
     }
 

@@ -18,10 +18,27 @@ pub(super) fn directory_trouble(directory: &Path) -> Option<String> {
     if !nearest.is_dir() {
         return Some(format!("{} is no directory", nearest.display()));
     }
+    if is_of_the_kernel(nearest) {
+        return Some(format!("cannot be made in {}: nothing can", nearest.display()));
+    }
     (!is_writable(nearest)).then(|| match nearest == directory {
         true => "cannot be written".into(),
         false => format!("cannot be made in {}", nearest.display()),
     })
+}
+
+/// Whether a directory is the kernel's own: root may write there, and still no file can be made.
+#[cfg(target_os = "linux")]
+fn is_of_the_kernel(directory: &Path) -> bool {
+    // proc, sysfs, cgroup, cgroup2, devpts, debugfs, tracefs, securityfs
+    const TYPES: [u64; 8] =
+        [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x1cd1, 0x6462_6720, 0x7472_6163, 0x7363_6673];
+    rustix::fs::statfs(directory).is_ok_and(|found| TYPES.contains(&(found.f_type as u64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_of_the_kernel(_directory: &Path) -> bool {
+    false
 }
 
 /// Those of the files that git tracks. Without git, or outside of a working tree, none.
@@ -59,6 +76,8 @@ mod tests {
         assert_eq!(directory_trouble(&root.path().join("a/b")), None);
         let trouble = directory_trouble(&root.path().join("file/logs")).expect("trouble");
         assert!(trouble.ends_with("/file is no directory"), "{trouble}");
+        #[cfg(target_os = "linux")]
+        assert!(directory_trouble(Path::new("/proc/x")).is_some_and(|trouble| trouble.starts_with("cannot be made")));
     }
 
     #[test]

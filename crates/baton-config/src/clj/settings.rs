@@ -20,10 +20,11 @@ pub(crate) fn adjust(parts: &mut [&mut Json], set: &[String], unset: &[String]) 
                 }
                 put(app, path, value, true);
             }
-            None => parts
-                .iter_mut()
-                .filter_map(|part| part.as_object_mut())
-                .for_each(|top| put(top, path, value.clone(), false)),
+            None => {
+                reaches(parts, path)?;
+                let tops = parts.iter_mut().filter_map(|part| part.as_object_mut());
+                tops.for_each(|top| put(top, path, value.clone(), false));
+            }
         }
     }
     for path in unset {
@@ -39,10 +40,80 @@ pub(crate) fn adjust(parts: &mut [&mut Json], set: &[String], unset: &[String]) 
                     take(app, inner, true);
                 }
             }
-            None => parts.iter_mut().filter_map(|part| part.as_object_mut()).for_each(|top| take(top, path, false)),
+            None => {
+                if !parts.iter().any(|part| leads(part, path)) {
+                    return Err(format!("`--unset {path}`: there is none; {}", at_the_top(parts)));
+                }
+                parts.iter_mut().filter_map(|part| part.as_object_mut()).for_each(|top| take(top, path, false));
+            }
         }
     }
     Ok(())
+}
+
+/// What a file may hold beside its apps, and the maps among them whose entries have names of the file's own.
+const BESIDE_APPS: &[&str] = &[
+    "units",
+    "profiles",
+    "external",
+    "on_missing",
+    "prune",
+    "generate",
+    "generate_from",
+    "emit",
+    "env_priority",
+    "deploy",
+];
+const NAMED: &[&str] = &["units", "profiles", "external"];
+
+/// Whether setting this would change anything that is looked at.
+fn reaches(parts: &[&mut Json], path: &str) -> Result<(), String> {
+    let tops = || parts.iter().filter_map(|part| part.as_object());
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let one_app = || tops().any(|top| top.contains_key("script")) && keys::find(first).is_some();
+    let known = tops().any(|top| top.contains_key(first))
+        || tops().next().is_some() && BESIDE_APPS.contains(&&*keys::snake(first))
+        || one_app();
+    if !known {
+        return Err(format!("`--set {path}` reaches nothing: {}", at_the_top(parts)));
+    }
+    if NAMED.contains(&first) && !rest.is_empty() {
+        let names: Vec<&String> =
+            tops().filter_map(|top| top.get(first)?.as_object()).flat_map(|entries| entries.keys()).collect();
+        let fits = |name: &&String| matches!(rest.strip_prefix(name.as_str()), Some(rest) if rest.is_empty() || rest.starts_with('.'));
+        if !names.iter().any(fits) {
+            let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+            let there =
+                if names.is_empty() { "there are none".into() } else { format!("there are {}", names.join(", ")) };
+            return Err(format!("`--set {path}` reaches nothing: of `{first}` {there}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path leads to something.
+fn leads(value: &Json, path: &str) -> bool {
+    let Some(map) = value.as_object() else { return false };
+    match path.split_once('.') {
+        None => map.contains_key(path),
+        Some((key, rest)) => map.get(key).is_some_and(|inner| leads(inner, rest)),
+    }
+}
+
+/// What the parts hold at their tops, and how apps are meant.
+fn at_the_top(parts: &[&mut Json]) -> String {
+    let mut keys: Vec<&str> = Vec::new();
+    for key in parts.iter().filter_map(|part| part.as_object()).flat_map(|top| top.keys()) {
+        if !keys.contains(&key.as_str()) {
+            keys.push(key);
+        }
+    }
+    let there = if keys.is_empty() {
+        "the file is a list of apps".into()
+    } else {
+        format!("at the top there is {}", keys.join(", "))
+    };
+    format!("{there}; a key of an app is apps.NAME.KEY")
 }
 
 /// The settings that are about apps: `apps.NAME…`.

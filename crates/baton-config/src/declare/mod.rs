@@ -242,7 +242,8 @@ pub(crate) fn apps(
     // A file that was written for PM2 may use these words for something of its own, which PM2 passes over.
     match level(root, "units") {
         Some((way, Value::Object(units))) => {
-            let told = units::apply(&way, units, &mut items).map_err(misplaced)?;
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            let told = units::apply(&way, units, &mut items, directory).map_err(misplaced)?;
             warnings.extend(told);
         }
         Some((way, _)) => {
@@ -285,21 +286,32 @@ pub(crate) fn expand(
     failure: impl FnOnce(JsError) -> ConfigError,
 ) -> Result<Vec<Warning>, ConfigError> {
     let mut warnings = Vec::new();
+    let place_of = |item: &Item, key: &str| {
+        let own = Place::file(path);
+        match document {
+            Some(document) => {
+                let position = item.locate(document, Some(key)).or_else(|| item.locate(document, None));
+                Place { position, ..own }
+            }
+            None => search.app(&item.searched(), 0, Some(key)).unwrap_or(own),
+        }
+    };
     for item in items.iter_mut() {
         let told = check_kind(item).map_err(|(key, what, help)| {
-            let own = Place::file(path);
-            let place = match document {
-                Some(document) => {
-                    let position = item.locate(document, Some(key)).or_else(|| item.locate(document, None));
-                    Place { position, ..own }
-                }
-                None => search.app(&item.searched(), 0, Some(key)).unwrap_or(own),
-            };
+            let place = place_of(item, key);
             ConfigError::Declaration { place, what, help }
         })?;
-        warnings.extend(told);
+        if let Some(what) = told {
+            warnings.push(Warning::new(format!("{}: {what}", place_of(item, "kind"))));
+            item.app.remove("kind");
+        }
     }
-    ask(path, items, options).map_err(failure)?;
+    if let Some((at, what, key)) = ask(path, items, options).map_err(failure)? {
+        let item = &items[at];
+        let app = item.name().map_or_else(|| "an app".into(), |name| format!("app `{name}`"));
+        let (place, help) = (place_of(item, &key), format!("correct `{key}` of the app"));
+        return Err(ConfigError::Declaration { place, what: format!("{app}: {what}"), help });
+    }
     Ok(warnings)
 }
 
@@ -322,17 +334,21 @@ fn spelled<'v>(level: &'v Value, key: &str) -> Option<(&'v str, &'v Value)> {
 }
 
 /// What is wrong with the kind of an app: the key, the text, and what to do. An app that says what it runs may have a
-/// kind of its own invention: that is taken out with a warning, as any unknown key.
-fn check_kind(item: &mut Item) -> Result<Option<Warning>, (&'static str, String, String)> {
+/// kind of its own invention: the text of the warning, as for any unknown key.
+fn check_kind(item: &Item) -> Result<Option<String>, (&'static str, String, String)> {
     let name = item.name();
     let app = name.map_or_else(|| "an app".into(), |name| format!("app `{name}`"));
     match item.app.get("kind") {
         None => {}
         Some(Value::String(kind)) if KINDS.contains(&kind.as_str()) => {}
         Some(other) if exports::is_app(&item.app) => {
-            let warning = Warning::new(format!("{app}: kind {other} is not known and is ignored"));
-            item.app.remove("kind");
-            return Ok(Some(warning));
+            let near = other.as_str().and_then(|kind| {
+                let apart = |known: &&&str| strsim::damerau_levenshtein(known, kind);
+                KINDS.iter().min_by_key(apart).filter(|known| apart(known) <= 2)
+            });
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let all = KINDS.join(", ");
+            return Ok(Some(format!("{app}: kind {other} is not known and is ignored; there are {all}{near}")));
         }
         Some(other) => {
             return Err((
@@ -349,12 +365,12 @@ fn check_kind(item: &mut Item) -> Result<Option<Warning>, (&'static str, String,
     Ok(None)
 }
 
-/// Has the helpers carried out.
-fn ask(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), JsError> {
+/// Has the helpers carried out. What one refuses is given: which item, why, and the key that it is about.
+fn ask(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<Option<(usize, String, String)>, JsError> {
     let meant = |item: &Item| item.app.contains_key("kind") || item.unit.is_some();
     let asked: Vec<Value> = items.iter().filter(|item| meant(item)).map(question).collect();
     if asked.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     // As a text, not as a literal: there a key `__proto__` would mean something else.
     let asked = Value::String(Value::Array(asked).to_string());
@@ -366,14 +382,17 @@ fn ask(path: &Path, items: &mut [Item], options: &LoadOptions) -> Result<(), JsE
         limits: options.limits,
     };
     let done = js::evaluate(path, Source::Expression(text), &js_options)?;
-    let Value::Array(answers) = done.value else { return Ok(()) };
-    for (item, answer) in items.iter_mut().filter(|item| meant(item)).zip(answers) {
-        if let Value::Object(app) = answer {
+    let Value::Array(answers) = done.value else { return Ok(None) };
+    for ((at, item), mut answer) in items.iter_mut().enumerate().filter(|(_, item)| meant(item)).zip(answers) {
+        if let (Some(what), Some(key)) = (answer[1].as_str(), answer[2].as_str()) {
+            return Ok(Some((at, what.to_owned(), key.to_owned())));
+        }
+        if let Value::Object(app) = answer[0].take() {
             item.layers = layers::expanded(&app, &done.traces, &item.layers);
             item.app = app;
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn question(item: &Item) -> Value {

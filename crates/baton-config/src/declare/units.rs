@@ -6,19 +6,29 @@
 
 use super::{Item, Membership, Origin, Way, Wrong};
 use crate::error::Warning;
-use crate::glob;
-use crate::keys;
+use crate::{glob, keys, paths};
 use serde_json::{Map, Value};
+use std::path::Path;
 
 const KEYS: &[&str] = &["apps", "env", "env_file", "depends_on", "heartbeat", "prefix"];
 
 /// Adds the apps of the units, and notes for those they take in whose they are.
-pub(super) fn apply(way: &Way, units: &Map<String, Value>, items: &mut Vec<Item>) -> Result<Vec<Warning>, Wrong> {
+///
+/// A unit's files of variables lie beside the file that names them: in `directory`.
+pub(super) fn apply(
+    way: &Way,
+    units: &Map<String, Value>,
+    items: &mut Vec<Item>,
+    directory: &Path,
+) -> Result<Vec<Warning>, Wrong> {
     let mut warnings = Vec::new();
     let listed = items.len();
     for (name, unit) in units {
         let way = way.key(name);
-        let (members, prefix, options) = read(&way, name, unit)?;
+        let (members, prefix, mut options) = read(&way, name, unit)?;
+        if let Some(files) = options.get_mut("env_file") {
+            beside(directory, files);
+        }
         let heartbeat = unit.get("heartbeat").filter(|value| !value.is_null());
         let mut count = 0;
         for (way, member) in members {
@@ -55,6 +65,15 @@ pub(super) fn apply(way: &Way, units: &Map<String, Value>, items: &mut Vec<Item>
         }
     }
     Ok(warnings)
+}
+
+/// Makes paths start from a directory; what starts elsewhere by itself stays.
+fn beside(directory: &Path, files: &mut Value) {
+    match files {
+        Value::String(file) if !file.starts_with(['/', '~']) => *file = paths::text(&directory.join(&*file)),
+        Value::Array(list) => list.iter_mut().for_each(|file| beside(directory, file)),
+        _ => {}
+    }
 }
 
 type Members<'v> = Vec<(Way, &'v Value)>;

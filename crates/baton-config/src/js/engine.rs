@@ -4,6 +4,7 @@
 //! can hold it up. Some native code of the engine (sorting millions of strings) does not ask the handler: for that the
 //! caller waits no longer than one second past the limit, ends a running child, and leaves the thread behind.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -93,8 +94,9 @@ fn evaluate(
     };
     let traces = state.traces();
     answer(match result {
-        Ok(value) => Ok(Evaluated {
+        Ok((value, exact)) => Ok(Evaluated {
             value,
+            exact,
             inputs: traces.inputs,
             looked_for: traces.looked_for,
             directories: traces.directories,
@@ -128,7 +130,7 @@ fn evaluate_in(
     path: &Path,
     source: Source,
     state: &Rc<State>,
-) -> Result<serde_json::Value, Box<JsErrorKind>> {
+) -> Result<(serde_json::Value, Option<String>), Box<JsErrorKind>> {
     let describe = |error| Box::new(errors::describe(ctx, error, state));
     let bridge = natives::core(ctx, state).and_then(|native| module::boot(ctx, native)).map_err(describe)?;
     let promise = begin(ctx, &bridge, path, source, state).map_err(describe)?;
@@ -136,7 +138,10 @@ fn evaluate_in(
     let text: Value = promise.result().unwrap_or(Err(rquickjs::Error::Unknown)).map_err(describe)?;
     let Some(text) = text.as_string() else { return Err(Box::new(JsErrorKind::Nothing)) };
     let text = text.to_string().map_err(describe)?;
-    serde_json::from_str(&super::well_formed(&text)).map_err(|error| Box::new(JsErrorKind::NotJson(error.to_string())))
+    let formed = super::well_formed(&text);
+    let value = serde_json::from_str(&formed).map_err(|error| Box::new(JsErrorKind::NotJson(error.to_string())))?;
+    let is_exact = matches!(formed, Cow::Borrowed(_)) || *formed == *text;
+    Ok((value, (!is_exact).then_some(text)))
 }
 
 fn begin<'js>(

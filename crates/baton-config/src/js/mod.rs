@@ -85,6 +85,8 @@ pub struct JsOptions {
 pub struct Evaluated {
     /// The export, after promises were awaited and functions called: what `JSON.stringify` makes of it in Node.
     pub value: Value,
+    /// The same as text, where it holds halves of surrogate pairs: a [`Value`] cannot.
+    pub exact: Option<String>,
     /// Every file read on the way, the process file first, in order, each once.
     pub inputs: Vec<PathBuf>,
     /// Paths that were only looked for, in vain or not: their coming or going would change the result.

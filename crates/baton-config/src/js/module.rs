@@ -40,6 +40,7 @@ const BUILTINS: &[(&str, &str)] = &[
     ("dotenv", include_str!("builtins/dotenv.js")),
     ("dotenv/config", "module.exports = {}; require('dotenv').config();"),
     ("events", include_str!("builtins/events.js")),
+    ("locale", include_str!("builtins/locale.js")),
     ("fs", include_str!("builtins/fs.js")),
     ("fs/promises", "module.exports = require('fs').promises;"),
     ("module", include_str!("builtins/module.js")),
@@ -98,8 +99,18 @@ const UNAVAILABLE: &[&str] = &[
 ];
 
 /// Helpers of ours in the table above that no file may require.
-const PRIVATE: &[&str] =
-    &["abort", "baton", "dotenv", "dotenv/config", "inspect", "modules", "settle", "structured_clone", "unavailable"];
+const PRIVATE: &[&str] = &[
+    "abort",
+    "baton",
+    "dotenv",
+    "dotenv/config",
+    "inspect",
+    "locale",
+    "modules",
+    "settle",
+    "structured_clone",
+    "unavailable",
+];
 
 /// Whether a specifier without `node:` names a builtin of Node.
 pub(super) fn is_builtin(name: &str) -> bool {
@@ -302,7 +313,7 @@ impl Resolver for EsLoader {
         ctx: &Ctx<'js>,
         base: &str,
         name: &str,
-        _attributes: Option<ImportAttributes<'js>>,
+        attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
         let (specifier, query) = match name.split_once('?') {
             Some((specifier, query)) => (specifier, format!("?{query}")),
@@ -313,7 +324,16 @@ impl Resolver for EsLoader {
             // Its `loadServices` starts from the directory of the file that imports it.
             Ok(Target::Builtin(name)) if name == "baton" => Ok(format!("node:baton?{base}")),
             Ok(Target::Builtin(name)) => Ok(format!("node:{name}")),
-            Ok(Target::File(path)) => Ok(format!("{}{query}", path.display())),
+            Ok(Target::File(path)) => {
+                // Bridges of ours ask for what `require` may have, and the process file is no import.
+                let is_json = path.extension().is_some_and(|extension| extension == "json");
+                if is_json && base.starts_with('/') && !says_json(attributes)? {
+                    let url = resolve::file_url(&path);
+                    let text = format!("Module \"{url}\" needs an import attribute of \"type: json\"");
+                    return Err(super::natives::coded(ctx, &text, "ERR_IMPORT_ATTRIBUTE_MISSING"));
+                }
+                Ok(format!("{}{query}", path.display()))
+            }
             Err(missing) => Err(not_found(ctx, specifier, Path::new(base), Asker::Import, missing)),
         }
     }
@@ -385,6 +405,12 @@ impl EsLoader {
         }
         names
     }
+}
+
+/// Whether an import says `with { type: 'json' }`.
+fn says_json(attributes: Option<ImportAttributes<'_>>) -> Result<bool> {
+    let kind = attributes.map(|attributes| attributes.get_type()).transpose()?.flatten();
+    Ok(kind.as_deref() == Some("json"))
 }
 
 fn own_names(exports: &Value<'_>) -> Result<IndexSet<String>> {

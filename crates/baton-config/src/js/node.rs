@@ -172,7 +172,8 @@ fn interpret(mut report: Value, console: Vec<u8>, file: PathBuf) -> Result<Evalu
     let undefined = report["without"].as_array().into_iter().flatten().map(variable).collect();
     let exported = serde_json::from_value(report["exported"].take()).unwrap_or_default();
     let value = report["value"].take();
-    Ok(Evaluated { value, inputs, looked_for, directories, console, undefined, exported, traces, note: None })
+    let exact = report.get("exact").and_then(Value::as_str).map(str::to_owned);
+    Ok(Evaluated { value, exact, inputs, looked_for, directories, console, undefined, exported, traces, note: None })
 }
 
 /// The positions in a stack of V8. That of a syntax error is its first line, without a column.

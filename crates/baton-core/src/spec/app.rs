@@ -209,8 +209,8 @@ app_spec! {
     /// The app ends by itself: exit code 0 is success, any other makes it `errored`, and it is not started again.
     oneshot: bool = false, Kind::Bool, Live;
     /// What comes first: names of apps, units or entries of `external`, or paths of process files. A name, a list, or a map
-    /// of names to `started`, `ready` (the default), `healthy` or `exited`, or to `{ condition, timeout }`. What is down is started with
-    /// the app, and stopped after it when both are stopped.
+    /// of names to `started`, `ready` (the default), `healthy`, `exited` or `log:<pattern>` (a line that it writes), or to `{ condition, timeout }`.
+    /// What is down is started with the app, and stopped after it when both are stopped.
     depends_on: Vec<Dependency> = Vec::new(), Kind::Dependencies, Live;
     /// How to tell that the app is ready: `notify`, `fd`, `ipc`, or a map with one of `tcp`, `http` and `exec`, and with
     /// `timeout` (30 s) and `interval` (250 ms). Default: it is up for `min_uptime`.

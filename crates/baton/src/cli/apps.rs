@@ -11,12 +11,14 @@ use crate::client::Client;
 use baton_config::target::find_default;
 use baton_config::{
     CliOverrides, ConfigError, Context, Dependencies, Limits, LoadOptions, Loader, Place, Skipped, check, normalise,
+    render,
 };
 use baton_core::deps::DependencyError;
 use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Refusal, Roll, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, External};
 use baton_core::units::InstanceId;
+use baton_core::world::InstanceView;
 use baton_pm2::text;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
@@ -273,7 +275,7 @@ pub(crate) fn load(
 ///
 /// # Errors
 /// As [`load`], but for what is wrong with apps.
-pub(crate) fn evaluate(source: &Meant, file: &FileOptions, session: &Session) -> Result<Value, Failure> {
+pub(crate) fn evaluate(source: &Meant, file: &FileOptions, session: &Session) -> Result<String, Failure> {
     let options = file_options(file, session)?;
     let raw = match source {
         Meant::Files(paths) => baton_config::evaluate(paths, &options)?,
@@ -284,7 +286,7 @@ pub(crate) fn evaluate(source: &Meant, file: &FileOptions, session: &Session) ->
     for warning in &raw.warnings {
         session.warn(&warning.to_string());
     }
-    Ok(raw.value)
+    Ok(raw.exact.unwrap_or_else(|| render::stringify(&raw.value)))
 }
 
 fn no_file(selector: &Selector) -> Failure {
@@ -393,6 +395,9 @@ pub(crate) fn define(
         externals::prepare(&loaded.apps, options.start_externals, session)?;
     }
     let present = list(client, List::default())?.instances;
+    if order == Order::Dependencies {
+        refuse_unknown(&loaded.apps.iter().collect::<Vec<_>>(), &loaded.depends, &present)?;
+    }
     let (mut fresh, mut known): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     // What comes along is left as it is where it runs.
     for spec in loaded.apps.iter().filter(|spec| !loaded.brought.contains(&spec.name)) {
@@ -415,6 +420,29 @@ pub(crate) fn define(
     let outcomes = command(client, define).map_err(|failure| with_place(failure, &loaded.depends))?;
     act::tell(&outcomes, session);
     Ok(outcomes)
+}
+
+/// Refuses dependencies on names that neither the file nor the list has, before anything is told of a start.
+///
+/// # Errors
+/// For the first of them, with its place.
+pub(crate) fn refuse_unknown(
+    apps: &[&AppSpec],
+    depends: &BTreeMap<String, Place>,
+    present: &[InstanceView],
+) -> Result<(), Failure> {
+    let has = |on: &str| {
+        apps.iter().any(|app| app.name == on || app.namespace == on)
+            || present.iter().any(|view| view.name == on || view.namespace == on)
+    };
+    for app in apps {
+        let mut own = app.depends_on.iter().filter(|dependency| dependency.external.is_none());
+        if let Some(unknown) = own.find(|dependency| !has(&dependency.on)) {
+            let what = DependencyError::Unknown { app: app.name.clone(), on: unknown.on.clone() };
+            return Err(with_place(Failure::Refused(Refusal::Dependencies(what)), depends));
+        }
+    }
+    Ok(())
 }
 
 /// A refusal because of dependencies, with where they are written.

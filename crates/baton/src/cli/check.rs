@@ -49,9 +49,14 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 /// # Errors
 /// When a check fails (told already).
 pub(crate) fn all(loaded: &Loaded, strict: bool, session: &Session) -> Result<(), Failure> {
-    let running = running(session)?;
-    let options =
-        Options { strict, logs: session.home.logs(), on_missing: loaded.on_missing.as_deref(), running: &running };
+    let (running, listed) = listed(session)?;
+    let options = Options {
+        strict,
+        logs: session.home.logs(),
+        on_missing: loaded.on_missing.as_deref(),
+        running: &running,
+        listed: Some(&listed),
+    };
     let mut findings = check::apps(&loaded.apps, &options);
     findings.extend(externals::findings(&loaded.externals, session));
     tell(&findings, "apps", loaded.apps.len(), session)
@@ -76,11 +81,14 @@ fn tell(findings: &[Finding], things: &str, count: usize, session: &Session) -> 
     Err(Failure::Told)
 }
 
-/// Names of apps that run now; none when no daemon runs.
-fn running(session: &Session) -> Result<Vec<String>, Failure> {
-    let Some(mut client) = session.present_client()? else { return Ok(Vec::new()) };
+/// Names of apps that run now, and of all apps and units in the list; none when no daemon runs.
+fn listed(session: &Session) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let Some(mut client) = session.present_client()? else { return Ok((Vec::new(), Vec::new())) };
     let instances = list(&mut client, List::default())?.instances;
-    Ok(instances.into_iter().filter(|view| view.status == Status::Online).map(|view| view.name).collect())
+    let online = instances.iter().filter(|view| view.status == Status::Online);
+    let running = online.map(|view| view.name.clone()).collect();
+    let listed = instances.iter().flat_map(|view| [view.name.clone(), view.namespace.clone()]).collect();
+    Ok((running, listed))
 }
 
 fn line(finding: &Finding) -> String {

@@ -16,7 +16,10 @@ const QUICK: Duration = Duration::from_secs(1);
 
 /// Looks once for each, all at the same time.
 fn found(externals: &[External], env: &Environment, within: Duration) -> Vec<Result<(), String>> {
-    let look = |external: &External| look(&external.probe, Path::new(&external.cwd), env, within);
+    let look = |external: &External| {
+        let within = within.min(Duration::from_millis(external.timeout.0));
+        look(&external.probe, Path::new(&external.cwd), env, within)
+    };
     std::thread::scope(|scope| {
         let looks: Vec<_> = externals.iter().map(|external| scope.spawn(move || look(external))).collect();
         looks.into_iter().map(|look| look.join().unwrap_or_else(|_| Err("the look failed".into()))).collect()

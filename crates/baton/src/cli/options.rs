@@ -199,10 +199,16 @@ impl clap::Args for UselessOptions {
     }
 }
 
+/// The first sentence of a text over several lines.
+fn first_sentence(doc: &str) -> String {
+    let words = doc.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.split_once(". ").map_or_else(|| words.clone(), |(first, _)| format!("{first}."))
+}
+
 /// The option as clap knows it.
 fn argument(row: &'static CliOption) -> Arg {
     let field = row.key.and_then(Field::find);
-    let doc = field.and_then(|field| field.doc.trim().lines().next()).unwrap_or_default().to_owned();
+    let doc = field.map(|field| first_sentence(field.doc)).unwrap_or_default();
     let works = row.availability == Availability::Now || is_the_case(row);
     let help = match row.long {
         "execute-command" => "Run independent processes (fork mode), also with several instances.".into(),

@@ -1,12 +1,14 @@
 //! `plan`: what `sync` would do.
 
+use super::apps;
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{Session, unexpected};
+use super::session::{Session, list, unexpected};
 use super::sync::source::SourceOptions;
 use super::sync::{made, show, watch};
 use crate::client::Client;
-use baton_core::proto::{Reply, Request};
+use baton_core::proto::{List, Reply, Request};
+use baton_core::spec::AppSpec;
 use baton_core::sync::{Desired, DriftRule, Plan};
 use clap::Parser;
 
@@ -42,6 +44,9 @@ pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Res
     let reading = read?;
     watch::report(source, None, false, session);
     let mut client = if json { session.quiet_client()? } else { session.client()? };
+    let present = list(&mut client, List::default())?.instances;
+    let apps: Vec<&AppSpec> = reading.desired.apps.iter().map(|wish| &wish.spec).collect();
+    apps::refuse_unknown(&apps, &reading.loaded.depends, &present)?;
     let plan = ask(reading.desired, &mut client)?;
     if json {
         let document = show::document(&plan, &reading.loaded.skipped);

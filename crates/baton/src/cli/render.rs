@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     }
     let source = apps::source(&args.targets, &args.file, session)?;
     if args.raw {
-        let mut text = render::stringify(&apps::evaluate(&source, &args.file, session)?);
+        let mut text = apps::evaluate(&source, &args.file, session)?;
         text.push('\n');
         return match &args.output {
             None => {

@@ -306,6 +306,12 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
                     files.push(text.into());
                 }
                 Target::CommandLine(_) | Target::Program(_) => jobs.push(Job::Launch(text.into())),
+                Target::Word(word)
+                    if !is_on_path(&word, session) && target::is_only_a_directory(&word, directory, session)? =>
+                {
+                    turn.get_or_insert(jobs.len());
+                    files.push(word.into());
+                }
                 Target::Word(word) => jobs.push(Job::Word(word)),
             },
         }
@@ -322,6 +328,11 @@ fn read_files(args: &Args, directory: &Path, started: &mut Started, session: &Se
         jobs.insert(turn.unwrap_or(0), Job::Define(Box::new(loaded)));
     }
     Ok(jobs)
+}
+
+/// Whether a word is the name of a program.
+fn is_on_path(word: &str, session: &Session) -> bool {
+    baton_config::paths::on_path(word, &session.environment(), Path::new("/")).is_some()
 }
 
 fn carry_out(

@@ -72,6 +72,8 @@ pub(crate) fn sort(words: &[String], config: &[String], session: &Session) -> Re
         match meant(text, &directory) {
             Meant::Files(paths) => files.extend(paths),
             Meant::Stdin => sorted.sources.push(Meant::Stdin),
+            // A directory that nothing in the list is called after.
+            Meant::Slots(_) if is_only_a_directory(text, &directory, session)? => files.push(text.into()),
             Meant::Slots(selector) => sorted.words.push(selector),
             Meant::Either(selector) if is_listed(text, session)? => sorted.words.push(selector),
             Meant::Either(_) => files.push(text.into()),
@@ -82,6 +84,11 @@ pub(crate) fn sort(words: &[String], config: &[String], session: &Session) -> Re
         sorted.sources.insert(0, Meant::Files(files));
     }
     Ok(sorted)
+}
+
+/// Whether a word means a directory of process files because it means nothing in the list.
+pub(crate) fn is_only_a_directory(text: &str, directory: &Path, session: &Session) -> Result<bool, Failure> {
+    Ok(target::is_directory_of_process_files(text, directory) && !is_listed(text, session)?)
 }
 
 /// Whether an app or a unit of this name is in the list.

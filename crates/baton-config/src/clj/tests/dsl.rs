@@ -199,7 +199,7 @@ fn settings_stand_above_all() {
         "apps.a.script=z=1",
         "apps.a.watch=true",
         "deploy.q=null",
-        "x=1.5",
+        "prune=true",
     ];
     let chosen = CljOptions {
         set: set.map(str::to_owned).to_vec(),
@@ -214,7 +214,7 @@ fn settings_stand_above_all() {
                 {"name": "a", "script": "z=1", "watch": true},
             ],
             "deploy": {"q": null},
-            "x": 1.5,
+            "prune": true,
         }))
     );
     let unset = |key: &str| CljOptions { unset: vec![key.into()], ..options() };
@@ -222,6 +222,8 @@ fn settings_stand_above_all() {
     assert_eq!(dsl_with(program, unset("apps.q.x")), Err("no app of `apps.q.x` is known: there are a.b, a".into()));
     let set = |setting: &str| CljOptions { set: vec![setting.into()], ..options() };
     assert_eq!(dsl_with(program, set("x")), Err("`--set x` needs the form KEY=VALUE".into()));
+    let reaches = "`--set x` reaches nothing: at the top there is apps, deploy; a key of an app is apps.NAME.KEY";
+    assert_eq!(dsl_with(program, set("x=1.5")), Err(reaches.into()));
     assert_eq!(dsl_with(program, set("apps.a=1")), Err("`--set apps.a=1` names an app and no key of it".into()));
 }
 

@@ -165,6 +165,7 @@ function defineAgent(name, apps, options = {}) {
   check(typeof name === 'string' && name !== '', 'defineAgent: an agent needs a name');
   const { env, env_file, depends_on } = options;
   const all = appsOf(apps ?? []);
+  check(all.length, `defineAgent: the agent '${name}' has no apps`);
   const names = new Map(all.map((app) => [app.name, `${name}_${app.name}`]));
   const made = all.map((app) => member(following(app, names), name, `${name}_`, { env, env_file, depends_on }));
   return { name, apps: made, ...options };
@@ -185,6 +186,19 @@ function defineStack(name, parts, options = {}) {
   });
   return { name, apps, ...rest };
 }
+
+// A unit's files of variables lie beside the file that names them, wherever its apps run.
+const beside = (directory, files) => list(files).map((file) => (typeof file === 'string' && !/^[/~]/.test(file) ? path.join(directory, file) : file));
+const within = (file, define) => (name, apps, options = {}) =>
+  define(name, apps, options?.env_file === undefined || !file ? options : { ...options, env_file: beside(path.dirname(file), options.env_file) });
+
+// The helpers as a file gets them.
+const helpersFor = (load, file) => ({
+  ...helpers,
+  defineAgent: within(file, defineAgent),
+  defineStack: within(file, defineStack),
+  loadServices: loader(load, file),
+});
 
 // `loadServices` for a file: patterns start from its directory.
 function loader(load, file) {
@@ -216,14 +230,21 @@ const kinds = {
   python: (name, app) => definePythonService(name, app.cwd ?? '.', app),
 };
 
-// What `kind` and `units` of a data file mean: one app for each item, in order.
+// What `kind` and `units` of a data file mean: for each item, in order, `[app]`, or what is wrong and with which key.
 function expand(items) {
   return items.map(({ app, unit, prefix, options }) => {
     const { kind, ...rest } = app;
-    const made = kind === undefined ? rest : kinds[kind](app.name, rest);
-    return unit === undefined ? made : member(made, unit, prefix, options);
+    let made = rest;
+    try {
+      if (kind !== undefined) made = kinds[kind](app.name, rest);
+    } catch (error) {
+      // The file is data: it is told in its words, and where the key stands.
+      const key = ['manager', 'cwd', 'args', 'module', 'venv', 'env'].find((one) => error.message.includes(`${one} '`));
+      return [null, error.message.replace(/^\w+: (?:(\S+): )?/, ''), key ?? 'kind'];
+    }
+    return [unit === undefined ? made : member(made, unit, prefix, options)];
   });
 }
 
 const helpers = { defineApp, definePythonService, defineNodeService, defineAgent, defineStack };
-module.exports = { helpers, loader, expand, trace: (env) => traces.get(env) };
+module.exports = { helpersFor, expand, trace: (env) => traces.get(env) };

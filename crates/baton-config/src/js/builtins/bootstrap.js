@@ -172,6 +172,18 @@
     lazyGlobal(name, 'unavailable', (unavailable) => unavailable.call(name));
   }
 
+  lazyGlobal('Intl', 'unavailable', (unavailable) => unavailable.intl);
+  // What depends on language and place, in place of what the engine has.
+  const placed = { String: 'localeCompare toLocaleLowerCase toLocaleUpperCase', Number: 'toLocaleString', BigInt: 'toLocaleString', Date: 'toString toTimeString toLocaleString toLocaleDateString toLocaleTimeString' };
+  for (const [type, names] of Object.entries(placed)) {
+    const of = globalThis[type].prototype;
+    for (const name of names.split(' ')) {
+      const before = of[name];
+      const made = { [name](...args) { return requireBuiltin('locale')[type][name](this, args, before); } }[name];
+      Object.defineProperty(of, name, { value: made, writable: true, enumerable: false, configurable: true });
+    }
+  }
+
   // Tells of the lists of apps that came from other files. ES modules are those of the engine, the first one first.
   function noteModules(file) {
     const others = native.esModules().reverse();
@@ -203,12 +215,12 @@
     return text;
   }
 
-  // The helpers are one for all files, but for the directory that `loadServices` starts from.
+  // The helpers are one for all files, but for the directory that their paths start from.
   const helpers = new Map();
   function helpersFor(file) {
     if (!helpers.has(file)) {
-      const { helpers: common, loader, expand } = requireBuiltin('baton');
-      const made = { ...common, loadServices: loader((service) => loadFile(service, cache[file]).exports, file) };
+      const { helpersFor: make, expand } = requireBuiltin('baton');
+      const made = make((service) => loadFile(service, cache[file]).exports, file);
       helpers.set(file, Object.defineProperty(made, 'expand', { value: expand }));
     }
     return helpers.get(file);

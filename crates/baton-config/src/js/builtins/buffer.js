@@ -128,6 +128,15 @@ class Buffer extends Uint8Array {
     const wanted = typeof value === 'string' ? toText(Uint8Array.from(toBytes(value, encoding)), 'latin1') : toText(value, 'latin1');
     return toText(this, 'latin1').indexOf(wanted, from);
   }
+  // Pairs, fours and eights of bytes the other way round, in place.
+  #swap(size) {
+    if (this.length % size) throw Object.assign(new RangeError(`Buffer size must be a multiple of ${size * 8}-bits`), { code: 'ERR_INVALID_BUFFER_SIZE' });
+    for (let at = 0; at < this.length; at += size) this.subarray(at, at + size).reverse();
+    return this;
+  }
+  swap16() { return this.#swap(2); }
+  swap32() { return this.#swap(4); }
+  swap64() { return this.#swap(8); }
   includes(value, from, encoding) { return this.indexOf(value, from, encoding) !== -1; }
 }
 

@@ -78,7 +78,7 @@ const helpersFor = (from) => {
   host ??= makeHelpers({ binding: () => batonInNode(fields, (directory) => directories.add(directory)) });
   if (!byFile.has(from)) {
     const require = Module.createRequire(from);
-    byFile.set(from, { ...host.helpers, loadServices: host.loader((service) => require(service), from) });
+    byFile.set(from, host.helpersFor((service) => require(service), from));
   }
   return byFile.get(from);
 };
@@ -158,6 +158,8 @@ const misses = (error) => error?.code === 'ERR_MODULE_NOT_FOUND' && error.messag
   const exported = loaded.length > 1 ? modules(file, loaded) : [];
   const inputs = [...new Set([...read, ...Object.keys(require.cache).filter((name) => name.startsWith('/'))])];
   const told = { inputs, lookedFor: [...lookedFor], directories: [...directories], traces };
+  // As a text within the text: halves of surrogate pairs are no values of JSON everywhere.
+  if (/\\ud[89a-f]/.test(text)) told.exact = text;
   done = true;
   write(`${JSON.stringify(told).slice(0, -1)},"without":${JSON.stringify(without)},"exported":${JSON.stringify(exported)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
   exit(0);

@@ -86,3 +86,11 @@ module.exports = (name) => {
   return exports;
 };
 module.exports.call = call;
+
+// Languages and places: a package may look which of them there are.
+const intl = Object.defineProperty({}, Symbol.toStringTag, { value: 'Intl', configurable: true });
+for (const name of ['Collator', 'DateTimeFormat', 'DisplayNames', 'ListFormat', 'Locale', 'NumberFormat', 'PluralRules', 'RelativeTimeFormat', 'Segmenter', 'getCanonicalLocales', 'supportedValuesOf']) {
+  const value = Object.assign(call(`Intl.${name}`), /^[A-Z]/.test(name) ? { supportedLocalesOf: call(`Intl.${name}.supportedLocalesOf`) } : {});
+  Object.defineProperty(intl, name, { value, writable: true, configurable: true });
+}
+module.exports.intl = intl;

@@ -1,4 +1,4 @@
-// URLs after the WHATWG rules, for the schemes that process files use. Host names in other scripts are not converted.
+// URLs after the WHATWG rules, for the schemes that process files use. Host names in other scripts have only the real Node.
 const PORTS = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443', 'ftp:': '21', 'file:': '' };
 const special = (protocol) => protocol in PORTS;
 
@@ -38,6 +38,7 @@ function parseHost(text, isSpecial) {
   if (!isSpecial) return /[\x00\t\n\r #/<>?@[\\\]^|]/.test(text) ? undefined : escape(text, /[^\x21-\x7e]/gu);
   let host;
   try { host = decodeURIComponent(text).toLowerCase(); } catch { return undefined; }
+  if (/[^\x00-\x7f]/.test(host)) return native.unsupported('a URL with a host name that is not ASCII');
   if (host === '' || /[\x00-\x20#%/:<>?@[\\\]^|\x7f]/.test(host)) return undefined;
   if (!/(^|\.)(\d+|0x[0-9a-f]*)\.?$/.test(host)) return host;
   const parts = host.replace(/\.$/, '').split('.');

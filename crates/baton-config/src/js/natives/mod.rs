@@ -6,6 +6,7 @@
 mod child;
 mod digest;
 mod fs;
+mod interfaces;
 mod os;
 mod text;
 

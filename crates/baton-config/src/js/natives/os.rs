@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rquickjs::{Ctx, Function, Object, Result};
 
+use super::interfaces;
+
 /// Node's name for the processor architecture.
 pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
@@ -58,16 +60,14 @@ pub(super) fn define<'js>(ctx: &Ctx<'js>, group: &Object<'js>) -> Result<()> {
         }),
     )?;
     group.set("account", Function::new(ctx.clone(), |uid: u32| account(uid)))?;
-    group.set(
-        "interfaces",
-        Function::new(ctx.clone(), || -> Vec<String> {
-            let Ok(entries) = std::fs::read_dir("/sys/class/net") else { return Vec::new() };
-            let mut names: Vec<_> =
-                entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-            names.sort();
-            names
-        }),
-    )?;
+    group.set("addresses", Function::new(ctx.clone(), interfaces::addresses))?;
+    // Where the link of the time zone leads: null without one, an empty text where it is a file.
+    let localtime = || match std::fs::read_link("/etc/localtime") {
+        Ok(target) => Some(target.to_string_lossy().into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(_) => Some(String::new()),
+    };
+    group.set("localtime", Function::new(ctx.clone(), localtime))?;
     Ok(())
 }
 

@@ -1,0 +1,1 @@
+export default { apps: [(await import('./lib/data.json')).default] };
