@@ -274,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn the_text_of_an_option_is_a_whole_sentence() {
+        assert_eq!(
+            first_sentence(" Restart when a file\n changes: `true`. Or more."),
+            "Restart when a file changes: `true`."
+        );
+        assert_eq!(first_sentence(" Name\n in the list"), "Name in the list");
+    }
+
+    #[test]
     fn every_option_that_works_has_a_text() {
         for argument in rows().map(argument).filter(|argument| !argument.is_hide_set()) {
             assert!(!argument.get_help().unwrap().to_string().is_empty(), "{}", argument.get_id());

@@ -216,3 +216,32 @@ fn a_file_without_apps_is_nothing_to_start() {
     pm2.file("ecosystem.config.js", "module.exports = { apps: [] };");
     pm2.run(["start", "ecosystem.config.js"]).ok();
 }
+
+#[test]
+fn a_dependency_on_nobody_is_refused_by_each_verb_before_anything_is_told_of_a_start() {
+    let baton = Baton::new();
+    baton.file("apps.yaml", program("apps:\n  - {name: a, script: APP, args: wait, depends_on: [nope]}\n"));
+    let told = "apps.yaml:2:";
+    for verb in ["start", "plan", "sync"] {
+        let run = baton.run([verb, "apps.yaml"]).code(1);
+        assert!(!run.to_string().contains("starting..."), "{run}");
+        run.stderr_has(told).stderr_has("app `a` depends on `nope`, and there is no app or unit of that name");
+    }
+    let failed = "✗ a: depends_on nope: there is no app or unit of that name, in the file or in the list";
+    baton.run(["check", "apps.yaml"]).code(1).stdout_has(failed);
+    // One in the list will do.
+    baton.start("nope", &["wait"]);
+    baton.run(["check", "apps.yaml"]).ok().stdout_has("✓ a: depends_on nope");
+    baton.run(["start", "apps.yaml"]).ok();
+}
+
+#[test]
+fn conditions_that_cannot_hold_are_refused_by_check_render_and_plan_too() {
+    let baton = Baton::new();
+    let text = "apps:\n  - {name: a, script: APP, depends_on: {b: healthy}}\n  - {name: b, script: APP}\n";
+    baton.file("apps.yaml", program(text));
+    for verb in ["check", "render", "plan", "start"] {
+        let run = baton.run([verb, "apps.yaml"]).code(1);
+        run.stderr_has("apps.yaml:2:").stderr_has("app `a` waits for `b` to be healthy, and that has no `health`");
+    }
+}

@@ -187,3 +187,13 @@ fn a_file_of_dependencies_that_init_writes_is_waited_for() {
     baton.run(["ls"]).ok().stdout_has("external redis  tcp");
     baton.run(["init", "--dependency", "redis"]).code(1).stderr_has("is here already and is left as it is");
 }
+
+#[test]
+fn a_check_looks_no_longer_than_the_entry_allows() {
+    let baton = Baton::new();
+    file(&baton, json!({"exec": "test -e up || sleep 600", "timeout": "200ms", "hint": "touch up"}));
+    let run = baton.run(["check", "--external", "ecosystem.config.json"]).code(1);
+    run.stdout_has("not reachable: the command took too long").stderr_has("touch up");
+    baton.file("up", "");
+    baton.run(["check", "--external", "ecosystem.config.json"]).ok();
+}

@@ -153,3 +153,33 @@ module.exports = { apps: [app('a'), app('b'), { name: 'chromadb', script: APP, a
     assert_eq!(with_status(&baton, "online"), ["tts"]);
     baton.run(["stop", "duck"]).code(1);
 }
+
+#[test]
+fn a_bare_word_is_a_directory_of_process_files_when_it_is_nothing_else() {
+    let baton = Baton::new();
+    let text = |name: &str| {
+        format!("{{:apps [{{:name {name:?} :script {:?} :args [\"wait\"]}}]}}", testapp().display().to_string())
+    };
+    baton.file("tree/x/ecosystem.edn", text("deep"));
+    baton.file("mixed/z.cljs", text("z"));
+    baton.file("mixed/eco.edn", text("eco"));
+    baton.run(["start", "tree"]).ok();
+    baton.run(["start", "mixed"]).ok();
+    assert_eq!(with_status(&baton, "online"), ["deep", "eco", "z"]);
+    let pid = baton.pid("deep");
+    baton.run(["restart", "tree"]).ok();
+    assert_ne!(baton.pid("deep"), pid);
+    baton.run(["stop", "mixed"]).ok();
+    assert_eq!(with_status(&baton, "stopped"), ["eco", "z"]);
+    // An app of that name comes first.
+    baton.start("tree", &["wait"]);
+    baton.run(["stop", "tree"]).ok();
+    assert_eq!(with_status(&baton, "stopped"), ["eco", "tree", "z"]);
+}
+
+#[test]
+fn a_raw_export_keeps_halves_of_surrogate_pairs() {
+    let baton = Baton::new();
+    baton.file("a.config.js", "module.exports = { apps: [], half: 'a\\ud800' };");
+    baton.run(["render", "--raw", "a.config.js"]).ok().stdout_has("{\"apps\":[],\"half\":\"a\\ud800\"}");
+}

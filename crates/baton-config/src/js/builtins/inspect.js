@@ -1,4 +1,4 @@
-// Values as Node's console shows them: for people, so rare details (class decorations, column grouping) are left out.
+// Values as Node's console shows them: for people, so rare details (class decorations) are left out.
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 const CUSTOM = Symbol.for('nodejs.util.inspect.custom');
 
@@ -27,6 +27,7 @@ function inspect(value, options, ...legacy) {
   const limits = { depth: 2, breakLength: 80, compact: 3, maxArrayLength: 100, maxStringLength: 10000, sorted: false, getters: false, ...given };
   if (given.depth === undefined) limits.depth = 2;
   if (limits.depth === null) limits.depth = Infinity;
+  limits.circles = new Map();
   return show(value, limits, 0, []);
 }
 
@@ -36,7 +37,10 @@ function show(value, limits, depth, above) {
     const shown = value[CUSTOM](limits.depth - depth, limits, inspect);
     return typeof shown === 'string' ? shown : show(shown, limits, depth, above);
   }
-  if (above.includes(value)) return '[Circular *1]';
+  if (above.includes(value)) {
+    if (!limits.circles.has(value)) limits.circles.set(value, limits.circles.size + 1);
+    return `[Circular *${limits.circles.get(value)}]`;
+  }
   const name = nameOf(value);
   let head = name === null ? '[Object: null prototype] ' : name === 'Object' ? '' : `${name} `;
   let [open, close] = ['{', '}'];
@@ -69,11 +73,42 @@ function show(value, limits, depth, above) {
     return limits.showHidden || Object.prototype.propertyIsEnumerable.call(value, key);
   });
   if (leaf !== undefined && keys.length === 0) return leaf;
-  if (depth > limits.depth) return Array.isArray(value) ? '[Array]' : `[${name ?? 'Object: null prototype'}]`;
+  const isEmpty = keys.length === 0 && !(value.size > 0) && !(value instanceof Promise);
+  if (depth > limits.depth && !isEmpty) return Array.isArray(value) ? '[Array]' : `[${name ?? 'Object: null prototype'}]`;
   if (limits.sorted) keys.sort();
   const parts = entries(value, keys, limits, depth + 1, [...above, value]);
+  // Known only now: something within leads back here.
+  if (limits.circles.has(value)) head = `<ref *${limits.circles.get(value)}> ${head}`;
   if (parts.length === 0) return `${head}${open}${close}`;
-  return layOut(parts, `${head}${open}`, close, limits, depth, Array.isArray(value) && parts.length > 6);
+  const isList = open === '[' && limits.compact >= 1;
+  return layOut(isList ? inColumns(parts, value, limits, depth) : parts, `${head}${open}`, close, limits, depth, parts.length);
+}
+
+// A list of more than six short values in columns: numbers to the right, others to the left.
+function inColumns(parts, value, limits, depth) {
+  const rest = value.length > limits.maxArrayLength ? 1 : 0;
+  const shown = parts.slice(0, parts.length - rest);
+  if (parts.length <= 6 || shown.some((part) => part.includes('\n'))) return parts;
+  const widths = shown.map((part) => part.length + 2);
+  const [sum, widest] = [widths.reduce((all, width) => all + width, 0), Math.max(...widths)];
+  const room = limits.breakLength - depth * 2;
+  if (widest * 3 >= room || (sum / widest <= 5 && widest > 8)) return parts;
+  const biased = Math.max(widest - 3 - Math.sqrt(widest - sum / parts.length), 1);
+  const count = Math.min(Math.round(Math.sqrt(2.5 * biased * shown.length) / biased), Math.floor(room / widest), limits.compact * 4, 15);
+  if (count <= 1) return parts;
+  const columns = Array.from({ length: count }, (_, column) => Math.max(...widths.filter((_, at) => at % count === column)));
+  const toTheRight = Array.from(value).every((one) => typeof one === 'number' || typeof one === 'bigint');
+  const lines = [];
+  for (let at = 0; at < shown.length; at += count) {
+    const row = shown.slice(at, at + count);
+    const cells = row.map((cell, column) => {
+      const isLast = column === row.length - 1;
+      if (toTheRight) return isLast ? cell.padStart(columns[column] - 2) : `${cell}, `.padStart(columns[column]);
+      return isLast ? cell : `${cell}, `.padEnd(columns[column]);
+    });
+    lines.push(cells.join(''));
+  }
+  return [...lines, ...parts.slice(shown.length)];
 }
 
 function entries(value, keys, limits, depth, above) {
@@ -104,9 +139,10 @@ function entries(value, keys, limits, depth, above) {
   return parts;
 }
 
-function layOut(parts, open, close, limits, depth, many) {
+function layOut(parts, open, close, limits, depth, count) {
   const length = parts.reduce((sum, part) => sum + part.length + 2, open.length);
-  const oneLine = !many && parts.every((part) => !part.includes('\n')) && length + depth * 2 <= Math.min(limits.breakLength, 76);
+  // What was put into columns stays there.
+  const oneLine = parts.length === count && parts.every((part) => !part.includes('\n')) && length + depth * 2 <= Math.min(limits.breakLength, 76);
   if (oneLine || limits.breakLength === Infinity) return `${open} ${parts.join(', ')} ${close}`;
   const pad = '  '.repeat(depth + 1);
   return `${open}\n${pad}${parts.join(`,\n${pad}`)}\n${pad.slice(2)}${close}`;
