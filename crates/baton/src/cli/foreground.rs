@@ -92,7 +92,6 @@ pub(super) fn run(mut args: start::Args, how: Foreground, session: &Session) -> 
         home: session.home.clone(),
         called: session.called,
     };
-    onlooker.goes_on()?;
     let shown = stream(how.form, how.stamp.as_deref(), follower, session, &mut onlooker);
     if shown.is_err() {
         // Whoever read us is gone; the apps must not outlive this process all the same.
