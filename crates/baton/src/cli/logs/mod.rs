@@ -392,7 +392,9 @@ impl View<'_> {
             if !ready[1].revents().is_empty() {
                 rustix::io::read(&woken, &mut [0; 64]).map_err(|error| failed(error.into()))?;
             }
+            let mut changed = false;
             while let Ok(update) = updates.try_recv() {
+                changed = true;
                 if let Some(onlooker) = &mut onlooker {
                     onlooker.sees(&update.change);
                 }
@@ -401,6 +403,10 @@ impl View<'_> {
             match events {
                 0 if left.is_none_or(|left| left.0 >= PATIENCE) => self.show(|give| follower.give_unfinished(give))?,
                 _ => self.show(|give| follower.read(give))?,
+            }
+            // What a new log held before it was watched is told by no event.
+            if changed {
+                self.show(|give| follower.catch_up(give))?;
             }
             for trouble in follower.troubles() {
                 self.session.warn(&trouble);
