@@ -402,11 +402,8 @@ fn what_is_not_there_yet_says_so() {
     let baton = Baton::new();
     let app = testapp();
     let path = app.to_str().expect("path");
-    for options in [&["--no-daemon"][..], &["--source-map-support"]] {
-        let args = [&["start", path][..], options, &["--", "wait"]].concat();
-        baton.run(args).code(1).says("not available yet");
-    }
-    baton.run(["monit"]).code(1).says("not available yet");
+    baton.run(["start", path, "--source-map-support", "--", "wait"]).code(1).says("not available yet");
+    baton.run(["serve"]).code(1).says("not available yet");
     baton.run(["plus"]).code(1).says("not supported");
     baton.run(["link", "a", "b"]).code(1).says("not supported");
     assert_eq!(baton.jlist().len(), 0);

@@ -3,7 +3,7 @@
 use super::broadcast::Bus;
 use crate::client::{Client, ClientError};
 use crate::home::Home;
-use baton_core::proto::{List, Refusal, Reply, Request};
+use baton_core::proto::{ActionRefusal, List, Refusal, Reply, Request};
 use baton_core::select::Selector;
 use baton_core::units::InstanceId;
 use baton_core::world::Detail;
@@ -153,8 +153,14 @@ fn trigger(command: &Value, home: &Home) -> Result<Value, String> {
     let action = command["msg"].as_str().ok_or("msg field is missing")?.to_owned();
     let parameter = Some(command["opts"].clone()).filter(|opts| !opts.is_null());
     // The answers are told on the bus.
-    match ask(&mut client(home)?, Request::Trigger { target, action, parameter })? {
+    let by_name = command["id"].is_null();
+    match client(home)?.call(Request::Trigger { target, action, parameter }).map_err(|error| error.to_string())? {
         Reply::Triggered(count) => Ok(json!({ "process_count": count, "success": true })),
+        // For PM2 a name that fits nobody is no error of the method.
+        Reply::Refused(Refusal::Action(ActionRefusal::Nobody)) if by_name => {
+            Ok(json!({ "process_count": 0, "success": true }))
+        }
+        Reply::Refused(refusal) => Err(refusal.to_string()),
         _ => Err("the daemon answered something else".into()),
     }
 }
