@@ -218,6 +218,7 @@ pm2.connect(error => error ? fail('connect', error) : pm2.launchBus((error, bus)
   bus.on('*', (topic, { at, process: { versioning, rev, ...from }, ...packet }) => {
     if (!wanted.includes(topic) || !(at > 0)) return;
     console.log(topic, JSON.stringify({ ...packet, from }));
+    if (topic === 'axm:reply') pm2.sendDataToProcessId(0, { data: 1, topic: 'end' }, () => {});
     if (packet.raw === 'last') pm2.disconnect(() => process.exit());
   });
   pm2.list((error, list) => {
@@ -229,10 +230,8 @@ pm2.connect(error => error ? fail('connect', error) : pm2.launchBus((error, bus)
         console.log('sent', error, JSON.stringify(sent));
         pm2.trigger('app', 'nope', error => {
           console.log('refused', error.message);
-          pm2.trigger('app', 'hello', (error, got) => {
-            console.log('triggered', error, got.length, JSON.stringify(got[0].data));
-            pm2.sendDataToProcessId(0, { data: 1, topic: 'end' }, () => {});
-          });
+          // PM2's client misses an answer that comes before it knows how many there will be: only the bus is sure of it.
+          pm2.trigger('app', 'hello', () => {});
         });
       });
     });
