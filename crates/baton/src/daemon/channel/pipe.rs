@@ -27,6 +27,8 @@ pub(super) struct Pipe {
     socket: OwnedFd,
     /// The beginning of a frame that had to be taken out.
     decoder: Decoder,
+    /// What came was no frame: where the next one begins nobody knows.
+    broken: bool,
     /// What is to be sent.
     queue: VecDeque<Outgoing>,
     /// Bytes of the socket that were handled, and stay there until what answers them is sent: a successor that finds
@@ -68,7 +70,7 @@ pub(super) enum Flushed {
 impl Pipe {
     /// Over our end.
     pub(super) fn over(socket: OwnedFd) -> Pipe {
-        Pipe { socket, decoder: Decoder::default(), queue: VecDeque::new(), handled: 0, marked: false }
+        Pipe { socket, decoder: Decoder::default(), broken: false, queue: VecDeque::new(), handled: 0, marked: false }
     }
 
     /// Our end.
@@ -80,6 +82,9 @@ impl Pipe {
     pub(super) fn look(&mut self, buffer: &mut [u8]) -> Look {
         let mut before = None;
         loop {
+            if self.broken {
+                return Look::End;
+            }
             if self.decoder.pending() > 0 {
                 let count = match self.take(buffer) {
                     Ok(0) => return Look::End,
@@ -124,7 +129,7 @@ impl Pipe {
     fn frames(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, ()> {
         self.decoder.push(bytes);
         let mut frames = Vec::new();
-        while let Some(frame) = self.decoder.take().map_err(|_| ())? {
+        while let Some(frame) = self.decoder.take().map_err(|_| self.broken = true)? {
             frames.push(frame);
         }
         Ok(frames)
