@@ -58,6 +58,14 @@ impl AsFd for Pm2Client {
     }
 }
 
+impl Pm2Error {
+    /// Whether who listened has ended before it answered.
+    pub fn is_gone(&self) -> bool {
+        let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof];
+        matches!(self, Pm2Error::Socket { error, .. } if gone.contains(&error.kind()))
+    }
+}
+
 impl Pm2Client {
     /// The version of the PM2 daemon that answers on this home, or `None` when there is none. One that hangs up is just
     /// ending, and counts as none.

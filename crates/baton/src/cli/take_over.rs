@@ -49,7 +49,11 @@ pub(crate) fn check(session: &Session) -> Result<Option<Imported>, Failure> {
     if session.present_client()?.is_some() {
         return Ok(None);
     }
-    let version = pm2.version()?;
+    let version = match pm2.version() {
+        // It may have been a daemon of ours that died just now.
+        Err(error) if error.is_gone() => return Ok(None),
+        version => version?,
+    };
     if !session.take_over {
         return Err(Failure::Usage(format!(
             "a PM2 daemon (version {version}) manages {}: add --take-over to import its apps and stop it, end it with \
