@@ -1,7 +1,7 @@
 //! Which key of an app is meant: spellings, aliases, profiles `env_<name>`, and the nearest known key for a wrong one.
 
 use crate::error::Warning;
-use baton_core::spec::{FIELDS, Field, LATER};
+use baton_core::spec::{FIELDS, Field, LATER, truthy};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -103,17 +103,6 @@ pub fn snake(written: &str) -> String {
         }
     }
     text
-}
-
-/// As JavaScript decides in a condition.
-pub fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(yes) => *yes,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(_) | Value::Object(_) => true,
-    }
 }
 
 fn unknown(written: &str, app: &str) -> Warning {

@@ -1,7 +1,7 @@
 //! What an app asks for that this version only keeps.
 
 use crate::error::{Place, Warning};
-use crate::keys::truthy;
+use baton_core::spec::truthy;
 use baton_core::spec::{AppSpec, LATER};
 use serde_json::Value;
 

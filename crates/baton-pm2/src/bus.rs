@@ -1,26 +1,16 @@
 //! What programs say, as PM2's bus has it.
 
 use baton_core::proto::ProgramMessage;
+use baton_core::spec::truthy;
 use serde_json::{Value, json};
 
 /// Topic and payload. A message with `type` and `data` goes under its type; any other whole, as `process:msg`.
 pub fn packet(said: &ProgramMessage) -> (String, Value) {
     let process = json!({ "pm_id": said.id, "name": said.name, "namespace": said.namespace });
     let topic = said.message.get("type").and_then(Value::as_str).filter(|topic| !topic.is_empty());
-    match (topic, said.message.get("data").filter(|data| is_something(data))) {
+    match (topic, said.message.get("data").filter(|data| truthy(data))) {
         (Some(topic), Some(data)) => (topic.into(), json!({ "at": said.at, "data": data, "process": process })),
         _ => ("process:msg".into(), json!({ "at": said.at, "raw": said.message, "process": process })),
-    }
-}
-
-/// As JavaScript sees it.
-fn is_something(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(yes) => *yes,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(_) | Value::Object(_) => true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The home: the folder in which everything of one daemon lives. Its layout is PM2's, with our own files beside.
 
+use crate::called::CalledAs;
 use baton_core::world::Directories;
 use std::env;
 use std::ffi::OsString;
@@ -20,10 +21,10 @@ pub(crate) struct Home {
 impl Home {
     /// The home that the environment names: `$BATON_HOME`, else `$PM2_HOME`, else `~/.baton`; for a program called as
     /// `pm2` it is `$PM2_HOME`, else `~/.pm2`.
-    pub(crate) fn find(called_as_pm2: bool) -> Home {
+    pub(crate) fn find(called: CalledAs) -> Home {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let fallback = || user_home().join(if called_as_pm2 { ".pm2" } else { ".baton" });
-        let own = if called_as_pm2 { None } else { set("BATON_HOME") };
+        let fallback = || user_home().join(called.usual_home());
+        let own = if called == CalledAs::Pm2 { None } else { set("BATON_HOME") };
         Home::at(own.or_else(|| set("PM2_HOME")).unwrap_or_else(fallback))
     }
 

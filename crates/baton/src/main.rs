@@ -1,5 +1,6 @@
 //! baton: one binary with four faces. What people call is the command line; the rest is called by baton itself.
 
+mod called;
 mod cli;
 mod client;
 mod daemon;
@@ -7,6 +8,7 @@ mod frame;
 mod home;
 mod logrotate;
 mod logs;
+mod mailbox;
 mod monit;
 mod notifications;
 mod startup;

@@ -1,5 +1,8 @@
 //! The daemon over its native socket, through the program's own client: no command line in between.
 
+#[path = "../src/called.rs"]
+#[expect(dead_code, reason = "the tests have one name only")]
+mod called;
 #[path = "../src/client.rs"]
 #[expect(dead_code, reason = "the tests start the daemon through the program itself")]
 mod client;

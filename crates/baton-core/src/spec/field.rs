@@ -1,6 +1,7 @@
 //! What is known about a key of a process file.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a change of this key needs to take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,4 +106,15 @@ pub struct Change {
     pub old: serde_json::Value,
     /// The value wished.
     pub new: serde_json::Value,
+}
+
+/// Whether a value counts as true, as JavaScript decides in a condition.
+pub fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(yes) => *yes,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
 }

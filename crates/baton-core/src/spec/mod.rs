@@ -28,7 +28,7 @@ pub use care::{
 };
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};
-pub use field::{Change, ChangeClass, Field, Kind, Shape};
+pub use field::{Change, ChangeClass, Field, Kind, Shape, truthy};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};
 pub use readiness::{Late, Listen, PROBE_INTERVAL, READY_TIMEOUT, Readiness, ReadyBy};

@@ -14,6 +14,7 @@ use super::start::{self, bring_up};
 use crate::client::Client;
 use crate::home::Home;
 use crate::logs::render::Form;
+use crate::mailbox::{Mailbox, Voice, mailbox};
 use baton_core::proto::{Action, Change, Command, List, Order, Patch, Request, Wait};
 use baton_core::select::Selector;
 use baton_core::spec::AppSpec;
@@ -21,11 +22,8 @@ use baton_core::units::{InstanceId, Instant, Millis};
 use baton_core::world::{Cause, Detail, InstanceView, Status, units};
 use baton_os::foreground::{Happened, Signals, is_first, reap};
 use baton_os::{clock, probe};
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 /// How long after somebody stopped or deleted the last app it may be started again, before all ends.
@@ -76,8 +74,7 @@ pub(super) fn run(mut args: start::Args, how: Foreground, session: &Session) -> 
     let mut client = Client::connect_or_start(&session.home)?;
     forget_the_last(&mut client)?;
     let follower = Client::connect_or_start(&session.home)?;
-    let (sender, words) = channel();
-    let (woken, wake) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| Failure::system("a pipe")(error.into()))?;
+    let (voice, words) = mailbox().map_err(Failure::system("a mailbox"))?;
     let mut onlooker = Watch {
         stage: Stage::Delayed { until: clock::now().instant + how.delay, args: Box::new(args) },
         exit: 0,
@@ -86,8 +83,7 @@ pub(super) fn run(mut args: start::Args, how: Foreground, session: &Session) -> 
         slots: BTreeMap::new(),
         signals,
         words,
-        woken,
-        voice: Voice { sender, wake: Arc::new(wake) },
+        voice,
         client,
         home: session.home.clone(),
         called: session.called,
@@ -160,21 +156,6 @@ enum Word {
     Ended,
 }
 
-/// How threads make themselves heard.
-#[derive(Clone)]
-struct Voice {
-    sender: Sender<Word>,
-    wake: Arc<OwnedFd>,
-}
-
-impl Voice {
-    fn say(&self, word: Word) {
-        // Nobody listens any more only when this process ends.
-        let _ = self.sender.send(word);
-        let _ = rustix::io::write(&*self.wake, b"!");
-    }
-}
-
 struct Watch {
     stage: Stage,
     exit: u8,
@@ -182,9 +163,8 @@ struct Watch {
     after_restart: Option<String>,
     slots: BTreeMap<InstanceId, InstanceView>,
     signals: Signals,
-    words: Receiver<Word>,
-    woken: OwnedFd,
-    voice: Voice,
+    words: Mailbox<Word>,
+    voice: Voice<Word>,
     client: Client,
     home: Home,
     called: CalledAs,
@@ -192,7 +172,7 @@ struct Watch {
 
 impl Onlooker for Watch {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.signals.as_fd(), self.woken.as_fd()]
+        vec![self.signals.as_fd(), self.words.as_fd()]
     }
 
     fn until(&self) -> Option<Instant> {
@@ -221,9 +201,7 @@ impl Onlooker for Watch {
     }
 
     fn goes_on(&mut self) -> Result<bool, Failure> {
-        if self.woken_up() {
-            self.take_words();
-        }
+        self.take_words();
         for happened in self.signals.read() {
             match happened {
                 Happened::EndAsked => self.end(0)?,
@@ -245,16 +223,8 @@ impl Onlooker for Watch {
 }
 
 impl Watch {
-    /// Whether a thread has said something. Both descriptors are polled, and this one blocks when it is empty.
-    fn woken_up(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut fds = [PollFd::new(&self.woken, PollFlags::IN)];
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        matches!(poll(&mut fds, Some(&at_once)), Ok(1..)) && rustix::io::read(&self.woken, &mut [0; 64]).is_ok()
-    }
-
     fn take_words(&mut self) {
-        while let Ok(word) = self.words.try_recv() {
+        for word in self.words.take() {
             match word {
                 // Whoever asked for the end meanwhile has it refused what was still to be started.
                 Word::Started(_) if !matches!(self.stage, Stage::Starting) => {}
@@ -311,19 +281,13 @@ impl Watch {
         if !self.auto_exit && !failed_to_start {
             return Ok(());
         }
-        let over = self.slots.values().all(|view| matches!(view.status, Status::Stopped | Status::Errored));
-        if !over {
+        if !self.slots.values().all(is_down) {
             self.stage = Stage::Running { ends_at: None };
             return Ok(());
         }
         let what = List { detail: Detail::Definition, ..List::default() };
         let instances = list(&mut self.client, what)?.instances;
-        let stays = |view: &InstanceView| matches!(view.status, Status::Stopped | Status::Errored);
-        let comes_back = |view: &InstanceView| {
-            let watched = view.watching && !by_hand(view);
-            watched || view.spec.as_ref().is_some_and(|spec| spec.cron_restart.is_some()) && !by_hand(view)
-        };
-        if !instances.iter().all(|view| stays(view) && !comes_back(view)) {
+        if !instances.iter().all(|view| is_down(view) && !comes_back(view)) {
             self.stage = Stage::Running { ends_at: None };
             return Ok(());
         }
@@ -346,11 +310,14 @@ impl Watch {
 
     /// Runs a command line of the caller's; what it prints goes to our standard error.
     fn run_beside(&self, command: String) {
-        let session = Session::on(self.home.clone(), self.called);
-        let Ok(directory) = session.directory() else { return };
+        let (home, called) = (self.home.clone(), self.called);
         let run = move || {
-            if let Err(error) = probe::run(&command, &directory, &session_environment()) {
-                Session::new(CalledAs::Baton).warn(&format!("`{command}`: {error}"));
+            let session = Session::on(home, called);
+            let done = session.directory().map(|directory| probe::run(&command, &directory, &session.environment()));
+            match done {
+                Ok(Err(error)) => session.warn(&format!("`{command}`: {error}")),
+                Err(failure) => failure.tell(&session),
+                Ok(Ok(_)) => {}
             }
         };
         // Without a thread the command is left out, as if it had failed.
@@ -358,8 +325,14 @@ impl Watch {
     }
 }
 
-fn session_environment() -> baton_core::spec::Environment {
-    Session::new(CalledAs::Baton).environment()
+fn is_down(view: &InstanceView) -> bool {
+    matches!(view.status, Status::Stopped | Status::Errored)
+}
+
+/// Whether a change of a file or a time starts it again.
+fn comes_back(view: &InstanceView) -> bool {
+    let timed = view.spec.as_ref().is_some_and(|spec| spec.cron_restart.is_some());
+    (view.watching || timed) && !by_hand(view)
 }
 
 /// Whether somebody has stopped it.

@@ -3,16 +3,17 @@
 use super::act;
 use super::common::Common;
 use super::failure::Failure;
-use super::logs::subscribe;
+use super::logs::{subscribe, timespec};
 use super::session::{Session, command, list, measured};
 use crate::client::Client;
 use crate::home::Home;
-use crate::logs::cursor::Wanted;
+use crate::logs::cursor::{Cursor, Wanted};
 use crate::logs::follow::{Follower, From};
 use crate::logs::query::Query;
 use crate::logs::source::{self, Stream, Streams};
+use crate::mailbox::{Mailbox, Voice, mailbox};
 use crate::monit::{Board, Deed, Order, draw};
-use baton_core::proto::{Action, Command, List, Order as Dependencies, Patch, Roll, Scale, Wait};
+use baton_core::proto::{Action, Command, List, Order as Dependencies, Patch, Roll, Scale, Update, Wait};
 use baton_core::select::Selector;
 use baton_core::units::{InstanceId, Instant, Millis};
 use baton_core::world::{Detail, InstanceView};
@@ -27,13 +28,9 @@ use ratatui_crossterm::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui_crossterm::crossterm::{cursor, execute};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::io::{self, IsTerminal, Stdout};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 /// Between two looks at the processes.
@@ -104,10 +101,9 @@ struct Watcher {
     home: Home,
     called: super::CalledAs,
     follower: Option<Follower>,
-    words: Receiver<Word>,
-    voice: (Sender<Word>, Arc<OwnedFd>),
-    woken: OwnedFd,
-    updates: (Receiver<baton_core::proto::Update>, OwnedFd),
+    words: Mailbox<Word>,
+    voice: Voice<Word>,
+    updates: Mailbox<Update>,
     signals: Signals,
 }
 
@@ -117,20 +113,18 @@ impl Watcher {
         let client = session.client()?;
         let updates =
             subscribe(session.client()?, session.home.clone()).map_err(Failure::system("following the list"))?;
-        let (sender, words) = channel();
-        let (woken, wake) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| Failure::system("a pipe")(error.into()))?;
-        let voice = (sender, Arc::new(wake));
-        let (keys, wake) = voice.clone();
+        let (voice, words) = mailbox().map_err(Failure::system("a mailbox"))?;
+        let keys = voice.clone();
         let read = move || {
             while let Ok(event) = event::read() {
-                if keys.send(Word::Key(event)).is_err() || rustix::io::write(&*wake, b"!").is_err() {
+                if !keys.say(Word::Key(event)) {
                     return;
                 }
             }
         };
         thread::Builder::new().name("keys".into()).spawn(read).map_err(Failure::system("a thread"))?;
         let (home, called) = (session.home.clone(), session.called);
-        Ok(Watcher { board: Board::new(), client, home, called, follower: None, words, voice, woken, updates, signals })
+        Ok(Watcher { board: Board::new(), client, home, called, follower: None, words, voice, updates, signals })
     }
 
     fn run(&mut self, terminal: &mut Terminal<CrosstermBackend<Stdout>>) -> Result<(), Failure> {
@@ -155,15 +149,13 @@ impl Watcher {
             let next = if stale { look_at.min(picture_at) } else { look_at };
             let Some(ready) = self.wait(next)? else { return Ok(()) };
             stale |= ready;
-            if drain(&self.updates.1) {
-                while self.updates.0.try_recv().is_ok() {}
+            if self.updates.take().count() > 0 {
                 self.look(false)?;
             }
-            if drain(&self.woken) {
-                while let Ok(word) = self.words.try_recv() {
-                    if !self.take(word)? {
-                        return Ok(());
-                    }
+            let words: Vec<Word> = self.words.take().collect();
+            for word in words {
+                if !self.take(word)? {
+                    return Ok(());
                 }
             }
             self.read_log()?;
@@ -172,12 +164,10 @@ impl Watcher {
 
     /// Waits for something, at most up to this moment. `None`: somebody asks for the end.
     fn wait(&self, until: Instant) -> Result<Option<bool>, Failure> {
-        let left = until - clock::now().instant;
-        let nanos = i64::try_from(left.0 % 1000 * 1_000_000).unwrap_or(0);
-        let left = Timespec { tv_sec: i64::try_from(left.0 / 1000).unwrap_or(1), tv_nsec: nanos };
+        let left = timespec(until - clock::now().instant);
         let mut fds = vec![
-            PollFd::new(&self.woken, PollFlags::IN),
-            PollFd::new(&self.updates.1, PollFlags::IN),
+            PollFd::new(&self.words, PollFlags::IN),
+            PollFd::new(&self.updates, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
         ];
         fds.extend(self.follower.as_ref().map(|follower| PollFd::new(follower, PollFlags::IN)));
@@ -249,27 +239,14 @@ impl Watcher {
                 Err(_) => follower.add(source, From::EndUnlessNew(0)).map_err(failed())?,
             }
         }
-        let board = &mut self.board;
-        let mut give = |cursor: &crate::logs::cursor::Cursor| {
-            if let Some((_, line)) = cursor.current() {
-                board.line(cursor.source.stream == Stream::Error, line);
-            }
-            Ok(())
-        };
-        follower.catch_up(&mut give).map_err(failed())?;
+        follower.catch_up(&mut shown_on(&mut self.board)).map_err(failed())?;
         self.follower = Some(follower);
         Ok(())
     }
 
     fn read_log(&mut self) -> Result<(), Failure> {
         let (Some(follower), board) = (&mut self.follower, &mut self.board) else { return Ok(()) };
-        let give = |cursor: &crate::logs::cursor::Cursor| {
-            if let Some((_, line)) = cursor.current() {
-                board.line(cursor.source.stream == Stream::Error, line);
-            }
-            Ok(())
-        };
-        follower.read(give).map_err(Failure::system("following log files"))
+        follower.read(shown_on(board)).map_err(Failure::system("following log files"))
     }
 
     /// Has it done by a thread: a stop may take its time.
@@ -286,10 +263,19 @@ impl Watcher {
                 Err(failure) => format!("{name}: {failure}"),
             };
             // Nobody listens any more only when this process ends.
-            let _ = voice.0.send(Word::Done(text));
-            let _ = rustix::io::write(&*voice.1, b"!");
+            voice.say(Word::Done(text));
         };
         thread::Builder::new().name("deed".into()).spawn(work).map(drop).map_err(Failure::system("a thread"))
+    }
+}
+
+/// Gives lines to the pane of the log.
+fn shown_on(board: &mut Board) -> impl FnMut(&Cursor) -> io::Result<()> {
+    |cursor| {
+        if let Some((_, line)) = cursor.current() {
+            board.line(cursor.source.stream == Stream::Error, line);
+        }
+        Ok(())
     }
 }
 
@@ -313,11 +299,4 @@ fn meant(deed: Deed, name: &str) -> Command {
     };
     let targets = vec![Selector::new(name)];
     Command::Act { action, targets, patch: Patch::default(), order: Dependencies::default(), wait: Wait::default() }
-}
-
-/// Whether the pipe had something; it is empty afterwards, or nearly.
-fn drain(pipe: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pipe, PollFlags::IN)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    matches!(poll(&mut fds, Some(&at_once)), Ok(1..)) && rustix::io::read(pipe, &mut [0; 256]).is_ok()
 }

@@ -2,6 +2,7 @@
 
 use super::common::Common;
 use super::failure::Failure;
+pub(crate) use crate::called::CalledAs;
 use crate::client::{Client, ClientError};
 use crate::home::Home;
 use baton_core::proto::{Command, List, Listing, Outcome, Reply, Request};
@@ -16,33 +17,6 @@ use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-
-/// How the program was called: PM2's name changes the home and a few habits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CalledAs {
-    /// By its own name.
-    Baton,
-    /// Through a link named `pm2`.
-    Pm2,
-}
-
-impl CalledAs {
-    /// The name to show in help and hints.
-    pub(crate) fn program(self) -> &'static str {
-        match self {
-            CalledAs::Baton => "baton",
-            CalledAs::Pm2 => "pm2",
-        }
-    }
-
-    /// The variable that names the home.
-    pub(crate) fn home_variable(self) -> &'static str {
-        match self {
-            CalledAs::Baton => "BATON_HOME",
-            CalledAs::Pm2 => "PM2_HOME",
-        }
-    }
-}
 
 /// Tells the version of the package that a script belongs to.
 type Versions = dyn Fn(&str) -> Option<String>;
@@ -71,7 +45,7 @@ impl Session {
     pub(crate) fn new(called: CalledAs) -> Session {
         let silent = std::env::var_os("PM2_SILENT").is_some_and(|value| !value.is_empty());
         Session {
-            home: Home::find(called == CalledAs::Pm2),
+            home: Home::find(called),
             called,
             silent,
             colour: wants_colour(),

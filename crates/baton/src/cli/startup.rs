@@ -2,7 +2,7 @@
 
 use super::common::Common;
 use super::failure::Failure;
-use super::session::{CalledAs, Session};
+use super::session::Session;
 use crate::startup::{Plan, Platform, Service};
 use baton_config::target::resolve;
 use baton_os::probe;
@@ -21,9 +21,6 @@ const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 /// As another user than root it changes nothing and prints the command that does it.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// systemd, openrc, upstart, systemv, launchd, rcd or rcd-openbsd. Default: the one that is found.
-    #[arg(value_name = "platform")]
-    platform: Option<String>,
     #[command(flatten)]
     which: WhichService,
     /// Start this process file with the machine, instead of what `save` kept.
@@ -39,6 +36,9 @@ pub(crate) struct Args {
 /// Options that say which service is meant.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct WhichService {
+    /// systemd, openrc, upstart, systemv, launchd, rcd or rcd-openbsd. Default: the one that is found.
+    #[arg(value_name = "platform")]
+    pub(super) platform: Option<String>,
     /// Whose apps. Default: those of the caller.
     #[arg(short, long, value_name = "USER")]
     user: Option<String>,
@@ -55,7 +55,7 @@ pub(crate) struct WhichService {
 
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let platform = platform(args.platform.as_deref(), session)?;
+    let platform = platform(args.which.platform.as_deref(), session)?;
     let file = args.start.as_deref().map(|file| process_file(file, session)).transpose()?;
     let mut rest: Vec<String> = Vec::new();
     rest.extend(file.iter().flat_map(|file| ["--start".to_owned(), file.clone()]));
@@ -119,7 +119,7 @@ impl Asked<'_> {
         let home = if self.which.hp.is_none() && user.uid == own.as_raw() {
             session.home.root().to_owned()
         } else {
-            Path::new(&folder).join(default_home(session.called))
+            Path::new(&folder).join(session.called.usual_home())
         };
         let called = session.called.program();
         let name = self.which.service_name.clone().unwrap_or_else(|| self.platform.service_name(called, &user.name));
@@ -144,7 +144,7 @@ impl Asked<'_> {
         let own = self.which.user.is_none().then(|| env::var("HOME").ok()).flatten();
         let folder = self.which.hp.clone().or(own).unwrap_or_else(|| user.home.display().to_string());
         let mut words = vec!["sudo".to_owned(), "env".to_owned(), "PATH=$PATH".to_owned()];
-        let usual = Path::new(&folder).join(default_home(session.called));
+        let usual = Path::new(&folder).join(session.called.usual_home());
         let has_other = self.which.hp.is_none() && self.which.user.is_none() && session.home.root() != usual;
         let quoted = crate::startup::quoted;
         if has_other {
@@ -228,13 +228,6 @@ pub(super) fn platform(word: Option<&str>, session: &Session) -> Result<Platform
         ));
     }
     Ok(asked)
-}
-
-fn default_home(called: CalledAs) -> &'static str {
-    match called {
-        CalledAs::Baton => ".baton",
-        CalledAs::Pm2 => ".pm2",
-    }
 }
 
 /// An absolute path to this program, through the link that it was called by: that one stays when a new version comes.

@@ -11,9 +11,6 @@ use std::io;
 /// Do not start apps with the machine any more.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// The init system. Default: the one that is found.
-    #[arg(value_name = "platform")]
-    platform: Option<String>,
     #[command(flatten)]
     which: WhichService,
     #[command(flatten)]
@@ -22,7 +19,7 @@ pub(crate) struct Args {
 
 /// Runs the verb. As under PM2, what is gone already is no error.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let platform = platform(args.platform.as_deref(), session)?;
+    let platform = platform(args.which.platform.as_deref(), session)?;
     let asked = Asked { verb: "unstartup", doing: "unsetup", platform, which: &args.which, rest: Vec::new() };
     let plan = platform.plan(&asked.service(session)?);
     let path = asked.below_root(&plan.path);

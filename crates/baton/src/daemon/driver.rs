@@ -247,7 +247,7 @@ impl Driver {
         self.follow_watching(&touched);
         self.follow_sockets(touched.iter().copied());
         self.follow_limits(&touched);
-        self.follow_heartbeats();
+        self.follow_heartbeats(touched.iter().copied());
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
         let result = self.records.append(touched.into_iter().map(entry));

@@ -59,6 +59,7 @@ mod watcher;
 mod weigher;
 mod writer;
 
+use crate::called::CalledAs;
 use crate::client::HELD;
 use crate::home::{Home, named, remove_file};
 use baton_os::files::{Lock, write_quick};
@@ -86,7 +87,7 @@ const CALLS: usize = 256;
 pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let home = match (arguments.next(), arguments.next()) {
         (Some(option), Some(path)) if option == "--home" => Home::at(path),
-        (None, _) => Home::find(false),
+        (None, _) => Home::find(CalledAs::Baton),
         _ => {
             journal::error("unknown argument: usage is `baton daemon [--home DIR]`");
             return ExitCode::from(2);
@@ -230,7 +231,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     driver.follow_times();
     let all: Vec<_> = driver.world.instances.keys().copied().collect();
     driver.follow_limits(&all);
-    driver.follow_heartbeats();
+    driver.follow_heartbeats(all.into_iter());
     driver.find_beaters();
     let listener = server::listen(home)?;
     // After ours: where PM2's is there, ours answers.

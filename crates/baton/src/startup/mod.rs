@@ -123,6 +123,16 @@ impl Service {
         }
     }
 
+    /// The same, as a shell reads it.
+    fn command_line(&self) -> String {
+        self.words().into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The lines with which a shell script sets the variables.
+    fn exports(&self) -> String {
+        self.variables().iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()
+    }
+
     /// The variables of the service.
     fn variables(&self) -> [(&str, &str); 3] {
         [("PATH", &self.path), ("HOME", &self.user_home), (self.home.0, &self.home.1)]

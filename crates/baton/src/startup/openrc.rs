@@ -4,9 +4,7 @@ use super::{Plan, Service, quoted};
 use std::path::Path;
 
 pub(super) fn plan(service: &Service) -> Plan {
-    let words: Vec<String> = service.words().iter().map(|word| quoted(word)).collect();
-    let exports: String =
-        service.variables().iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect();
+    let exports = service.exports();
     let net = if service.wait_ip { "need net" } else { "use net" };
     let (user, program) = (quoted(&service.user), quoted(&service.program));
     let reload = quoted(&format!("{program} reload all"));
@@ -35,7 +33,7 @@ pub(super) fn plan(service: &Service) -> Plan {
          \tsu {user} -s /bin/sh -c {reload}\n\
          }}\n",
         name = service.user,
-        arguments = quoted(&format!("{} --as-service", words.join(" "))),
+        arguments = quoted(&format!("{} --as-service", service.command_line())),
     );
     let name = &service.name;
     Plan {

@@ -12,9 +12,7 @@ pub(super) enum Kind {
 
 pub(super) fn plan(service: &Service, kind: Kind) -> Plan {
     let name = &service.name;
-    let begin: Vec<String> = service.words().iter().map(|word| quoted(word)).collect();
-    let exports: String =
-        service.variables().iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect();
+    let (begin, exports) = (service.command_line(), service.exports());
     let network = if service.wait_ip { "$network $remote_fs" } else { "$local_fs $remote_fs" };
     let text = format!(
         "#!/bin/sh\n\
@@ -56,7 +54,6 @@ pub(super) fn plan(service: &Service, kind: Kind) -> Plan {
         user = service.user,
         quoted_user = quoted(&service.user),
         program = quoted(&service.program).replace('\'', "'\\''"),
-        begin = begin.join(" "),
     );
     let (enable, disable) = match kind {
         Kind::Upstart => (

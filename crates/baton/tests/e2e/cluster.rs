@@ -1,6 +1,7 @@
 //! Cluster mode: real workers of Node's own module, with baton as their primary.
 
 use crate::harness::{Baton, kill, port_in};
+use crate::load::free_port;
 use crate::programs::node;
 use baton_core::world::Status;
 use serde_json::{Value, json};
@@ -19,11 +20,6 @@ const server = require('net').createServer(answer);
 server.on('error', error => console.log('refused', error.code, error.syscall));
 server.listen(+process.env.AT || process.env.AT || 0, () => console.log('listens', cluster.isWorker, cluster.worker.id > 0, server.address().port));
 ";
-
-/// A free port of this machine.
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address").port()
-}
 
 /// Starts the server with so many workers and waits until all of them listen.
 fn start(baton: &Baton, instances: u32, keys: Value) {
@@ -86,7 +82,7 @@ fn reloads_and_the_death_of_the_daemon_lose_nothing() {
     }
     for (balance, may_lose) in [("rr", 1), ("shared", 0), ("reuseport", 0)] {
         let baton = Baton::new();
-        let port = free();
+        let port = free_port();
         start(&baton, 2, json!({"balance": balance, "env": {"AT": port.to_string()}, "kill_timeout": "30s"}));
         let before: BTreeSet<u64> = baton.jlist().iter().filter_map(|entry| entry["pid"].as_u64()).collect();
         let (done, lost, answers) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -174,7 +170,7 @@ fn unix_sockets_and_datagrams_are_shared_and_an_exclusive_port_is_not() {
     baton.run(["delete", "app"]).ok();
     assert!(!path.exists(), "the path goes with the socket");
 
-    let exclusive = free();
+    let exclusive = free_port();
     baton.file(
         "app.js",
         format!(
@@ -274,7 +270,7 @@ fn a_port_that_a_program_has_left_is_closed_and_one_that_it_keeps_is_not() {
         return;
     }
     let baton = Baton::new();
-    let (old, new) = (free(), free());
+    let (old, new) = (free_port(), free_port());
     start(&baton, 2, json!({"env": {"AT": old.to_string()}, "kill_timeout": "30s"}));
     visit(old).expect("an answer");
     for (verb, at, left) in [(["restart", "--wait=10m"].as_slice(), new, old), (["reload"].as_slice(), old, new)] {
@@ -295,7 +291,7 @@ fn another_balance_counts_after_a_restart_and_a_reload_keeps_what_serves() {
         return;
     }
     let baton = Baton::new();
-    let port = free();
+    let port = free_port();
     let keys = |balance: &str| json!({"balance": balance, "env": {"AT": port.to_string()}, "kill_timeout": "30s"});
     start(&baton, 2, keys("rr"));
     // How many sockets listen at the port, from the kernel's own table.
@@ -382,7 +378,7 @@ fn workers_of_whose_sockets_nothing_is_known_any_more_are_replaced() {
         return;
     }
     let baton = Baton::new();
-    let port = free();
+    let port = free_port();
     start(&baton, 2, json!({"env": {"AT": port.to_string()}}));
     let before: BTreeSet<u64> = baton.jlist().iter().filter_map(|entry| entry["pid"].as_u64()).collect();
     std::fs::remove_file(baton.home().join("run/clusters")).expect("the file");

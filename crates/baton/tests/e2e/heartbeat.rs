@@ -1,14 +1,11 @@
 //! Processes that say by HTTP or WebSocket that they are well.
 
 use crate::harness::{Baton, alive, kill, testapp};
+use crate::load::free_port;
 use baton_core::world::{InstanceView, Status};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
-}
 
 fn app(name: &str, args: &[&str], more: Value) -> Value {
     let mut app = json!({"name": name, "script": testapp(), "args": args, "min_uptime": 0});

@@ -18,6 +18,7 @@ use crate::logs::record::Level;
 use crate::logs::render::{Form, Renderer};
 use crate::logs::source::{self, Filter, Source, Stream, Streams};
 use crate::logs::time;
+use crate::mailbox::{Mailbox, mailbox};
 use baton_core::proto::{Change, List, Update};
 use baton_core::select::SelectError;
 use baton_core::units::{InstanceId, Instant, Millis};
@@ -28,10 +29,8 @@ use jiff::tz::TimeZone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
-use rustix::pipe::PipeFlags;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 /// Lines that are shown of each file when nothing else is said; PM2's number.
@@ -256,7 +255,8 @@ pub(crate) fn stream(
     view.follow_beside(own, Vec::new(), client, Some(onlooker))
 }
 
-fn timespec(time: Millis) -> Timespec {
+/// As the kernel's waits have it.
+pub(crate) fn timespec(time: Millis) -> Timespec {
     let seconds = i64::try_from(time.0 / 1000).unwrap_or(i64::MAX);
     Timespec { tv_sec: seconds, tv_nsec: i64::try_from(time.0 % 1000 * 1_000_000).unwrap_or(0) }
 }
@@ -375,7 +375,7 @@ impl View<'_> {
         for source in absent {
             self.add(&mut follower, source, From::EndUnlessNew(0));
         }
-        let (updates, woken) = subscribe(client, self.session.home.clone()).map_err(failed)?;
+        let updates = subscribe(client, self.session.home.clone()).map_err(failed)?;
         let mut gone: Vec<InstanceId> = Vec::new();
         self.show(|give| follower.catch_up(give))?;
         loop {
@@ -383,17 +383,14 @@ impl View<'_> {
             let unfinished = follower.is_amid_line().then_some(Millis(PATIENCE));
             let wait = left.into_iter().chain(unfinished).min().map(timespec);
             let descriptors = onlooker.as_ref().map(|onlooker| onlooker.descriptors());
-            let mut ready = vec![PollFd::new(&follower, PollFlags::IN), PollFd::new(&woken, PollFlags::IN)];
+            let mut ready = vec![PollFd::new(&follower, PollFlags::IN), PollFd::new(&updates, PollFlags::IN)];
             ready.extend(descriptors.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
             let events = match poll(&mut ready, wait.as_ref()) {
                 Err(Errno::INTR) => continue,
                 other => other.map_err(|error| failed(error.into()))?,
             };
-            if !ready[1].revents().is_empty() {
-                rustix::io::read(&woken, &mut [0; 64]).map_err(|error| failed(error.into()))?;
-            }
             let mut changed = false;
-            while let Ok(update) = updates.try_recv() {
+            for update in updates.take() {
                 changed = true;
                 if let Some(onlooker) = &mut onlooker {
                     onlooker.sees(&update.change);
@@ -495,21 +492,20 @@ fn ended(error: io::Error) -> Failure {
     }
 }
 
-/// Updates from the daemon, and a descriptor that is readable when there are some. The subscription outlives the
-/// daemon: when one is back on the home, it goes on. It never starts one, because it may have been ended on purpose.
+/// Updates from the daemon. The subscription outlives the daemon: when one is back on the home, it goes on. It never
+/// starts one, because it may have been ended on purpose.
 ///
 /// # Errors
-/// When there is no pipe, thread or watch to be had.
-pub(crate) fn subscribe(client: Client, home: Home) -> io::Result<(Receiver<Update>, OwnedFd)> {
-    let (sender, updates) = channel();
-    let (woken, wake) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+/// When there is no descriptor, thread or watch to be had.
+pub(crate) fn subscribe(client: Client, home: Home) -> io::Result<Mailbox<Update>> {
+    let (voice, updates) = mailbox()?;
     let returns = Returns::watch(&home)?;
     thread::Builder::new().name("updates".into()).spawn(move || {
         let mut connected = Some(client);
         while let Some(client) = connected {
             if let Ok(updates) = client.subscribe() {
                 for update in updates.map_while(Result::ok) {
-                    if sender.send(update).is_err() || rustix::io::write(&wake, b"!").is_err() {
+                    if !voice.say(update) {
                         return;
                     }
                 }
@@ -517,7 +513,7 @@ pub(crate) fn subscribe(client: Client, home: Home) -> io::Result<(Receiver<Upda
             connected = returns.wait(&home);
         }
     })?;
-    Ok((updates, woken))
+    Ok(updates)
 }
 
 /// Sees a daemon come back: its socket is renamed into its place when it answers.

@@ -65,24 +65,13 @@ impl MakeOptions {
     /// `mends`: they run also when the source can't be read without what they make.
     pub(super) fn read(&self, source: &SourceOptions, drift: DriftRule, mends: bool, session: &Session) -> Pass {
         let mut pass = Pass { read: Err(Failure::Told), sources: Sources::default(), emit: Vec::new() };
-        pass.read = match self.asked(session) {
-            Ok(Made { generate, emit }) if !generate.is_empty() => {
-                pass.emit = emit;
-                pass.make(&generate, false, source, session).and_then(|_| source.read(drift, session)).or_else(
-                    |failure| {
-                        let again = mends
-                            && matches!(failure, Failure::Config(_))
-                            && pass.make(&generate, true, source, session)?;
-                        if again { source.read(drift, session) } else { Err(failure) }
-                    },
-                )
+        pass.read = self.asked(session).and_then(|asked| {
+            pass.emit = asked.emit;
+            match asked.generate.as_slice() {
+                [] => pass.read_with_its_own(source, drift, mends, session),
+                commands => pass.read_with(commands, source, drift, mends, session),
             }
-            Ok(Made { emit, .. }) => {
-                pass.emit = emit;
-                pass.read_with_files(source, drift, mends, session)
-            }
-            Err(failure) => Err(failure),
-        };
+        });
         if let (true, Ok(reading)) = (self.emit.is_none(), &pass.read) {
             pass.emit = reading.loaded.made.emit.clone();
         }
@@ -111,8 +100,25 @@ impl MakeOptions {
 }
 
 impl Pass {
+    /// Reads a source that these commands make.
+    fn read_with(
+        &mut self,
+        commands: &[Generate],
+        source: &SourceOptions,
+        drift: DriftRule,
+        mends: bool,
+        session: &Session,
+    ) -> Result<Reading, Failure> {
+        self.make(commands, false, source, session)?;
+        let read = source.read(drift, session);
+        if mends && matches!(read, Err(Failure::Config(_))) && self.make(commands, true, source, session)? {
+            return source.read(drift, session);
+        }
+        read
+    }
+
     /// Reads a source that says itself what makes it.
-    fn read_with_files(
+    fn read_with_its_own(
         &mut self,
         source: &SourceOptions,
         drift: DriftRule,

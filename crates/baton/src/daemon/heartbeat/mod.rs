@@ -102,12 +102,13 @@ fn port(slot: &Instance) -> Option<u16> {
 
 impl Driver {
     /// Listens where apps want it that are to run, and nowhere else.
-    pub(super) fn follow_heartbeats(&mut self) {
-        let wanted: BTreeSet<u16> = self.world.instances.values().filter_map(port).collect();
+    pub(super) fn follow_heartbeats(&mut self, mut touched: impl Iterator<Item = InstanceId>) {
         let heart = &mut self.heart;
-        if wanted.is_empty() && heart.listening.is_empty() && heart.troubles.is_empty() {
+        let none_before = heart.listening.is_empty() && heart.troubles.is_empty();
+        if none_before && !touched.any(|id| self.world.instances.get(&id).and_then(port).is_some()) {
             return;
         }
+        let wanted: BTreeSet<u16> = self.world.instances.values().filter_map(port).collect();
         heart.listening.retain(|port, _| wanted.contains(port));
         heart.troubles.retain(|port, _| wanted.contains(port));
         for port in wanted {
