@@ -4,6 +4,7 @@ use crate::depends;
 use crate::env;
 use crate::health;
 use crate::heartbeat;
+use crate::limits;
 use crate::readiness;
 use crate::words;
 use baton_core::spec::Kind;
@@ -92,6 +93,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
         Kind::Health => health::canonical(value),
         Kind::Heartbeat => heartbeat::canonical(value),
         Kind::Listen => readiness::listen(value),
+        Kind::Rlimits => limits::rlimits(value),
         Kind::Map => match value {
             Value::Object(_) => Ok(value.clone()),
             _ => Err(Misfit::new("a map", "write a map, such as { key: value }")),

@@ -26,6 +26,7 @@ pub mod js;
 pub mod keys;
 pub mod kinds;
 pub mod later;
+mod limits;
 mod load;
 mod made;
 pub mod migrate;

@@ -117,7 +117,7 @@ fn kind(field: &Field) -> Value {
         Kind::Heartbeat => json!({"type": ["boolean", "object", "null"]}),
         Kind::Health => json!({"type": ["object", "boolean", "null"]}),
         Kind::Listen => json!({"type": ["integer", "string", "array", "object", "null"]}),
-        Kind::Map => json!({"type": ["object", "null"]}),
+        Kind::Map | Kind::Rlimits => json!({"type": ["object", "null"]}),
         Kind::Any => json!({}),
     }
 }

@@ -11,7 +11,8 @@ pub use crate::user::Credentials;
 pub use server::{Begun, ForkServer};
 
 use crate::process::Process;
-use crate::stub;
+use crate::stub::{self, Step};
+use baton_core::spec::{Resource, Rlimit, Rlimits};
 use baton_core::world::{SpawnError, SpawnStage};
 use rustix::io::{Errno, read, write};
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -45,6 +46,10 @@ pub struct Launch {
     pub pid_variables: Vec<&'static CStr>,
     /// From -1000 (never ended when memory is short) to 1000; `None` leaves ours.
     pub oom_score_adj: Option<i32>,
+    /// Its niceness, from -20 to 19; `None` leaves ours.
+    pub nice: Option<i32>,
+    /// Its limits; the others are ours.
+    pub limits: Rlimits,
     /// The limit on open files (soft, hard) of [`crate::limits::raise_nofile`]; `None` leaves ours.
     pub original_nofile: Option<(u64, u64)>,
 }
@@ -76,6 +81,8 @@ struct Names {
     cwd: PathBuf,
     user: Option<String>,
     oom_score_adj: Option<i32>,
+    nice: Option<i32>,
+    limits: Rlimits,
 }
 
 impl Prepared {
@@ -117,11 +124,10 @@ impl Report {
                 })),
                 Ok(count) => {
                     // A pipe keeps so short a message whole.
-                    let (stage, errno) =
-                        stub::decode_failure(&buffer[..count]).unwrap_or((SpawnStage::Setup, libc::EIO));
-                    Some(Err(self.names.error(stage, errno)))
+                    let (step, errno) = stub::decode_failure(&buffer[..count]).unwrap_or((Step::Setup, libc::EIO));
+                    Some(Err(self.names.error(step, errno)))
                 }
-                Err(error) => Some(Err(self.names.error(SpawnStage::Setup, error.raw_os_error()))),
+                Err(error) => Some(Err(self.names.error(Step::Setup, error.raw_os_error()))),
             };
         }
     }
@@ -140,27 +146,51 @@ impl Names {
             cwd: launch.cwd.clone(),
             user: launch.credentials.as_ref().map(|who| who.name.clone()),
             oom_score_adj: launch.oom_score_adj,
+            nice: launch.nice,
+            limits: launch.limits.clone(),
         }
     }
 
-    fn error(&self, stage: SpawnStage, errno: i32) -> SpawnError {
+    fn error(&self, step: Step, errno: i32) -> SpawnError {
         let reason = reason_of(&io::Error::from_raw_os_error(errno));
         let program = self.program.display();
-        let message = match stage {
-            SpawnStage::Directory => format!("cannot enter directory {}: {reason}", self.cwd.display()),
-            SpawnStage::User => format!("cannot become user {}: {reason}", self.user.as_deref().unwrap_or("?")),
+        let message = match step {
+            Step::Directory => format!("cannot enter directory {}: {reason}", self.cwd.display()),
+            Step::User => format!("cannot become user {}: {reason}", self.user.as_deref().unwrap_or("?")),
             // The kernel says the same of a missing program and of a missing interpreter.
-            SpawnStage::Exec if errno == libc::ENOENT && self.program.exists() => {
+            Step::Exec if errno == libc::ENOENT && self.program.exists() => {
                 format!("{program}: the interpreter that it names does not exist")
             }
-            SpawnStage::Exec => format!("{program}: {reason}"),
-            SpawnStage::Setup => match self.oom_score_adj {
-                Some(value) if errno == libc::EACCES => format!("cannot set oom_score_adj to {value}: {reason}"),
-                _ => format!("cannot set up the process of {program}: {reason}"),
-            },
-            SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Cancelled => format!("{program}: {reason}"),
+            Step::Exec => format!("{program}: {reason}"),
+            Step::OomScore => {
+                format!("cannot set oom_score_adj to {}: {reason}", self.oom_score_adj.unwrap_or_default())
+            }
+            Step::Nice => {
+                let refused = matches!(errno, libc::EACCES | libc::EPERM);
+                let help = if refused { "; a lower one than baton has needs root" } else { "" };
+                format!("cannot set nice to {}: {reason}{help}", self.nice.unwrap_or_default())
+            }
+            Step::Limit(resource) => {
+                let limit = self.limits.get(&resource).copied().unwrap_or_default();
+                let name = resource.name();
+                format!("cannot set the limit {name} to {limit}: {reason}{}", help_for(resource, limit, errno))
+            }
+            Step::Setup => format!("cannot set up the process of {program}: {reason}"),
         };
+        let stage = step.stage();
         SpawnError { stage, errno, message }
+    }
+}
+
+/// What to do about a limit that the kernel refuses.
+fn help_for(resource: Resource, limit: Rlimit, errno: i32) -> String {
+    match errno {
+        libc::EPERM if resource == Resource::Nofile => {
+            "; only root may raise a hard limit, and nobody above the machine's fs.nr_open".into()
+        }
+        libc::EPERM => "; only root may raise a hard limit".into(),
+        libc::EINVAL if limit.hard.is_none() => "; it is more than the hard limit: write `hard` as well".into(),
+        _ => String::new(),
     }
 }
 

@@ -11,9 +11,10 @@
 //! A failure is told as (stage, errno) on a pipe that closes by itself when the exec works. End of file in place of
 //! the byte ends the stub without a word: whoever would have known the app is gone.
 
-use crate::memory;
 use crate::spawn::plan::Plan;
 use crate::spawn::server::{ANSWER, ORDER_MAX};
+use crate::{limits, memory};
+use baton_core::spec::{Resource, Rlimit};
 use baton_core::world::SpawnStage;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
@@ -32,8 +33,43 @@ pub const CALLED_OFF: c_int = 118;
 /// How long nobody orders anything before the fork server gives back what it does not use then.
 const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
+/// What a stub does, as far as it can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Laying out descriptors and signals, its session.
+    Setup,
+    /// How soon the kernel ends it when memory is short.
+    OomScore,
+    /// Its niceness.
+    Nice,
+    /// One of its limits.
+    Limit(Resource),
+    /// Changing user or group.
+    User,
+    /// Entering the working directory.
+    Directory,
+    /// Running the program.
+    Exec,
+}
+
+impl Step {
+    /// The same for clients, who have the reason in words.
+    pub(crate) fn stage(self) -> SpawnStage {
+        match self {
+            Step::Setup | Step::OomScore | Step::Nice | Step::Limit(_) => SpawnStage::Setup,
+            Step::User => SpawnStage::User,
+            Step::Directory => SpawnStage::Directory,
+            Step::Exec => SpawnStage::Exec,
+        }
+    }
+}
+
 /// A step that failed, with the error number.
-type Failure = (SpawnStage, i32);
+type Failure = (Step, i32);
+
+/// Looks at a file of the kernel that takes no more than ten orders a second, and the pause between them.
+const ORDERS: u32 = 200;
+const ORDER_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 25_000_000 };
 
 /// Runs the fork server, and in its children the stub. `argv[2]` names the descriptor on which orders come.
 pub fn main() -> ! {
@@ -101,7 +137,7 @@ fn fork_sibling() -> Result<i32, i32> {
 /// The life of a stub. Returns only when the program was not executed.
 fn become_stub(order: &[OwnedFd]) -> c_int {
     let [data, go, report, others @ ..] = order else { return FAILED };
-    let unreadable = (SpawnStage::Setup, libc::EIO);
+    let unreadable = (Step::Setup, libc::EIO);
     let Ok(bytes) = read_all(data) else { return fail(report.as_raw_fd(), unreadable) };
     let Some(plan) = Plan::decode(&bytes) else { return fail(report.as_raw_fd(), unreadable) };
     let given = Given { go: go.as_raw_fd(), report: report.as_raw_fd(), others };
@@ -135,7 +171,7 @@ fn run(plan: &Plan<'_>, given: Given<'_>) -> c_int {
     let given = Given { go, report, ..given };
     if given.others.len() != plan.descriptors {
         // The kernel leaves out those that find no place in this process.
-        return fail(report, (SpawnStage::Setup, libc::EMFILE));
+        return fail(report, (Step::Setup, libc::EMFILE));
     }
     if let Err(failure) = set_up(plan, given, first_free) {
         return fail(report, failure);
@@ -143,30 +179,71 @@ fn run(plan: &Plan<'_>, given: Given<'_>) -> c_int {
     if !told_to_go(go) {
         return CALLED_OFF;
     }
-    fail(report, (SpawnStage::Exec, execute(plan)))
+    fail(report, (Step::Exec, execute(plan)))
 }
 
 fn set_up(plan: &Plan<'_>, given: Given<'_>, first_free: i32) -> Result<(), Failure> {
-    let setup = |errno| (SpawnStage::Setup, errno);
+    let setup = |errno| (Step::Setup, errno);
     default_signals().map_err(setup)?;
     // SAFETY: no memory is involved. Fails only for the leader of a process group, which a fresh child is not.
     check(unsafe { libc::setsid() }).map_err(setup)?;
     lay_out_descriptors(plan, given, first_free).map_err(setup)?;
     if let Some(value) = plan.oom_score_adj {
         let written = std::fs::write("/proc/self/oom_score_adj", value.to_string());
-        written.map_err(|error| setup(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        written.map_err(|error| (Step::OomScore, error.raw_os_error().unwrap_or(libc::EIO)))?;
+    }
+    if let Some(niceness) = plan.nice {
+        be_nice(niceness).map_err(|errno| (Step::Nice, errno))?;
     }
     if let Some((soft, hard)) = plan.nofile {
         let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
         // SAFETY: `limit` lives over the call.
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }).map_err(setup)?;
     }
+    // While we still may: as another user nothing can be raised.
+    for (resource, limit) in &plan.limits {
+        set_limit(*resource, *limit).map_err(|errno| (Step::Limit(*resource), errno))?;
+    }
     if let Some((uid, gid, groups)) = &plan.credentials {
-        become_user(*uid, *gid, groups).map_err(|errno| (SpawnStage::User, errno))?;
+        become_user(*uid, *gid, groups).map_err(|errno| (Step::User, errno))?;
     }
     // After the change of user: the directory must be one that the app may enter.
     // SAFETY: the text ends with NUL.
-    check(unsafe { libc::chdir(plan.cwd.as_ptr()) }).map_err(|errno| (SpawnStage::Directory, errno))
+    check(unsafe { libc::chdir(plan.cwd.as_ptr()) }).map_err(|errno| (Step::Directory, errno))
+}
+
+fn be_nice(niceness: i32) -> Result<(), i32> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) })?;
+    // Where the scheduler puts each session into a group, niceness counts only within it, and the group has its own.
+    let grouped = std::fs::read("/proc/sys/kernel/sched_autogroup_enabled");
+    if !grouped.is_ok_and(|text| text.starts_with(b"1")) {
+        return Ok(());
+    }
+    for _ in 0..ORDERS {
+        match std::fs::write("/proc/self/autogroup", niceness.to_string()) {
+            // Who is not root is made to wait for others that are not.
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+                let _ = poll(&mut [], Some(&ORDER_PAUSE));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error.raw_os_error().unwrap_or(libc::EIO));
+            }
+            // Without the file there are no such groups.
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
+    Err(libc::EAGAIN)
+}
+
+fn set_limit(resource: Resource, limit: Rlimit) -> Result<(), i32> {
+    let number = limits::number(resource).into();
+    let mut pair = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `pair` lives over the call, which writes it.
+    check(unsafe { libc::prlimit64(0, number, std::ptr::null(), &raw mut pair) })?;
+    (pair.rlim_cur, pair.rlim_max) = limits::wished(limit, (pair.rlim_cur, pair.rlim_max));
+    // SAFETY: `pair` lives over the call.
+    check(unsafe { libc::prlimit64(0, number, &raw const pair, std::ptr::null_mut()) })
 }
 
 /// Ignored signals and the mask survive an exec; an app expects neither. (The Rust runtime ignores SIGPIPE.)
@@ -296,8 +373,8 @@ fn pointers<'a>(texts: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
     texts.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
 }
 
-fn fail(report: i32, (stage, errno): Failure) -> c_int {
-    let message = encode_failure(stage, errno);
+fn fail(report: i32, (step, errno): Failure) -> c_int {
+    let message = encode_failure(step, errno);
     // SAFETY: the bytes live over the call. Nobody to read them is nobody to tell.
     unsafe { libc::write(report, message.as_ptr().cast(), message.len()) };
     FAILED
@@ -309,18 +386,27 @@ fn exit(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-const STAGES: [SpawnStage; 4] = [SpawnStage::Setup, SpawnStage::User, SpawnStage::Directory, SpawnStage::Exec];
+const STEPS: [Step; 6] = [Step::Setup, Step::OomScore, Step::Nice, Step::User, Step::Directory, Step::Exec];
+/// Above it come the limits.
+const FIRST_LIMIT: u8 = 100;
 
-fn encode_failure(stage: SpawnStage, errno: i32) -> [u8; 5] {
-    let number = STAGES.iter().position(|known| *known == stage).and_then(|at| u8::try_from(at).ok());
+fn encode_failure(step: Step, errno: i32) -> [u8; 5] {
+    let number = match step {
+        Step::Limit(resource) => Some(FIRST_LIMIT + limits::number(resource)),
+        step => STEPS.iter().position(|known| *known == step).and_then(|at| u8::try_from(at).ok()),
+    };
     let [a, b, c, d] = errno.to_ne_bytes();
     [number.unwrap_or(0), a, b, c, d]
 }
 
 /// What a stub wrote on its report pipe, `None` for anything else.
-pub(crate) fn decode_failure(bytes: &[u8]) -> Option<(SpawnStage, i32)> {
-    let [stage, a, b, c, d] = *bytes else { return None };
-    Some((*STAGES.get(usize::from(stage))?, i32::from_ne_bytes([a, b, c, d])))
+pub(crate) fn decode_failure(bytes: &[u8]) -> Option<(Step, i32)> {
+    let [number, a, b, c, d] = *bytes else { return None };
+    let step = match number.checked_sub(FIRST_LIMIT) {
+        Some(limit) => Step::Limit(Resource::ALL.into_iter().find(|resource| limits::number(*resource) == limit)?),
+        None => *STEPS.get(usize::from(number))?,
+    };
+    Some((step, i32::from_ne_bytes([a, b, c, d])))
 }
 
 fn check<T: Into<i64>>(result: T) -> Result<(), i32> {
@@ -337,10 +423,11 @@ mod tests {
 
     #[test]
     fn a_failure_survives_the_pipe() {
-        for stage in STAGES {
-            assert_eq!(decode_failure(&encode_failure(stage, 13)), Some((stage, 13)));
+        for step in STEPS.into_iter().chain(Resource::ALL.map(Step::Limit)) {
+            assert_eq!(decode_failure(&encode_failure(step, 13)), Some((step, 13)));
         }
         assert_eq!(decode_failure(&[9, 0, 0, 0, 0]), None);
+        assert_eq!(decode_failure(&[200, 0, 0, 0, 0]), None);
         assert_eq!(decode_failure(&[1, 0, 0]), None);
     }
 }

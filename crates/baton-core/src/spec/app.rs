@@ -2,8 +2,8 @@
 
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{
-    Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Instances, Layer, Listen, Readiness, Watch,
-    WatchOptions,
+    Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Instances, Layer, Listen, Readiness, Rlimits,
+    Watch, WatchOptions,
 };
 use crate::units::{Bytes, Millis};
 use serde::ser::{SerializeMap, Serializer};
@@ -254,6 +254,13 @@ app_spec! {
     cron_restart: Option<String> = None, Kind::Text, Live, also "cron";
     /// Restart when the whole process tree of an instance uses more memory than this (bytes). It is looked at each second.
     max_memory_restart: Option<u64> = None, Kind::Size, Live;
+    /// Niceness of the app's processes, from -20 (first) to 19 (last). Default: that of baton. A lower one needs root.
+    nice: Option<i32> = None, Kind::Integer(-20, 19), Restart;
+    /// Limits of the app's processes, such as `{ nofile: 65536, core: 0 }`: a number, a size, `unlimited`, or a map of `soft`
+    /// and `hard`. An app whose limits can't be set does not start.
+    rlimits: Rlimits = Rlimits::new(), Kind::Rlimits, Restart, also "ulimits";
+    /// Whom the kernel ends first when memory is short: from -1000 (never) to 1000. Default: that of baton. A lower one needs root.
+    oom_score_adj: Option<i32> = None, Kind::Integer(-1000, 1000), Restart;
     /// Time between the stop signal and SIGKILL (ms). Default: the caller's PM2_KILL_TIMEOUT, else 1600.
     kill_timeout: Millis = Millis(1600), Kind::Duration, Live;
     /// Signal that asks the app to end. Default: the caller's PM2_KILL_SIGNAL, else SIGINT.

@@ -58,6 +58,8 @@ pub enum Kind {
     Heartbeat,
     /// Sockets: a port, `host:port` or path, a list of them, or a map of names to them.
     Listen,
+    /// Limits of a process: a map of resources to numbers, `unlimited`, or maps of `soft` and `hard`.
+    Rlimits,
     /// A map whose members are checked by the feature that reads it.
     Map,
     /// Anything; checked by the feature that reads it.

@@ -7,6 +7,7 @@
 //! * `watch` is whether files are watched for it.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
+//! * `limits` is what its processes may use, and `group` what all of them together may.
 //! * `app` is the table itself, one row a key, from which the struct, the loader's checks, the reference page and
 //!   `plan` all come. To add a key, add a row there.
 
@@ -17,6 +18,7 @@ mod external;
 mod field;
 mod instances;
 mod layer;
+mod limits;
 mod readiness;
 mod watch;
 
@@ -31,5 +33,6 @@ pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape, truthy};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};
+pub use limits::{Ceiling, Resource, Rlimit, Rlimits};
 pub use readiness::{Late, Listen, PROBE_INTERVAL, READY_TIMEOUT, Readiness, ReadyBy};
 pub use watch::{Watch, WatchOptions};

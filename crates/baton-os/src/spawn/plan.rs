@@ -1,6 +1,7 @@
 //! What the parent tells the exec stub: numbers, then NUL-terminated texts that the stub can hand to `execve` as they
 //! lie. Parent and stub are the same binary, so the form needs no version.
 
+use baton_core::spec::{Ceiling, Resource, Rlimit};
 use std::ffi::CStr;
 
 /// Everything the stub does; the descriptors come beside it.
@@ -12,8 +13,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) descriptors: usize,
     /// For `/proc/self/oom_score_adj`.
     pub(crate) oom_score_adj: Option<i32>,
+    /// Its niceness.
+    pub(crate) nice: Option<i32>,
     /// RLIMIT_NOFILE, soft and hard.
     pub(crate) nofile: Option<(u64, u64)>,
+    /// Its limits.
+    pub(crate) limits: Vec<(Resource, Rlimit)>,
     /// User, group, groups.
     pub(crate) credentials: Option<(u32, u32, Vec<u32>)>,
     /// The variables that are to hold the number of the process.
@@ -36,8 +41,20 @@ impl<'a> Plan<'a> {
         int(self.stdin.into());
         int(self.descriptors.try_into().unwrap_or(i64::MAX));
         optional(&mut int, self.oom_score_adj, i64::from);
+        optional(&mut int, self.nice, i64::from);
         optional(&mut int, self.nofile.map(|pair| pair.0), u64::cast_signed);
         optional(&mut int, self.nofile.map(|pair| pair.1), u64::cast_signed);
+        int(self.limits.len().try_into().unwrap_or(i64::MAX));
+        for (resource, limit) in &self.limits {
+            int(Resource::ALL.iter().position(|known| known == resource).map_or(-1, |at| at as i64));
+            for bound in [limit.soft, limit.hard] {
+                optional(&mut int, bound, |bound| i64::from(bound == Ceiling::Unlimited));
+                int(bound.map_or(0, |bound| match bound {
+                    Ceiling::At(number) => number.cast_signed(),
+                    Ceiling::Unlimited => 0,
+                }));
+            }
+        }
         let ids = self.credentials.as_ref();
         optional(&mut int, ids.map(|ids| ids.0), i64::from);
         optional(&mut int, ids.map(|ids| ids.1), i64::from);
@@ -57,8 +74,11 @@ impl<'a> Plan<'a> {
         let stdin = rest.int()? == 1;
         let descriptors = rest.small()?;
         let oom_score_adj = rest.optional()?.map(i32::try_from).transpose().ok()?;
+        let nice = rest.optional()?.map(i32::try_from).transpose().ok()?;
         let nofile =
             rest.optional()?.zip(rest.optional()?).map(|(soft, hard)| (soft.cast_unsigned(), hard.cast_unsigned()));
+        let count: usize = rest.small()?;
+        let limits = (0..count).map(|_| rest.limit()).collect::<Option<_>>()?;
         let uid = rest.optional()?.map(u32::try_from).transpose().ok()?;
         let gid = rest.optional()?.map(u32::try_from).transpose().ok()?;
         let groups = rest.list()?;
@@ -69,7 +89,20 @@ impl<'a> Plan<'a> {
         let (program, cwd) = (rest.text()?, rest.text()?);
         let argv = (0..argc).map(|_| rest.text()).collect::<Option<_>>()?;
         let env = (0..envc).map(|_| rest.text()).collect::<Option<_>>()?;
-        Some(Plan { stdin, descriptors, oom_score_adj, nofile, credentials, pid_variables, program, cwd, argv, env })
+        Some(Plan {
+            stdin,
+            descriptors,
+            oom_score_adj,
+            nice,
+            nofile,
+            limits,
+            credentials,
+            pid_variables,
+            program,
+            cwd,
+            argv,
+            env,
+        })
     }
 }
 
@@ -101,6 +134,19 @@ impl<'a> Rest<'a> {
         Some((is_some == 1).then_some(value))
     }
 
+    fn limit(&mut self) -> Option<(Resource, Rlimit)> {
+        let resource = *Resource::ALL.get(self.small::<usize>()?)?;
+        Some((resource, Rlimit { soft: self.bound()?, hard: self.bound()? }))
+    }
+
+    fn bound(&mut self) -> Option<Option<Ceiling>> {
+        let (unlimited, number) = (self.optional()?, self.int()?);
+        Some(unlimited.map(|unlimited| match unlimited {
+            0 => Ceiling::At(number.cast_unsigned()),
+            _ => Ceiling::Unlimited,
+        }))
+    }
+
     fn list<T: TryFrom<i64>>(&mut self) -> Option<Vec<T>> {
         let count = self.small::<usize>()?;
         (0..count).map(|_| self.small()).collect()
@@ -122,7 +168,12 @@ mod tests {
             stdin: false,
             descriptors: 3,
             oom_score_adj: Some(-5),
+            nice: Some(-20),
             nofile: Some((1024, u64::MAX)),
+            limits: vec![
+                (Resource::As, Rlimit { soft: Some(Ceiling::At(u64::MAX - 1)), hard: Some(Ceiling::Unlimited) }),
+                (Resource::Stack, Rlimit { soft: None, hard: Some(Ceiling::At(0)) }),
+            ],
             credentials: Some((1000, 100, vec![100, 4_294_967_294])),
             pid_variables: vec![c"LISTEN_PID", c"WATCHDOG_PID"],
             program: c"/bin/x",
@@ -137,6 +188,7 @@ mod tests {
         for plan in [
             plan(),
             Plan { nofile: None, credentials: None, stdin: true, pid_variables: vec![], env: vec![], ..plan() },
+            Plan { nice: None, limits: vec![], oom_score_adj: None, ..plan() },
         ] {
             assert_eq!(Plan::decode(&plan.encode()).as_ref(), Some(&plan));
         }

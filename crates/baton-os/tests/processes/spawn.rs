@@ -1,5 +1,6 @@
 //! What a program gets, and what is told when it can't run.
 
+use baton_core::spec::{Ceiling, Resource, Rlimit};
 use baton_core::world::{Exit, Signal, SpawnError, SpawnStage};
 use baton_os::process::Process;
 use baton_os::spawn::{Credentials, ForkServer, Launch, Prepared, Report};
@@ -34,6 +35,8 @@ pub(crate) fn shell(script: &str) -> (Launch, File) {
         extra_fds: Vec::new(),
         pid_variables: Vec::new(),
         oom_score_adj: None,
+        nice: None,
+        limits: Default::default(),
         original_nofile: None,
     };
     (launch, File::from(read))
@@ -252,6 +255,60 @@ pub(crate) fn the_original_limit_on_open_files_is_restored() {
     launch.original_nofile = Some((64, hard));
     let hard = if hard == u64::MAX { "unlimited".into() } else { hard.to_string() };
     assert_eq!(run((launch, output)).0, format!("64\n{hard}\n"));
+}
+
+fn limit(soft: Option<u64>, hard: Option<u64>) -> Rlimit {
+    Rlimit { soft: soft.map(Ceiling::At), hard: hard.map(Ceiling::At) }
+}
+
+pub(crate) fn a_program_has_the_niceness_and_limits_that_it_is_given() {
+    let (mut launch, output) = shell("nice; ulimit -Sn; ulimit -Hn; ulimit -Sc; cat /proc/self/autogroup 2>&1");
+    launch.nice = Some(7);
+    launch.original_nofile = Some((32, 64));
+    launch.limits = [(Resource::Nofile, limit(Some(48), None)), (Resource::Core, limit(None, Some(0)))].into();
+    let (text, _) = run((launch, output));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..4], ["7", "48", "64", "0"], "{text}");
+    let grouped = std::fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled");
+    if grouped.is_ok_and(|text| text.trim() == "1") && Path::new("/proc/self/autogroup").exists() {
+        assert!(lines[4].ends_with(" nice 7"), "its session counts as much: {text}");
+    }
+}
+
+pub(crate) fn a_limit_that_cannot_be_set_is_named_and_nothing_runs() {
+    let (mut launch, _output) = shell("echo ran");
+    launch.limits = [(Resource::Nproc, limit(Some(9), Some(4)))].into();
+    let error = failure(&launch);
+    assert_eq!(error.message, "cannot set the limit nproc to 9 (hard 4): invalid argument");
+    launch.limits =
+        [(Resource::Core, limit(None, Some(4))), (Resource::Nofile, limit(Some(u64::MAX - 1), None))].into();
+    let error = failure(&launch);
+    let wanted = format!("cannot set the limit nofile to {} (soft): invalid argument", u64::MAX - 1);
+    assert_eq!(error.message, format!("{wanted}; it is more than the hard limit: write `hard` as well"));
+    assert_eq!(error.stage, SpawnStage::Setup);
+    launch.limits = [(Resource::Nofile, limit(None, Some(u64::MAX - 1)))].into();
+    let error = failure(&launch);
+    assert!(
+        error.message.ends_with(
+            ": operation not permitted; only root may raise a hard limit, and nobody above the machine's fs.nr_open"
+        ),
+        "{error}"
+    );
+}
+
+pub(crate) fn limits_are_set_before_the_user_changes_and_only_root_is_first() {
+    if !rustix::process::geteuid().is_root() {
+        println!("(needs root: not run)");
+        return;
+    }
+    let (mut launch, output) = shell("id -u; nice; ulimit -Hn; cat /proc/self/oom_score_adj");
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(1 << 20);
+    launch.original_nofile = Some((16, hard));
+    launch.limits = [(Resource::Nofile, limit(Some(hard), Some(hard)))].into();
+    launch.nice = Some(-3);
+    launch.oom_score_adj = Some(11);
+    launch.credentials = Some(nobody());
+    assert_eq!(run((launch, output)).0, format!("65534\n-3\n{hard}\n11\n"));
 }
 
 pub(crate) fn a_process_killed_before_its_start_is_no_started_program() {

@@ -404,7 +404,9 @@ impl Worker {
             stderr,
             extra_fds,
             pid_variables,
-            oom_score_adj: self.heritage.oom_score_adj,
+            oom_score_adj: spec.oom_score_adj.or(self.heritage.oom_score_adj),
+            nice: spec.nice,
+            limits: spec.rlimits.clone(),
             original_nofile: self.heritage.nofile,
         })
     }

@@ -23,6 +23,7 @@ mod externals;
 mod files;
 mod health;
 mod heartbeat;
+mod limits;
 mod log_files;
 mod logs;
 mod preload;
