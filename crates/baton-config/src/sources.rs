@@ -11,6 +11,8 @@ use crate::{env, glob, target};
 use baton_core::spec::Origin;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// What the targets mean together.
 #[derive(Debug, Default)]
@@ -75,8 +77,9 @@ pub(crate) fn read(targets: &[PathBuf], options: &LoadOptions) -> Result<Sources
             sources.skipped.push(Skipped { path, why: "it defines no apps" });
         }
     }
-    for File { path, how } in others {
-        let whole = export(&path, options)?;
+    let exports = side_by_side(&others, |file| export(&file.path, options));
+    for (File { path, how }, whole) in others.into_iter().zip(exports) {
+        let whole = whole?;
         if let How::Index(beside) = how {
             let idle = beside.into_iter().filter(|file| !whole.inputs.contains(file));
             sources.skipped.extend(idle.map(|path| Skipped { path, why: "the index does not load it" }));
@@ -159,6 +162,35 @@ impl Found {
             self.files.push(File { path, how });
         }
     }
+}
+
+/// Does the same with each of several, as many at a time as there are processors; the results in order.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    if workers < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let taken = std::iter::from_fn(|| {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            items.get(at).map(|item| (at, work(item)))
+        });
+        taken.collect::<Vec<(usize, R)>>()
+    };
+    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(take)).collect();
+        let mut done = take();
+        for other in others {
+            match other.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -247,4 +279,16 @@ fn failure(path: &Path, failed: CljError) -> ConfigError {
         console: failed.console,
         inputs: failed.inputs,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::side_by_side;
+
+    #[test]
+    fn results_are_in_the_order_of_what_they_are_of() {
+        let numbers: Vec<usize> = (0..100).collect();
+        assert_eq!(side_by_side(&numbers, |number| number * 2), (0..100).map(|number| number * 2).collect::<Vec<_>>());
+        assert!(side_by_side(&[], |number: &usize| *number).is_empty());
+    }
 }

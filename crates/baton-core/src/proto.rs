@@ -353,6 +353,8 @@ pub enum Done {
     RestartedInstead,
     /// It was not done, and why.
     Failed(String),
+    /// It is as it was, because something before it failed: its turn has not come.
+    Left(String),
 }
 
 /// An answer.

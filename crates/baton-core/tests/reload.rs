@@ -149,7 +149,7 @@ fn instances_are_reloaded_one_after_another_and_none_after_a_failure() {
     let done = outcomes(&effects);
     assert_eq!(done[0].done, Done::Reloaded);
     assert!(matches!(&done[1].done, Done::Failed(_)));
-    assert!(matches!(&done[2].done, Done::Failed(why) if why.contains("left as it is")), "{done:?}");
+    assert!(matches!(&done[2].done, Done::Left(why) if why.contains("left as it is")), "{done:?}");
 }
 
 #[test]

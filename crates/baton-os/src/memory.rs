@@ -16,6 +16,17 @@ pub fn share_one_heap() {
     }
 }
 
+/// Has the heaps grow by megabytes: a thread's grows by a page or two otherwise, each time by a call of the kernel. For a
+/// process that lives for milliseconds; what it does not use costs nothing.
+pub fn grow_in_large_steps() {
+    #[cfg(target_env = "gnu")]
+    {
+        const STEP: libc::c_int = 4 << 20;
+        // SAFETY: takes numbers. One that is refused leaves the default, which only costs time.
+        unsafe { libc::mallopt(libc::M_TOP_PAD, STEP) };
+    }
+}
+
 /// Gives back what much work has left behind: free pages of the heap, and pages of the program that only that work had
 /// need of. It takes a tenth of a millisecond, and what is needed again comes back from the page cache.
 pub fn give_back() {

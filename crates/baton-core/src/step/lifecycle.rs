@@ -79,7 +79,7 @@ pub(super) fn end_after(
     // What a reload is to make of the slot is newer than what wants it to run again.
     let by_itself = next.comes_by_itself();
     if !by_itself && !matches!(next, Then::GiveUp(_)) {
-        rollout::leave_out(world, id);
+        rollout::leave_out(world, id, &next);
     }
     let Some(instance) = touch(world, id) else { return };
     if !by_itself {

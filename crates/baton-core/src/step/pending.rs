@@ -6,6 +6,7 @@ use super::effect::Effect;
 use super::rollout::{self, Rollout};
 use super::sync::{self, Syncing};
 use crate::proto::{Done, Outcome, Reply};
+use crate::sync::is_stopped_by_hand;
 use crate::units::{Incarnation, InstanceId, Instant, Millis, Now};
 use crate::world::{Cause, Instance, State, Then, Wanted, World};
 use std::collections::BTreeMap;
@@ -83,12 +84,15 @@ pub(super) fn answer(world: &mut World, effects: &mut Effects) {
 /// Decides what can be decided of a request, and lets a reload go on; true when that began something.
 fn look(world: &mut World, now: Now, request: &mut Pending, effects: &mut Effects) -> bool {
     let late = request.deadline.is_some_and(|deadline| deadline <= now.instant);
-    let outcomes = &mut request.outcomes;
+    let (outcomes, follows_source) = (&mut request.outcomes, request.sync.is_some());
     request.goals.retain(|id, (name, goal, done)| {
-        let decided = match decide(world.instances.get(id), *goal) {
+        let slot = world.instances.get(id);
+        let decided = match decide(slot, *goal) {
             Decision::Reached => done.clone(),
+            // What somebody wants of it meanwhile is no failure of the source's.
+            Decision::Failed(_) if follows_source && slot.is_some_and(is_stopped_by_hand) => Done::Stopped,
             Decision::Failed(why) => Done::Failed(why),
-            Decision::Open if late => Done::Failed(late_text(world.instances.get(id))),
+            Decision::Open if late => Done::Failed(late_text(slot)),
             Decision::Open => return true,
         };
         outcomes.push(Outcome { id: *id, name: name.clone(), done: decided });

@@ -37,11 +37,18 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
         let Some((id, spec)) = rollout.queue.pop_front() else { break };
         let Some(instance) = world.instances.get(&id) else { continue };
         let name = spec.name.clone();
-        let refusal = if rollout.failed.contains(&name) {
+        let left = if rollout.failed.contains(&name) {
             Some("was left as it is, because another instance could not be reloaded")
         } else if halts && !rollout.failed.is_empty() {
             Some("was left as it is, because an app before it failed")
-        } else if world.ending || instance.state.wanted() == Wanted::Gone {
+        } else {
+            None
+        };
+        if let Some(why) = left {
+            pending.outcomes.push(Outcome { id, name, done: Done::Left(why.into()) });
+            continue;
+        }
+        let refusal = if world.ending || instance.state.wanted() == Wanted::Gone {
             Some("was deleted meanwhile")
         } else if overlap::is_under_way(instance) {
             Some("is being reloaded already; try again when that is done")
@@ -60,17 +67,28 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
     pending.rollout = Some(rollout);
 }
 
-/// Takes a slot out of every reload in which its turn has not come: someone has asked for something else since.
-pub(super) fn leave_out(world: &mut World, id: InstanceId) {
+/// Takes a slot out of every reload in which its turn has not come: someone has asked for something else since. What
+/// follows a source goes on with a slot that was started again, and one that was stopped has its definition and stays so.
+pub(super) fn leave_out(world: &mut World, id: InstanceId, next: &Then) {
     let Some(name) = world.instances.get(&id).map(|instance| instance.spec.name.clone()) else { return };
+    let mut meant = None;
     for pending in world.pending.values_mut() {
         let Some(rollout) = &mut pending.rollout else { continue };
-        let before = rollout.queue.len();
-        rollout.queue.retain(|(queued, _)| *queued != id);
-        if rollout.queue.len() < before {
-            let done = Done::Failed("was stopped or started again meanwhile".into());
-            pending.outcomes.push(Outcome { id, name: name.clone(), done });
+        let Some(at) = rollout.queue.iter().position(|(queued, _)| *queued == id) else { continue };
+        let done = match (&pending.sync, next) {
+            (None, _) => Done::Failed("was stopped or started again meanwhile".into()),
+            (Some(_), Then::Restart(_) | Then::Respawn { .. }) => continue,
+            (Some(_), Then::Remove) => Done::Deleted,
+            (Some(_), Then::Stop(_) | Then::GiveUp(_)) => Done::Stopped,
+        };
+        let (_, spec) = rollout.queue.remove(at).unzip();
+        if done == Done::Stopped {
+            meant = spec;
         }
+        pending.outcomes.push(Outcome { id, name: name.clone(), done });
+    }
+    if let Some(spec) = meant {
+        redefine(world, id, spec);
     }
 }
 

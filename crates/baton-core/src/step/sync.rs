@@ -352,7 +352,7 @@ fn tell_orphans(world: &mut World, plan: &Plan, whole: bool) {
 pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Vec<Outcome>, effects: &mut Effects) {
     let failed: BTreeSet<&str> = outcomes
         .iter()
-        .filter(|outcome| matches!(outcome.done, Done::Failed(_)))
+        .filter(|outcome| matches!(outcome.done, Done::Failed(_) | Done::Left(_)))
         .map(|outcome| outcome.name.as_str())
         .collect();
     let Syncing { plan, applied, origin, whole, .. } = syncing;

@@ -24,4 +24,4 @@ pub(crate) use fields::needs_restart;
 pub use fields::{between, paths};
 pub(crate) use order::by_dependency;
 pub use plan::{Deed, Drift, Plan, Step, SyncError, plan};
-pub(crate) use plan::{is_held_down, is_left_down};
+pub(crate) use plan::{is_held_down, is_left_down, is_stopped_by_hand};

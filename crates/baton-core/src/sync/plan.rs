@@ -332,7 +332,7 @@ fn by_hand(
     drift
 }
 
-pub(super) fn is_stopped_by_hand(slot: &Instance) -> bool {
+pub(crate) fn is_stopped_by_hand(slot: &Instance) -> bool {
     match &slot.state {
         State::Stopped { why } | State::Stopping { then: Then::Stop(why), .. } => *why == Cause::Operator(Verb::Stop),
         _ => false,

@@ -30,7 +30,25 @@ impl Machine {
 
     /// Takes one event and everything that follows from it, and lets time pass until nothing is due.
     pub(crate) fn run(&mut self, event: Event) {
-        let mut mail = VecDeque::from([event]);
+        self.work(VecDeque::from([event]));
+    }
+
+    /// Takes several commands before anything follows from the first; their answers.
+    pub(crate) fn at_once(&mut self, commands: impl IntoIterator<Item = Command>) -> Vec<Option<Reply>> {
+        let (mut mail, mut ops) = (VecDeque::new(), Vec::new());
+        for command in commands {
+            self.ops += 1;
+            ops.push(OpId(self.ops));
+            let now = Now { instant: Instant(self.at), wall: WallTime(self.at) };
+            for effect in step(&mut self.world, now, Event::Command { op: OpId(self.ops), command }) {
+                self.carry_out(effect, &mut mail);
+            }
+        }
+        self.work(mail);
+        ops.iter().map(|op| self.replies.remove(op)).collect()
+    }
+
+    fn work(&mut self, mut mail: VecDeque<Event>) {
         loop {
             while let Some(event) = mail.pop_front() {
                 let now = Now { instant: Instant(self.at), wall: WallTime(self.at) };
@@ -122,9 +140,7 @@ impl Machine {
     }
 
     pub(crate) fn act(&mut self, action: Action, name: &str) {
-        let targets = vec![Selector::new(name)];
-        let (patch, order, wait) = (Patch::default(), Order::Dependencies, Wait::Spawned);
-        self.command(Command::Act { action, targets, patch, order, wait });
+        self.command(acting(action, name));
     }
 
     /// The processes of each app.
@@ -141,6 +157,12 @@ impl Machine {
         let plan: Plan = plan(&self.world, desired).expect("a plan");
         plan.steps.into_iter().map(|step| (step.app, step.deed)).collect()
     }
+}
+
+pub(crate) fn acting(action: Action, name: &str) -> Command {
+    let targets = vec![Selector::new(name)];
+    let (patch, order, wait) = (Patch::default(), Order::Dependencies, Wait::Spawned);
+    Command::Act { action, targets, patch, order, wait }
 }
 
 pub(crate) fn app(name: &str) -> Wish {

@@ -91,7 +91,7 @@ pub(crate) fn tell(outcomes: &[Outcome], session: &Session) {
                 session.say(&text::acted(&outcome.name, outcome.id))
             }
             Done::Reset => session.say(&text::resetting(outcome.id)),
-            Done::Failed(_) => {}
+            Done::Failed(_) | Done::Left(_) => {}
         }
     }
     for (name, count) in launched {
@@ -109,6 +109,9 @@ pub(crate) fn tell(outcomes: &[Outcome], session: &Session) {
 pub(crate) fn tell_failures(outcomes: &[Outcome], session: &Session) {
     let mut known: Option<Vec<InstanceView>> = None;
     for outcome in outcomes {
+        if let Done::Left(why) = &outcome.done {
+            session.warn(&format!("App [{}]({}): {why}", outcome.name, outcome.id));
+        }
         let Done::Failed(why) = &outcome.done else { continue };
         session.error(&format!("App [{}]({}): {why}", outcome.name, outcome.id));
         // The daemon may be gone, and then there is nothing more to tell.

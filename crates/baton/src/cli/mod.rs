@@ -81,6 +81,7 @@ mod watch;
 mod why;
 mod words;
 
+use baton_os::memory;
 use clap::{CommandFactory, Parser};
 use failure::Failure;
 use session::{CalledAs, Session};
@@ -190,6 +191,7 @@ impl Verb {
 
 /// Carries out a command line. The first word is the path that the program was called by.
 pub(crate) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
+    memory::grow_in_large_steps();
     let path = words.next();
     let (called, verb) = path.map_or((CalledAs::Baton, None), |path| called_as(&path));
     let words = verb.map(OsString::from).into_iter().chain(words);

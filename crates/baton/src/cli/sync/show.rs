@@ -217,6 +217,7 @@ pub(crate) fn results(plan: &Plan, outcomes: &[Outcome], session: &Session) {
                 Done::Deleted => "removed",
                 Done::Reset => "reset",
                 Done::Failed(_) => "failed",
+                Done::Left(_) => "not attempted",
             };
             done.push(format!("{word} ({})", outcome.id));
         }
