@@ -104,6 +104,11 @@ pub enum Request {
         /// The message.
         message: Value,
     },
+    /// Where the standard input of a program is written to.
+    Input {
+        /// Number of its slot.
+        id: InstanceId,
+    },
     /// Every message of programs from now on that is no metric, action or option.
     Hear,
     /// Empty the log files of the chosen slots (all when none are named), and the daemon's own when all.
@@ -381,6 +386,8 @@ pub enum Reply {
     Triggered(usize),
     /// To `Trigger`: one of them has answered.
     Answered(ActionAnswer),
+    /// To `Input`: the path of a FIFO, good until the program ends.
+    Input(String),
     /// To `Flush`: the files that were emptied.
     Files(Vec<String>),
     /// To `Save`: how many slots were written, and where.

@@ -150,6 +150,23 @@ function begin() {
   const file = (kind) => require('path').join(require('os').tmpdir(), `${(process.env.name || 'app').replace(/[^\w.-]/g, '_')}-${process.pid}-${Date.now()}.${kind}`);
   const written = (kind, path) => ({ success: true, [kind]: true, dump_file: path, dump_file_size: require('fs').statSync(path).size });
   const actions = {
+    // On the usual port where that is free: Node would write into the log of the program that it is not.
+    'internal:inspect': (reply) => {
+      const inspector = require('inspector');
+      const is = () => reply({ success: true, url: inspector.url() });
+      if (inspector.url()) return is();
+      const open = (port) => {
+        try {
+          inspector.open(port, '127.0.0.1');
+          is();
+        } catch (error) {
+          reply({ success: false, err: error.message });
+        }
+      };
+      const trial = require('net').createServer();
+      trial.once('error', () => open(0));
+      trial.listen({ port: process.debugPort, host: '127.0.0.1', exclusive: true }, () => trial.close(() => open(process.debugPort)));
+    },
     'km:heapdump': (reply) => reply(written('heapdump', require('v8').writeHeapSnapshot(file('heapsnapshot')))),
     'km:cpu:profiling:start': (reply) => {
       if (session) return reply({ success: false, err: 'a profile is being taken' });

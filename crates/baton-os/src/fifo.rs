@@ -1,15 +1,20 @@
-//! The FIFOs that apps write their output to.
+//! The FIFOs that apps write their output to, and read their input from.
 //!
 //! An app opens its end for reading and writing, so it is its own reader: the death of whoever reads on our side
-//! neither ends it (SIGPIPE) nor drops what is in the pipe.
+//! neither ends it (SIGPIPE) nor drops what is in the pipe. In the same way it is its own writer of its input, which
+//! so never ends, and for which nobody else has to hold anything.
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fstat, mkfifoat, open, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::pipe::fcntl_setpipe_size;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+
+/// How much an app's input holds (bytes): a page, and what one write puts there whole.
+const INPUT: usize = 4096;
 
 /// Makes a FIFO that only its owner (uid, gid; us when `None`) may open. One that lies there from an earlier life is
 /// replaced: its bytes and whoever holds it have nothing to do with the new one.
@@ -42,6 +47,20 @@ pub fn open_app_end(path: &Path) -> io::Result<OwnedFd> {
     open_fifo(path, OFlags::RDWR)
 }
 
+/// The app's end of its input. A page has room for what people type, and what pipes take of a user's share stays for the
+/// output.
+pub fn open_input(path: &Path) -> io::Result<OwnedFd> {
+    let input = open_app_end(path)?;
+    // A larger one does as well.
+    let _ = fcntl_setpipe_size(&input, INPUT);
+    Ok(input)
+}
+
+/// Our end of an app's input: non-blocking. Fails (ENXIO) when nobody has it open, and when the path is no FIFO.
+pub fn open_writer(path: &Path) -> io::Result<OwnedFd> {
+    open_fifo(path, OFlags::WRONLY | OFlags::NONBLOCK)
+}
+
 fn open_fifo(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let fd = open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW, Mode::empty())?;
     if FileType::from_raw_mode(fstat(&fd)?.st_mode) != FileType::Fifo {
@@ -72,6 +91,26 @@ mod tests {
         let count = read(&second_reader, &mut buffer).unwrap();
         assert_eq!(&buffer[..count], b"last words");
         assert_eq!(read(&second_reader, &mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_input_waits_for_its_reader_and_never_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.in");
+        make(&path, None).unwrap();
+        assert_eq!(open_writer(&path).unwrap_err().raw_os_error(), Some(Errno::NXIO.raw_os_error()));
+        let app = open_input(&path).unwrap();
+        let writer = open_writer(&path).unwrap();
+        assert_eq!(write(&writer, b"one").unwrap(), 3);
+        drop(writer);
+        let writer = open_writer(&path).unwrap();
+        assert_eq!(write(&writer, b"two").unwrap(), 3);
+        drop(writer);
+        let mut buffer = [0; 32];
+        let count = read(&app, &mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"onetwo");
+        rustix::io::ioctl_fionbio(&app, true).unwrap();
+        assert_eq!(read(&app, &mut buffer).unwrap_err(), Errno::AGAIN, "no end of file");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod client;
 mod daemon;
 mod frame;
 mod home;
+mod input;
 mod logrotate;
 mod logs;
 mod mailbox;

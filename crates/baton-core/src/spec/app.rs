@@ -139,6 +139,9 @@ app_spec! {
     balance: String = "rr".into(), Kind::Choice(&["rr", "shared", "reuseport"]), Restart;
     /// Number of instances: n, `max` or 0 for one per processor, -n for all but n.
     instances: Instances = Instances(1), Kind::Instances, Scale;
+    /// Keep a pipe open as standard input, which `attach` and `send` write to; `false` is `/dev/null`. Default: a pipe in fork
+    /// mode, but for a `oneshot`.
+    stdin: Option<bool> = None, Kind::Bool, Restart;
     /// Variables of the app, above everything else. `undefined` and `null` are left out, objects become JSON text.
     env: Environment = Environment::new(), Kind::Environment, Restart;
     /// Files of variables, relative to `cwd`: above the shell, below `env`. Read again at each start.
@@ -301,7 +304,6 @@ macro_rules! later {
 later! {
     "source_map_support", Kind::Bool, Restart, "Load source maps in Node programs.";
     "disable_source_map_support", Kind::Bool, Restart, "Do not load source maps in Node programs.";
-    "stdin", Kind::Bool, Restart, "Keep a pipe open as standard input.";
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
@@ -360,6 +362,11 @@ impl AppSpec {
     /// The times at which it is started again, unless they are switched off.
     pub fn times(&self) -> Option<&str> {
         self.cron_restart.as_deref().filter(|pattern| *pattern != "0")
+    }
+
+    /// Whether its standard input is a pipe that stays open.
+    pub fn has_input(&self) -> bool {
+        self.stdin.unwrap_or(self.exec_mode == ExecMode::Fork && !self.oneshot)
     }
 
     /// How much memory one instance may use.

@@ -26,6 +26,9 @@ pub(super) type Key = (InstanceId, Incarnation);
 /// Both streams.
 pub(super) const CHANNELS: [Channel; 2] = [Channel::Out, Channel::Err];
 
+/// The extension of the FIFO of a standard input.
+pub(super) const INPUT: &str = "in";
+
 /// How far the process of a life is.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -253,6 +256,11 @@ impl Lives {
 /// The FIFOs of a life.
 pub(super) fn fifos(home: &Home, incarnation: Incarnation) -> [PathBuf; 2] {
     CHANNELS.map(|channel| fifo_path(home, incarnation, channel))
+}
+
+/// The FIFO of a life's standard input.
+pub(super) fn input_path(home: &Home, incarnation: Incarnation) -> PathBuf {
+    home.run().join(format!("{incarnation}.{INPUT}"))
 }
 
 /// The name of one stream of a life.

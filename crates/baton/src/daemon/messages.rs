@@ -4,10 +4,11 @@
 
 use super::channel::{Action, Answers, Errand};
 use super::driver::Driver;
-use super::life::Key;
+use super::life::{Key, input_path};
 use super::server::Replies;
 use baton_core::proto::{ActionAnswer, ActionRefusal, ProgramMessage, Refusal, Reply};
 use baton_core::select::{SelectError, Selector};
+use baton_core::spec::ExecMode;
 use baton_core::units::InstanceId;
 use baton_core::world::{Instance, Status};
 use baton_node::told::{self, Teller};
@@ -94,6 +95,29 @@ impl Driver {
         }
         self.channels.say(key, message);
         Reply::Done
+    }
+
+    /// Where the standard input of a program is written to.
+    pub(super) fn input(&self, id: InstanceId) -> Reply {
+        let refused = |text: String| Reply::Refused(Refusal::System(text));
+        let Some(slot) = self.world.instances.get(&id) else {
+            return refused(format!("Process with ID <{id}> unknown."));
+        };
+        if !runs(slot) {
+            return refused(format!("Process with ID <{id}> offline."));
+        }
+        let path = input_path(&self.home, slot.incarnation);
+        if path.exists() {
+            return Reply::Input(path.display().to_string());
+        }
+        let name = &slot.spec.name;
+        refused(match slot.spec.stdin {
+            None if slot.spec.exec_mode == ExecMode::Cluster => "Cannot send line to processes in cluster mode".into(),
+            None if slot.spec.oneshot => format!("{name} is a oneshot and reads nothing: `stdin: true` lets it"),
+            Some(false) => format!("{name} reads nothing: its definition says `stdin: false`"),
+            // An earlier version has started it.
+            None | Some(true) => format!("{name} reads nothing yet: restart it"),
+        })
     }
 
     /// A program has said something.

@@ -8,7 +8,7 @@ use super::channel::{Channels, ends};
 use super::driver::Driver;
 use super::inbox::Inbox;
 use super::journal;
-use super::life::{CHANNELS, Key, Life, Lives, Stage, fifos, guard_names, line_name, stream_key};
+use super::life::{CHANNELS, INPUT, Key, Life, Lives, Stage, fifos, guard_names, input_path, line_name, stream_key};
 use super::line::{self, notify_path};
 use super::proc_stat::{ProcStat, is_stub};
 use super::sockets;
@@ -213,11 +213,13 @@ pub(super) fn sweep_temporary(home: &Home) {
 
 /// Removes FIFOs and sockets of lives that nobody knows.
 fn sweep_fifos(home: &Home, lives: &Lives) {
-    let files = |incarnation| fifos(home, incarnation).into_iter().chain([notify_path(home, incarnation)]);
+    let others = |incarnation| [notify_path(home, incarnation), input_path(home, incarnation)];
+    let files = |incarnation| fifos(home, incarnation).into_iter().chain(others(incarnation));
     let known: BTreeSet<_> = lives.keys().flat_map(|(_, incarnation)| files(incarnation)).collect();
     let Ok(entries) = fs::read_dir(home.run()) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let is_one = path.extension().is_some_and(|end| end == "out" || end == "err" || end == line::NOTIFY);
+        let ends = ["out", "err", INPUT, line::NOTIFY];
+        let is_one = path.extension().is_some_and(|end| ends.iter().any(|one| end == *one));
         if is_one && !known.contains(&path) {
             // A left-over harms nobody.
             let _ = crate::home::remove_file(&path);

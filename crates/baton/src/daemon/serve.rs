@@ -94,6 +94,7 @@ impl Driver {
                 }
             }
             Request::Send { id, message } => self.send_message(id, message),
+            Request::Input { id } => self.input(id),
             Request::Hear => {
                 self.connections.hear(client);
                 self.channels.listen(true);

@@ -6,13 +6,14 @@
 
 use super::channel::ends;
 use super::inbox::{Inbox, Made, Message};
-use super::life::{CHANNELS, Key, line_name, stream_key};
+use super::life::{CHANNELS, Key, input_path, line_name, stream_key};
 use super::line::{Line, Theirs};
 use super::modules::{self, Module};
 use super::sockets::{self, Keeper, SocketKey};
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
 use baton_core::spec::{AppSpec, Environment, ExecMode};
+use baton_core::units::Incarnation;
 use baton_core::world::{InstanceView, SpawnError, SpawnStage};
 use baton_os::guard::link::{GuardLink, Holding};
 use baton_os::logs::Stream;
@@ -160,6 +161,7 @@ struct Ours {
 }
 
 struct AppEnds {
+    input: Option<OwnedFd>,
     outputs: [OwnedFd; 2],
     channel: Option<OwnedFd>,
     sockets: Vec<Arc<OwnedFd>>,
@@ -253,6 +255,7 @@ impl Worker {
             ends().map_err(|error: io::Error| prepare_error(&error, &path.display().to_string()))
         };
         let [(out_reader, out), (err_reader, err)] = [make(CHANNELS[0])?, make(CHANNELS[1])?];
+        let input = if spec(job).has_input() { Some(self.input(incarnation, owner)?) } else { None };
         let mut opened = Vec::new();
         let mut sockets = Vec::new();
         for key in sockets::keys(spec(job), job.view.number) {
@@ -267,7 +270,15 @@ impl Worker {
         let channel = channel.transpose().map_err(|error| prepare_error(&error, "it can't be given a channel"))?;
         let (channel, their_channel) = channel.unzip();
         let ours = Ours { outputs: [out_reader, err_reader], line, channel, opened };
-        Ok(Pipes { ours, theirs: AppEnds { outputs: [out, err], sockets, channel: their_channel, line: theirs } })
+        let theirs = AppEnds { input, outputs: [out, err], sockets, channel: their_channel, line: theirs };
+        Ok(Pipes { ours, theirs })
+    }
+
+    /// What a life reads. Whoever writes to it finds it by its name, so nobody holds anything of it.
+    fn input(&self, incarnation: Incarnation, owner: Option<(u32, u32)>) -> Result<OwnedFd, SpawnError> {
+        let path = input_path(&self.home, incarnation);
+        let made = fifo::make(&path, owner).and_then(|()| fifo::open_input(&path));
+        made.map_err(|error| prepare_error(&error, &path.display().to_string()))
     }
 
     /// The guard is to hold our ends.
@@ -399,7 +410,7 @@ impl Worker {
             env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             cwd,
             credentials,
-            stdin: None,
+            stdin: app_ends.input,
             stdout,
             stderr,
             extra_fds,

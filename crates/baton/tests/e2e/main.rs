@@ -6,6 +6,7 @@ mod beside_pm2;
 mod harness;
 mod load;
 
+mod attach;
 mod bad_input;
 mod boot;
 mod care;

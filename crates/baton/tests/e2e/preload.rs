@@ -249,3 +249,46 @@ fn an_upgraded_connection_lives_on_in_a_worker_that_leaves_until_its_client_ends
         reload.join().expect("no panic").ok();
     });
 }
+
+#[test]
+fn the_inspector_is_opened_in_programs_of_node_and_refused_with_the_reason_in_others() {
+    if !node() {
+        return;
+    }
+    let baton = Baton::new();
+    baton.file("app.js", "setInterval(() => {}, 1000); console.log('runs')");
+    let node = |name: &str| json!({"name": name, "script": "app.js"});
+    let mut bare = node("bare");
+    bare["pmx"] = false.into();
+    let mut cluster = node("cluster");
+    cluster["exec_mode"] = "cluster".into();
+    start(&baton, &json!([node("one"), node("two"), bare, cluster, {"name": "sh", "script": "exec sleep 1000"}]));
+    let mut places: Vec<String> = Vec::new();
+    for name in ["one", "two", "cluster", "one"] {
+        // The module tells what it can do when the program begins.
+        until(&baton, name, "the module", |metrics| metrics["Heap Size"].is_object());
+        let run = baton.run(["inspect", name]).ok().stdout_has("Inspect enabled on").stdout_has("devtools://");
+        let url = run.stdout.split(' ').find_map(|word| word.strip_prefix("ws://")).expect("an address").to_owned();
+        let (place, id) = url.split_once('/').expect("a path");
+        let mut stream = TcpStream::connect(place).expect("somebody listens");
+        stream.write_all(b"GET /json/list HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("asked");
+        let mut answer = String::new();
+        // Node leaves the connection open.
+        while !answer.contains(id) {
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes).expect("an answer");
+            assert!(count > 0, "{answer}");
+            answer.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        places.push(url);
+    }
+    assert_eq!(places[0], places[3], "open already");
+    places.pop();
+    places.dedup();
+    assert_eq!(places.len(), 3, "{places:?}");
+    baton.run(["inspect", "bare"]).code(1).stderr_has("`pmx: false`");
+    baton.run(["inspect", "sh"]).code(1).stderr_has("is not Node");
+    baton.run(["stop", "two"]).ok();
+    baton.run(["inspect", "two"]).code(1).stderr_has("it is stopped");
+    baton.run(["inspect", "nobody"]).code(1).stderr_has("nobody not found");
+}

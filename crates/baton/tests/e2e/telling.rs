@@ -52,7 +52,7 @@ fn names(record: &Value) -> Vec<&str> {
 }
 
 /// The folder of packages that PM2 came with: `tx2` and `@pm2/io` are among them.
-fn packages() -> Option<PathBuf> {
+pub(crate) fn packages() -> Option<PathBuf> {
     program()?.ancestors().find(|path| path.ends_with("node_modules")).map(Into::into)
 }
 

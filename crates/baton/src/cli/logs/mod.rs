@@ -213,6 +213,26 @@ pub(crate) fn attach(ids: Vec<InstanceId>, client: &mut Client, session: &Sessio
     view.follow(cursors, absent, session.quiet_client()?)
 }
 
+/// Shows what one slot writes from now on as it is, until `onlooker` has had enough or Ctrl-C: `attach`.
+///
+/// # Errors
+/// When a file can't be watched, or the onlooker can't go on.
+pub(crate) fn join(id: InstanceId, session: &Session, onlooker: &mut dyn Onlooker) -> Result<(), Failure> {
+    baton_os::interrupt::is_success().map_err(Failure::system("Ctrl-C"))?;
+    let wanted = Wanted { follows: true, ..Wanted::default() };
+    let view = View {
+        daemon_log: false,
+        renderer: Renderer::new(Form::Raw, None, None, session.colour),
+        filter: Filter::Ids(vec![id]),
+        streams: Streams::Both,
+        session,
+        query: Query { wanted, lines: Some(0), times: session.home.times(), zone: TimeZone::system() },
+    };
+    let mut client = session.quiet_client()?;
+    let (cursors, absent) = view.open(view.sources(&list(&mut client, List::default())?.instances));
+    view.follow_beside(cursors, absent, client, Some(onlooker))
+}
+
 /// Who does something else while logs are shown, in the same thread.
 pub(crate) trait Onlooker {
     /// When one of these is readable it is asked whether it goes on.

@@ -3,7 +3,7 @@
 use crate::daemon::driver::Driver;
 use crate::daemon::inbox::Message;
 use crate::daemon::journal;
-use crate::daemon::life::{Key, fifos, guard_names, tree_key};
+use crate::daemon::life::{Key, fifos, guard_names, input_path, tree_key};
 use crate::daemon::line::notify_path;
 use baton_core::step::Event;
 use baton_core::units::{InstanceId, Millis};
@@ -56,7 +56,8 @@ impl Driver {
         if self.lives.remove(key).is_none() {
             return;
         }
-        for path in fifos(&self.home, key.1).into_iter().chain([notify_path(&self.home, key.1)]) {
+        let others = [notify_path(&self.home, key.1), input_path(&self.home, key.1)];
+        for path in fifos(&self.home, key.1).into_iter().chain(others) {
             // It may never have been made.
             let _ = crate::home::remove_file(&path);
         }

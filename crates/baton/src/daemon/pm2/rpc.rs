@@ -3,6 +3,7 @@
 use super::broadcast::Bus;
 use crate::client::{Client, ClientError};
 use crate::home::Home;
+use crate::input::Input;
 use baton_core::proto::{ActionRefusal, List, Refusal, Reply, Request};
 use baton_core::select::Selector;
 use baton_core::units::InstanceId;
@@ -22,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Methods that are here.
 const PRESENT: &[&str] =
-    &["getMonitorData", "getSystemData", "getVersion", "msgProcess", "ping", "sendDataToProcessId"];
+    &["getMonitorData", "getSystemData", "getVersion", "msgProcess", "ping", "sendDataToProcessId", "sendLineToStdin"];
 /// Methods of PM2 that are not.
 const ABSENT: &[&str] = &[
     "deleteProcessId",
@@ -39,7 +40,6 @@ const ABSENT: &[&str] = &[
     "reloadProcessId",
     "resetMetaProcessId",
     "restartProcessId",
-    "sendLineToStdin",
     "sendSignalToProcessId",
     "sendSignalToProcessName",
     "softReloadProcessId",
@@ -110,6 +110,7 @@ fn call(method: &str, argument: &Value, home: &Home, bus: &Bus) -> Result<Value,
             bus.settle();
             send(argument, home)
         }
+        "sendLineToStdin" => write_line(argument, home),
         method if ABSENT.contains(&method) => {
             Err(format!("`{method}` is not available yet on baton's PM2 socket: use baton's command line"))
         }
@@ -170,9 +171,21 @@ fn send(packet: &Value, home: &Home) -> Result<Value, String> {
     if !whole {
         return Err("ID, DATA or TOPIC field is missing".into());
     }
-    let number = packet["id"].as_u64().or_else(|| packet["id"].as_str()?.parse().ok());
-    let id = number.and_then(|number| u32::try_from(number).ok()).map(InstanceId);
-    let id = id.ok_or_else(|| format!("Process with ID <{}> unknown.", packet["id"]))?;
+    let id = number(&packet["id"])?;
     ask(&mut client(home)?, Request::Send { id, message: packet.clone() })?;
     Ok(json!({ "success": true, "data": packet }))
+}
+
+/// Writes to the standard input of a program: PM2 puts the end of the line there itself.
+fn write_line(packet: &Value, home: &Home) -> Result<Value, String> {
+    let (id, line) = (number(&packet["pm_id"])?, packet["line"].as_str().ok_or("pmId or line field is missing")?);
+    Input::new(home.clone(), id, Some(PATIENCE)).write(line.as_bytes())?;
+    Ok(json!({ "pm_id": id, "line": line }))
+}
+
+/// The number of a slot, as PM2's clients write it.
+fn number(given: &Value) -> Result<InstanceId, String> {
+    let number = given.as_u64().or_else(|| given.as_str()?.parse().ok());
+    let id = number.and_then(|number| u32::try_from(number).ok()).map(InstanceId);
+    id.ok_or_else(|| format!("Process with ID <{given}> unknown."))
 }
