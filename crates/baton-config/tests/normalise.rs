@@ -210,7 +210,7 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
         "env_priority": "shell", "log_overflow": "drop", "log_blocking": true, "pmx": false, "balance": "shared", "ready": "notify", "wait_ready": true, "listen_timeout": 9, "shutdown_with_message": true,
         "max_size": "5M", "retain": 3, "compress": "zstd", "rotate_interval": "0 0 * * *", "max_age": "1h",
         "max_total_size": "1G", "watch": true, "ignore_watch": "x", "watch_delay": 6, "cron_restart": "@daily", "max_memory_restart": "1G",
-        "watch_options": {"usePolling": true}, "listen": 3000, "listen_pid": false,
+        "watch_options": {"usePolling": true}, "listen": 3000, "stdin": false, "listen_pid": false,
         "health": {"tcp": 80}, "watchdog": "1m", "heartbeat": true, "nice": 5, "rlimits": {"core": 0}, "oom_score_adj": 9,
     });
     keys.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
