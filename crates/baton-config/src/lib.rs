@@ -42,6 +42,7 @@ pub mod schema;
 mod search;
 mod sources;
 pub mod starter;
+pub mod statics;
 pub mod target;
 mod toml;
 pub mod ts;

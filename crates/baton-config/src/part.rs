@@ -10,7 +10,7 @@ use crate::made::Made;
 use crate::options::{Context, Dependencies, LoadOptions};
 use crate::position::Document;
 use crate::search::Search;
-use crate::{agents, directory, duplicates, env, keys, later, names, normalise};
+use crate::{agents, directory, duplicates, env, keys, later, names, normalise, statics};
 use baton_core::deps::{DependencyError, Graph};
 use baton_core::spec::{AppSpec, Environment, External};
 use serde_json::{Map, Value};
@@ -34,11 +34,20 @@ impl Part {
     /// When it exports something else.
     pub(crate) fn new(path: PathBuf, mut export: Export) -> Result<Part, ConfigError> {
         let place = Place::file(&path);
-        let list = match exports::apps(export.root.clone()) {
-            Err(ShapeError::NoApps) if declare::declares(&export.root) => Vec::new(),
+        let mut warnings = std::mem::take(&mut export.notes);
+        let served = match beside_apps(&export.root, "static") {
+            Some(given) => {
+                let (apps, told) = statics::apps(given, &path)?;
+                warnings.extend(told);
+                Some(apps)
+            }
+            None => None,
+        };
+        let mut list = match exports::apps(export.root.clone()) {
+            Err(ShapeError::NoApps) if served.is_some() || declare::declares(&export.root) => Vec::new(),
             found => found.map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?,
         };
-        let warnings = std::mem::take(&mut export.notes);
+        list.extend(served.unwrap_or_default());
         Ok(Part { path, export, list, items: Vec::new(), warnings })
     }
 
@@ -106,9 +115,6 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
         }
         None => search.app(&items.get(index)?.searched(), nth(index), key),
     };
-    if beside_apps(root, "static").is_some() {
-        warnings.push(Warning::new(format!("{place}: `static` is not available yet and is ignored")));
-    }
     let prune = match beside_apps(root, "prune") {
         None => false,
         Some(Value::Bool(prune)) => *prune,

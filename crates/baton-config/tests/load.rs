@@ -71,8 +71,10 @@ fn toml_has_the_same_keys_in_its_own_notation() {
 fn a_javascript_file_with_everything_in_it() {
     let chosen = LoadOptions { env_name: Some("production".into()), ..options() };
     let found = loaded("full.config.cjs", &chosen);
-    let [api, worker] = &found.apps[..] else { panic!("{:?}", found.apps) };
+    let [api, worker, served] = &found.apps[..] else { panic!("{:?}", found.apps) };
     assert_eq!(env(api), [("A", "production"), ("C", "deploy")]);
+    assert_eq!((served.name.as_str(), &*served.args), ("static-page-server-1", &["static-server".to_owned()][..]));
+    assert_eq!((served.env["PM2_SERVE_PATH"].as_str(), served.listen.len()), (".", 1));
     assert_eq!((api.exec_mode, api.instances), (ExecMode::Cluster, Instances(2)));
     assert_eq!(api.kill_timeout, Millis(5000));
     assert_eq!(api.out_file.as_deref(), Some(&*data().join("logs/out.log").to_string_lossy()));
@@ -91,7 +93,6 @@ fn a_javascript_file_with_everything_in_it() {
         messages(&found),
         [
             "process file full.config.cjs: undefined and left out: env.B (api)",
-            "process file full.config.cjs: `static` is not available yet and is ignored",
             "app `api`: unknown key `watch_ignore` is ignored; did you mean `ignore_watch`?",
             "app `api`: env_file srv/missing.env not found",
             "Environment [production] is not defined in process file",

@@ -81,7 +81,7 @@ pub const VERBS: &[Verb] = &[
     command("attach", &[], Availability::Now),
     command("trigger", &[], Availability::Now),
     command("inspect", &[], Availability::Now),
-    command("serve", &["expose"], Availability::Later),
+    command("serve", &["expose"], Availability::Now),
     command("deploy", &[], Availability::Later),
     command("init", &["ecosystem"], Availability::Now),
     command("set", &[], Availability::Now),

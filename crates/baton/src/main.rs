@@ -13,6 +13,7 @@ mod mailbox;
 mod monit;
 mod notifications;
 mod startup;
+mod statics;
 mod watching;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some("exec-stub") => baton_os::stub::main(),
         Some("guard") => baton_os::guard::main(),
         Some("daemon") => daemon::main(words),
+        Some(baton_config::statics::VERB) => statics::main(words),
         _ => cli::main(std::env::args_os()),
     }
 }

@@ -5,7 +5,7 @@ use super::program::{self, Program};
 use super::values::{self, Values};
 use crate::error::{BadValue, ConfigError, Warning};
 use crate::options::Context;
-use crate::{declare, env, keys, kinds, paths};
+use crate::{declare, env, keys, kinds, paths, statics};
 use baton_core::spec::{AppSpec, Environment, Layer, Origin, Source, merged};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,7 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let merge_logs = merge_logs(&values);
     let base_env = base_env(&values, &cwd, context);
     heartbeat(&mut values, &variables, &base_env)?;
+    served(&mut values, &program, &variables, &base_env);
     files(&mut values, &name, &cwd, context);
 
     one_line(&values)?;
@@ -90,6 +91,23 @@ fn heartbeat(values: &mut Values, own: &Environment, shell: &Environment) -> Res
     })?;
     values.fields.insert("heartbeat", whole);
     Ok(())
+}
+
+/// The socket of a static server is held for it: so a port that is taken is told at the start, instances share it, and a
+/// reload has no gap.
+fn served(values: &mut Values, program: &Program, own: &Environment, shell: &Environment) {
+    let Some((_, words)) = program.args.split_first().filter(|(verb, _)| *verb == statics::VERB) else { return };
+    // What files of variables will say is not known yet.
+    if values.fields.contains_key("listen") || values.fields.contains_key("env_file") {
+        return;
+    }
+    let address = statics::address(own, shell, words);
+    let field = keys::find("listen").map(|(field, _)| field);
+    if let Some((field, address)) = field.zip(address)
+        && let Ok(listen) = kinds::canonical(field.kind, &json!(address))
+    {
+        values.fields.insert("listen", listen);
+    }
 }
 
 /// An app is given one thing to speak to us by: with a watchdog it is the socket.

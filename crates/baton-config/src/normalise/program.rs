@@ -3,7 +3,7 @@
 use super::values::Values;
 use crate::error::ConfigError;
 use crate::options::Context;
-use crate::{interpreter, paths, target, words};
+use crate::{interpreter, paths, statics, target, words};
 use std::path::{Path, PathBuf};
 
 /// What is run.
@@ -64,6 +64,16 @@ pub(super) fn program(values: &mut Values, cwd: &Path, context: &Context<'_>) ->
         interpreter_args: values.texts("node_args"),
         args: values.texts("args"),
     };
+    if context.file.is_some() && program.interpreter.is_empty() && statics::is_server(&program.script, &program.args) {
+        let own = std::env::current_exe().map_err(|error| ConfigError::Shape {
+            place: values.place.clone(),
+            what: format!("{}: the path of this program: {error}", values.label),
+        })?;
+        program.script = paths::text(&own);
+        program.interpreter = "none".into();
+        program.args.insert(0, statics::VERB.into());
+        return Ok(program);
+    }
     match find(&program.script, cwd, context) {
         Found::File(path) => {
             program.script = paths::text(&path);

@@ -58,6 +58,7 @@ mod save;
 mod scale;
 mod send;
 mod send_signal;
+mod serve;
 mod service;
 mod session;
 mod set;
@@ -167,6 +168,7 @@ verbs! {
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";
     Monit => monit, "monit" | "dashboard" | "dash";
+    Serve => serve, "serve" | "expose";
     Runtime => runtime, "runtime";
     Dev => dev, "dev";
     Startup => startup, "startup";

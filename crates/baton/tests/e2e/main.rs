@@ -34,6 +34,7 @@ mod readiness;
 mod reload;
 mod restarts;
 mod rotation;
+mod serve;
 mod sockets;
 mod sources;
 mod starting;

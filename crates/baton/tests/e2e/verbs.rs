@@ -403,7 +403,7 @@ fn what_is_not_there_yet_says_so() {
     let app = testapp();
     let path = app.to_str().expect("path");
     baton.run(["start", path, "--source-map-support", "--", "wait"]).code(1).says("not available yet");
-    baton.run(["serve"]).code(1).says("not available yet");
+    baton.run(["imonit"]).code(1).says("not available yet");
     baton.run(["plus"]).code(1).says("not supported");
     baton.run(["link", "a", "b"]).code(1).says("not supported");
     assert_eq!(baton.jlist().len(), 0);
