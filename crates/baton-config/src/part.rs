@@ -36,11 +36,7 @@ impl Part {
         let place = Place::file(&path);
         let mut warnings = std::mem::take(&mut export.notes);
         let served = match beside_apps(&export.root, "static") {
-            Some(given) => {
-                let (apps, told) = statics::apps(given, &path)?;
-                warnings.extend(told);
-                Some(apps)
-            }
+            Some(given) => Some(statics::apps(given, &path, &mut warnings)?),
             None => None,
         };
         let mut list = match exports::apps(export.root.clone()) {

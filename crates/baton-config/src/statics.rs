@@ -14,18 +14,22 @@ const PORT: u16 = 8080;
 /// Of PM2's cloud service.
 const MONITOR: &str = "monitor";
 
-/// The apps that the list `static` of a process file means.
+/// The apps that the list `static` of a process file means; what has no effect is added to `warnings`.
 ///
 /// # Errors
 /// When it is no list of maps.
-pub(crate) fn apps(given: &Value, path: &Path) -> Result<(Vec<Map<String, Value>>, Vec<Warning>), ConfigError> {
+pub(crate) fn apps(
+    given: &Value,
+    path: &Path,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Map<String, Value>>, ConfigError> {
     let place = Place::file(path);
     let wrong = || ConfigError::Declaration {
         place: place.clone(),
         what: "`static` is no list of maps".into(),
         help: "write `static: [{ path: \"dist\", port: 8080 }]`".into(),
     };
-    let (mut apps, mut warnings) = (Vec::new(), Vec::new());
+    let mut apps = Vec::new();
     for entry in given.as_array().ok_or_else(wrong)? {
         let entry = entry.as_object().ok_or_else(wrong)?;
         let mut env = Map::new();
@@ -53,7 +57,7 @@ pub(crate) fn apps(given: &Value, path: &Path) -> Result<(Vec<Map<String, Value>
         let app = json!({ "name": name, "script": SCRIPT, "env": env });
         apps.extend(app.as_object().cloned());
     }
-    Ok((apps, warnings))
+    Ok(apps)
 }
 
 /// What a server on a port is called.
