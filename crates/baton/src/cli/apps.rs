@@ -67,6 +67,11 @@ pub(crate) struct FileOptions {
 }
 
 impl FileOptions {
+    /// The same, for files that are named otherwise.
+    pub(crate) fn without_files(&self) -> FileOptions {
+        FileOptions { config: Vec::new(), ..self.clone() }
+    }
+
     /// The options as words of a command line, but for `--only`.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();

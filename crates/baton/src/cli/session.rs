@@ -63,10 +63,15 @@ impl Session {
 
     /// The same as if the program had been called in this directory, with nothing said but data.
     pub(crate) fn silently_in(&self, directory: impl Into<PathBuf>) -> Session {
+        Session { silent: true, ..self.within(directory) }
+    }
+
+    /// The same as if the program had been called in this directory.
+    pub(crate) fn within(&self, directory: impl Into<PathBuf>) -> Session {
         Session {
             home: self.home.clone(),
             called: self.called,
-            silent: true,
+            silent: self.silent,
             colour: self.colour,
             take_over: self.take_over,
             aside: self.aside,

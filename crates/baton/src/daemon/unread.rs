@@ -29,10 +29,7 @@ impl Unread {
     pub(super) fn told(&self, has_apps: impl Fn(&str) -> bool) -> Vec<String> {
         let counts = |source: &str, by: &Option<ClientId>| by.is_some() || has_apps(source);
         let told = self.errors.iter().filter(|(source, (by, _))| counts(source, by));
-        told.map(|(source, (_, error))| {
-            format!("{source} is not followed until this is repaired; its apps stay as they are: {error}")
-        })
-        .collect()
+        told.map(|(source, (_, error))| format!("{source} {error}")).collect()
     }
 }
 

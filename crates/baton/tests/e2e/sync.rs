@@ -274,6 +274,33 @@ fn restart_tells_when_the_source_says_something_else_and_applies_it_on_request()
 }
 
 #[test]
+fn where_a_pass_is_called_makes_no_difference() {
+    let baton = Baton::new();
+    let file = |value: &str| {
+        let app =
+            json!({"name": "web", "script": testapp(), "args": "wait", "min_uptime": 50, "env": {"VALUE": value}});
+        baton.file("project/web.config.json", json!([app]).to_string());
+    };
+    let called = |words: &[&str], folder: &str| {
+        let output = baton.command(words).current_dir(baton.dir().join(folder)).output().expect("it runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    file("1");
+    // It says no directory of its own: it has that of the first pass.
+    assert_eq!(called(&["sync", "web.config.json"], "project").0, Some(0));
+    let before = pids(&baton);
+    let (code, said) = called(&["plan", "project/web.config.json"], "");
+    assert_eq!(code, Some(0), "{said}");
+    file("2");
+    let (code, said) = called(&["sync", "project/web.config.json"], "");
+    assert!(code == Some(0) && said.contains("env.VALUE: 1 → 2") && !said.contains("cwd"), "{said}");
+    assert_eq!(touched(&before, &pids(&baton)), ["web"]);
+    let directory = baton.entry("web")["pm2_env"]["pm_cwd"].clone();
+    assert_eq!(directory, json!(baton.dir().join("project").canonicalize().expect("it is there")));
+    baton.run(["restart", "web", "--from-source"]).ok();
+}
+
+#[test]
 fn as_many_apps_have_their_turn_from_the_source_as_parallel_says() {
     let baton = Baton::new();
     let ready = json!({"exec": "test -f go", "interval": 20});

@@ -144,6 +144,31 @@ fn an_error_touches_nothing_shows_in_the_status_and_its_repair_is_noticed() {
 }
 
 #[test]
+fn what_fails_of_a_pass_shows_in_the_status_until_one_goes_well() {
+    let baton = Baton::new();
+    let source = |args: &str, value: u32| {
+        let apps = [("a", args, value), ("b", "wait", value), ("c", "wait", 1)].map(|(name, args, value)| {
+            json!({"name": name, "script": testapp(), "args": args, "min_uptime": 50, "env": {"VALUE": value}})
+        });
+        baton.file("ecosystem.config.json", json!(apps).to_string());
+    };
+    source("wait", 1);
+    let mut watcher = Watcher::of(&baton, "ecosystem.config.json", &[]);
+    let before = pids(&baton);
+    source("exit:3", 2);
+    watcher.passed();
+    assert_eq!(touched(&before, &pids(&baton)), ["a"]);
+    baton.wait_file(&watcher.said, "b: not attempted");
+    let status = baton.run(["status"]).ok();
+    status.stderr_has("ecosystem.config.json is applied in part: a: ").stderr_has("1 more were not attempted");
+    source("wait", 2);
+    watcher.passed();
+    assert_eq!(touched(&before, &pids(&baton)), ["a", "b"]);
+    let status = baton.run(["status"]).ok();
+    assert!(status.stderr.is_empty(), "{status}");
+}
+
+#[test]
 fn a_module_that_is_missing_anywhere_repairs_the_source_by_coming() {
     let baton = Baton::new();
     let app = |more: &str| {

@@ -97,7 +97,11 @@ fn owners(words: &[Selector], client: &mut Client) -> Result<(Owned, Vec<String>
     Ok((owned, others))
 }
 
-fn baselines(client: &mut Client) -> Result<BTreeMap<String, Baseline>, Failure> {
+/// What the last pass made of each source.
+///
+/// # Errors
+/// When the daemon does not answer.
+pub(super) fn baselines(client: &mut Client) -> Result<BTreeMap<String, Baseline>, Failure> {
     match client.call(Request::Sources)? {
         Reply::Sources(sources) => Ok(sources),
         other => Err(unexpected(other)),

@@ -101,7 +101,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let pass = args.made.read(&args.source, DriftRule::Leave, true, session);
     let Pass { read: Ok(reading), .. } = &pass else {
         let failure = pass.read.err().unwrap_or(Failure::Told);
-        watch::report(&args.source, Some(failure.to_string()), false, session);
+        watch::report(&args.source, Some(watch::unread(&failure)), false, session);
         return Err(failure);
     };
     let mut client = session.client()?;
@@ -112,7 +112,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let synced = agreed.and_then(|()| carry_out(reading, manner, &mut client, session)).inspect_err(|failure| {
         // An empty source is an error of the files, as one that can't be read.
         if matches!(failure, Failure::Refused(Refusal::Sync(SyncError::Empty { .. }))) {
-            watch::report(&args.source, Some(failure.to_string()), false, session);
+            watch::report(&args.source, Some(watch::unread(failure)), false, session);
         }
     })?;
     watch::report(&args.source, None, false, session);

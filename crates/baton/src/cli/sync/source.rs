@@ -1,5 +1,6 @@
 //! A source as `plan` and `sync` take it: its files evaluated here, in the caller, into what the daemon compares.
 
+use super::again::baselines;
 use crate::cli::apps::{self, FileOptions, Loaded};
 use crate::cli::failure::Failure;
 use crate::cli::options::AppOptions;
@@ -85,11 +86,34 @@ impl SourceOptions {
         Ok(baton_config::made_without_modules(&self.files(session)?, &options))
     }
 
-    /// Reads the source; the daemon is not asked for anything.
+    /// Reads the source, from the directory that it was first synced from: what its apps inherit of that does not
+    /// depend on where the next pass is called.
     ///
     /// # Errors
     /// When a file is missing or wrong, or a variable that an app needs has no value.
     pub(crate) fn read(&self, drift: DriftRule, session: &Session) -> Result<Reading, Failure> {
+        let here = session.directory()?;
+        match self.known_directory(session)?.filter(|there| *there != here && there.is_dir()) {
+            Some(there) => {
+                let paths = self.files(session)?;
+                let targets = paths.iter().map(|path| resolve(&here, path).display().to_string());
+                let file = self.file.without_files();
+                SourceOptions { targets: targets.collect(), file, ..self.clone() }
+                    .read_in(drift, &session.within(there))
+            }
+            None => self.read_in(drift, session),
+        }
+    }
+
+    /// The directory that the source was read from when it was last applied, when the list knows it.
+    fn known_directory(&self, session: &Session) -> Result<Option<PathBuf>, Failure> {
+        let Some(mut client) = session.present_client()? else { return Ok(None) };
+        let sources = baselines(&mut client)?;
+        let directory = sources.get(&self.name(session)?).map(|baseline| &baseline.origin.directory);
+        Ok(directory.filter(|directory| !directory.is_empty()).map(PathBuf::from))
+    }
+
+    fn read_in(&self, drift: DriftRule, session: &Session) -> Result<Reading, Failure> {
         let source = Meant::Files(self.files(session)?);
         let mut loaded = match apps::load(&source, &self.file, &AppOptions::default(), Dependencies::Bring, session) {
             // A source that is gone has no apps, for whoever insists on it.

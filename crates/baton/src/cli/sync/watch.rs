@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use crate::client::{Client, ClientError};
 use baton_config::target::resolve;
-use baton_core::proto::Request;
+use baton_core::proto::{Done, Outcome, Request};
 use baton_core::sync::{Deed, DriftRule, Plan, Step, Synced};
 use baton_core::units::WallTime;
 use baton_os::clock;
@@ -128,7 +128,7 @@ impl Watcher<'_> {
                 self.wanted = Wanted { files, directories, everything: false };
                 match self.apply(reading) {
                     Ok(Synced { plan, outcomes }) => {
-                        self.repaired();
+                        self.done(&outcomes);
                         self.tell(&plan);
                         show::results(&plan, &outcomes, self.session);
                         act::tell_failures(&outcomes, self.session);
@@ -177,7 +177,7 @@ impl Watcher<'_> {
     fn broken(&mut self, failure: &Failure) {
         let text = failure.to_string();
         // The daemon may be another one than last time, which does not know of it.
-        self.complaint = report(self.source, Some(text.clone()), true, self.session);
+        self.complaint = report(self.source, Some(unread(failure)), true, self.session);
         if self.told.as_ref() == Some(&text) {
             return;
         }
@@ -186,11 +186,28 @@ impl Watcher<'_> {
         self.told = Some(text);
     }
 
-    fn repaired(&mut self) {
-        (self.told, self.complaint) = (None, None);
+    /// The source could be applied; what failed of it is told to whoever looks at the list, until a pass goes well.
+    fn done(&mut self, outcomes: &[Outcome]) {
+        let failures = outcomes.iter().filter_map(|outcome| match &outcome.done {
+            Done::Failed(why) => Some(format!("{}: {why}", outcome.name)),
+            _ => None,
+        });
+        let failures: Vec<String> = failures.collect();
+        let left = outcomes.iter().filter(|outcome| matches!(outcome.done, Done::Left(_))).count();
+        let rest = if left == 0 { String::new() } else { format!("; {left} more were not attempted") };
+        let failed =
+            format!("is applied in part: {}{rest}; the next change or SIGUSR1 tries again", failures.join(", "));
+        let failed = (!failures.is_empty()).then_some(failed);
+        let fails = failed.is_some();
         // A single pass may have complained, too.
-        report(self.source, None, true, self.session);
+        self.complaint = report(self.source, failed, true, self.session).filter(|_| fails);
+        self.told = None;
     }
+}
+
+/// What is told of a source that can't be read.
+pub(super) fn unread(failure: &Failure) -> String {
+    format!("is not followed until this is repaired; its apps stay as they are: {failure}")
 }
 
 /// Has the daemon tell everybody who looks at the list how reading a source went, and gives the connection on which it
