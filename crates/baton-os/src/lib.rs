@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod clock;
+pub mod errand;
 pub mod fifo;
 pub mod files;
 pub mod foreground;

@@ -82,7 +82,7 @@ pub const VERBS: &[Verb] = &[
     command("trigger", &[], Availability::Now),
     command("inspect", &[], Availability::Now),
     command("serve", &["expose"], Availability::Now),
-    command("deploy", &[], Availability::Later),
+    command("deploy", &[], Availability::Now),
     command("init", &["ecosystem"], Availability::Now),
     command("set", &[], Availability::Now),
     command("get", &[], Availability::Now),
@@ -143,7 +143,7 @@ mod tests {
     fn what_does_not_work_says_why() {
         let refusal = |word: &str| find(word).and_then(|verb| verb.availability.refusal(word));
         assert_eq!(refusal("show"), None);
-        assert_eq!(refusal("deploy").as_deref(), Some("deploy is not available yet"));
+        assert_eq!(refusal("imonit").as_deref(), Some("imonit is not available yet"));
         let link = refusal("link").expect("a reason");
         assert!(link.starts_with("link is not supported, because "), "{link}");
         assert_eq!(find("describe").map(|verb| verb.availability), Some(Availability::Now));

@@ -15,6 +15,7 @@ mod conf;
 mod config;
 mod daemon_update;
 mod delete;
+mod deploy;
 mod describe;
 mod dev;
 mod diff;
@@ -168,6 +169,7 @@ verbs! {
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";
     Monit => monit, "monit" | "dashboard" | "dash";
+    Deploy => deploy, "deploy";
     Serve => serve, "serve" | "expose";
     Runtime => runtime, "runtime";
     Dev => dev, "dev";

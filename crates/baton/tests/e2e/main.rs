@@ -18,6 +18,7 @@ mod company;
 mod containers;
 mod dashboard;
 mod dependencies;
+mod deploy;
 mod environment;
 mod events;
 mod externals;
