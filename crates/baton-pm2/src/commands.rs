@@ -96,7 +96,7 @@ pub const VERBS: &[Verb] = &[
     command("report", &[], Availability::Now),
     command("logrotate", &[], Availability::Never(LOGROTATE)),
     command("completion", &[], Availability::Now),
-    command("examples", &[], Availability::Later),
+    command("examples", &[], Availability::Now),
     command("create", &[], Availability::Later),
     command("link", &[], Availability::Never(CLOUD)),
     command("unlink", &[], Availability::Never(CLOUD)),

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Ask for this name, and a password.
     #[arg(long, value_name = "NAME", requires = "basic_auth_password")]
     basic_auth_username: Option<String>,
-    /// Ask for this password; kept from other users of the machine in PM2_SERVE_BASIC_AUTH_PASSWORD only.
+    /// Ask for this password. Other users of the machine may see a command line; a process file is for you alone.
     #[arg(long, value_name = "PASSWORD", requires = "basic_auth_username")]
     basic_auth_password: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1)]

@@ -531,3 +531,18 @@ fn files_that_a_dead_daemon_left_are_no_obstacle_and_nothing_is_resurrected_unas
     baton.run(["resurrect"]).ok();
     assert_eq!(baton.jlist().len(), 1);
 }
+
+#[test]
+fn man_pages_and_examples_come_without_a_daemon() {
+    let baton = Baton::new();
+    baton.run(["man", "share/man1"]).ok().stdout_has("pages written to");
+    let pages = baton.dir().join("share/man1");
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).expect("a page");
+    assert!(page("baton.1").contains("baton\\-sync(1)"));
+    assert!(page("baton-logs.1").contains("\\-\\-since"));
+    baton.run(["man", "--page", "ls"]).ok().stdout_has(".TH BATON-LIST 1").stdout_has(".SH ALIASES");
+    baton.run(["man", "--page", "nothing"]).code(1).stderr_has("there is no command nothing");
+    baton.run(["man"]).code(1);
+    baton.run(["examples"]).ok().stdout_has("$ baton start ecosystem.config.js");
+    assert!(baton.connect().is_none());
+}
