@@ -258,6 +258,9 @@ impl ConfigError {
                 DependencyError::Unknown { .. } => {
                     "name an app or a unit of the process file or of the list, or write it into `external`".into()
                 }
+                DependencyError::Job { .. } => {
+                    "write `ready`: a job is that between its runs; or take the name out of `depends_on`".into()
+                }
                 DependencyError::NeverHealthy { on, .. } => {
                     format!("write `health` into `{on}`, or wait for it to be ready")
                 }

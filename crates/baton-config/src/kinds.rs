@@ -6,6 +6,7 @@ use crate::health;
 use crate::heartbeat;
 use crate::limits;
 use crate::readiness;
+use crate::schedule;
 use crate::words;
 use baton_core::spec::Kind;
 use baton_core::world::Signal;
@@ -92,6 +93,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
         Kind::Readiness => readiness::ready(value),
         Kind::Health => health::canonical(value),
         Kind::Heartbeat => heartbeat::canonical(value),
+        Kind::Schedule => schedule::canonical(value),
         Kind::Listen => readiness::listen(value),
         Kind::Rlimits => limits::rlimits(value),
         Kind::Map => match value {

@@ -71,10 +71,10 @@ mod tests {
         );
         assert_eq!(not_acted_on(&quiet), [""; 0]);
         assert_eq!(warnings(&[quiet], &Place::default()), []);
-        let a = app("a", json!({"memory_max": 1, "schedule": "@daily"}));
-        let b = app("b", json!({"schedule": "@daily"}));
+        let a = app("a", json!({"trace": true, "io": {"a": 1}}));
+        let b = app("b", json!({"trace": true}));
         let told: Vec<String> =
             warnings(&[a, b], &Place::file("f.js".as_ref())).into_iter().map(|warning| warning.message).collect();
-        assert_eq!(told, ["process file f.js: kept but not acted on by this version: schedule (a, b), memory_max (a)"]);
+        assert_eq!(told, ["process file f.js: kept but not acted on by this version: io (a), trace (a, b)"]);
     }
 }

@@ -38,6 +38,7 @@ pub mod paths;
 mod position;
 mod readiness;
 pub mod render;
+mod schedule;
 pub mod schema;
 mod search;
 mod sources;

@@ -116,6 +116,7 @@ fn kind(field: &Field) -> Value {
         Kind::Readiness => json!({"type": ["string", "object", "null"]}),
         Kind::Heartbeat => json!({"type": ["boolean", "object", "null"]}),
         Kind::Health => json!({"type": ["object", "boolean", "null"]}),
+        Kind::Schedule => json!({"type": ["string", "object", "boolean", "null"]}),
         Kind::Listen => json!({"type": ["integer", "string", "array", "object", "null"]}),
         Kind::Map | Kind::Rlimits => json!({"type": ["object", "null"]}),
         Kind::Any => json!({}),

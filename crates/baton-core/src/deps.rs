@@ -31,6 +31,16 @@ pub enum DependencyError {
         /// The app without a probe.
         on: String,
     },
+    /// A job that is waited for as an app that runs all the time.
+    #[error("app `{app}` waits for `{on}` with the condition `{condition}`, and that is a job, which runs at times")]
+    Job {
+        /// Which app.
+        app: String,
+        /// The job.
+        on: String,
+        /// What is waited for.
+        condition: Condition,
+    },
     /// An app that is waited for to exit, and is made to run for ever.
     #[error("app `{app}` waits for `{on}` to have exited, and that is not a oneshot")]
     NeverExits {
@@ -164,10 +174,20 @@ impl<'a> Graph<'a> {
     /// known elsewhere.
     ///
     /// # Errors
-    /// When it waits for an app to have exited that never does, or to be healthy that is never asked.
+    /// When it waits for an app to have exited that never does, or to be healthy that is never asked, or for what only the
+    /// next run of a job could bring.
     pub fn attainable(&self, app: &str) -> Result<(), DependencyError> {
         for dependency in self.dependencies(app).filter(|dependency| dependency.external.is_none()) {
             let on = self.resolve(&dependency.on);
+            let is_job = |name: &&&str| {
+                let specs = self.apps.get(**name).into_iter().flatten();
+                specs.into_iter().any(|spec| spec.schedule.is_some())
+            };
+            let at_rest = matches!(dependency.condition, Condition::Started | Condition::Ready);
+            if let Some(name) = on.iter().find(is_job).filter(|_| !at_rest) {
+                let (app, on, condition) = (app.into(), (*name).into(), dependency.condition.clone());
+                return Err(DependencyError::Job { app, on, condition });
+            }
             let endless = |name: &&&str| {
                 let specs = self.apps.get(**name).into_iter().flatten();
                 specs.into_iter().any(|spec| spec.runs_for_ever())

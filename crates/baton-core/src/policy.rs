@@ -30,10 +30,14 @@ pub struct Verdict {
 /// An exit sooner than `min_uptime` after the start is unstable; `max_restarts` unstable exits in a row are the end
 /// (PM2 gives up when the count reaches the limit, so the default of 16 allows 15 restarts). A longer life sets the
 /// count back to 0. With `exp_backoff_restart_delay` there is no limit unless `max_restarts` is set, because the
-/// pauses already bound the work. A one-shot is never started again: code 0 is its success.
+/// pauses already bound the work. A one-shot is never started again: code 0 is its success. Neither is a job, until it is
+/// due again.
 pub fn after_exit(instance: &Instance, exit: Exit, uptime: Millis, now: Instant) -> Verdict {
     let spec = &*instance.spec;
     let unstable = if uptime < spec.min_uptime { instance.unstable + 1 } else { 0 };
+    if spec.schedule.is_some() {
+        return Verdict { then: Then::Rest(Cause::Exited(exit)), unstable: 0, last_delay: Millis(0) };
+    }
     if spec.oneshot {
         let why = Cause::Exited(exit);
         let then = if exit.is_success() { Then::Stop(why) } else { Then::GiveUp(why) };

@@ -11,7 +11,7 @@ use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Environment, External};
 use crate::sync::{Baseline, Desired, Plan, Sync, SyncError, Synced};
 use crate::units::{Bytes, InstanceId, Millis, WallTime};
-use crate::world::{Detail, InstanceView, Signal};
+use crate::world::{Detail, InstanceView, Job, Signal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -273,6 +273,9 @@ pub struct Saved {
     pub increment: Option<i64>,
     /// Whether it ran when the dump was written.
     pub up: bool,
+    /// What was known of it as a job when its daemon ended; the daemon adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<Job>>,
 }
 
 /// What to do with slots.
@@ -289,6 +292,8 @@ pub enum Action {
     Delete,
     /// Set the restart counters to 0.
     Reset,
+    /// Run a job now, whatever its times are.
+    Run,
     /// Run again slot by slot, each when the one before is ready.
     Roll(Roll),
 }
@@ -352,6 +357,8 @@ pub enum Done {
     Deleted,
     /// Its counters are 0.
     Reset,
+    /// A run of it was begun by hand.
+    Ran,
     /// A new life has its place, without a gap.
     Reloaded,
     /// It was to be reloaded, but can't run twice at a time: it was started again.

@@ -70,6 +70,8 @@ proptest! {
                         | Event::Probed { .. }
                         | Event::Changed { .. }
                         | Event::Struck { .. }
+                        | Event::Planned { .. }
+                        | Event::Clock
                         | Event::Weighed { .. }
                         | Event::OutputDropped { .. } => false,
                     };
@@ -95,7 +97,7 @@ proptest! {
         for instance in machine.world.instances.values() {
             let at_rest = matches!(
                 instance.state,
-                State::Online { ready: true, .. } | State::Stopped { .. } | State::Errored { .. }
+                State::Online { ready: true, .. } | State::Stopped { .. } | State::Idle { .. } | State::Errored { .. }
             );
             prop_assert!(at_rest, "slot {} is stuck in {:?}", instance.id, instance.state);
         }

@@ -1,6 +1,8 @@
 //! Processes, process trees, log pumps and the guard: the only part of baton that talks to the kernel, and the only
 //! one with `unsafe`. It decides nothing.
 
+#[cfg(target_os = "linux")]
+pub mod alarm;
 pub mod boot;
 pub mod clock;
 pub mod errand;

@@ -4,18 +4,15 @@
 //! A pattern has five fields, six with seconds first, or is a nickname such as `@daily`; `CRON_TZ=Europe/Berlin` in front of
 //! it gives it a time zone of its own. An hour that a zone leaves out or has twice strikes once.
 
+use crate::alarm::{Alarm, Rang};
 use baton_core::units::WallTime;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::io::Errno;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Reads a pattern.
 ///
@@ -47,14 +44,14 @@ struct Moment {
 /// Patterns and when each is due next. Its descriptor is readable when one is, or when the clock was set.
 #[derive(Debug)]
 pub struct Moments {
-    timer: OwnedFd,
+    alarm: Alarm,
     zone: TimeZone,
     moments: BTreeMap<String, Moment>,
 }
 
 impl AsFd for Moments {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.timer.as_fd()
+        self.alarm.as_fd()
     }
 }
 
@@ -64,8 +61,7 @@ impl Moments {
     /// # Errors
     /// No descriptors are left.
     pub fn new() -> io::Result<Moments> {
-        let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        Ok(Moments { timer, zone: TimeZone::system(), moments: BTreeMap::new() })
+        Ok(Moments { alarm: Alarm::new()?, zone: TimeZone::system(), moments: BTreeMap::new() })
     }
 
     /// Waits for these patterns from now on; those without a zone of their own are in this one.
@@ -87,9 +83,7 @@ impl Moments {
 
     /// The patterns whose time has come; the timer waits for the next ones.
     pub fn due(&mut self, now: WallTime) -> Vec<String> {
-        let mut count = [0u8; 8];
-        // Nothing to read, and a clock that was set: either way all times are looked at.
-        let set = matches!(rustix::io::read(&self.timer, &mut count), Err(Errno::CANCELED));
+        let set = self.alarm.heard() == Rang::ClockSet;
         let mut due = Vec::new();
         for (pattern, moment) in &mut self.moments {
             let is_due = moment.next.is_some_and(|next| next <= now);
@@ -105,16 +99,15 @@ impl Moments {
     }
 
     fn arm(&self) {
-        let at = self.moments.values().filter_map(|moment| moment.next).min();
-        // Zero disarms.
-        let value = at.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, |at| Timespec {
-            tv_sec: i64::try_from(at.0 / 1000).unwrap_or(i64::MAX),
-            tv_nsec: i64::try_from(at.0 % 1000 * 1_000_000).unwrap_or(0),
-        });
-        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        // A descriptor and a time that are both valid: there is nothing to fail.
-        let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &once);
+        self.alarm.set(self.moments.values().filter_map(|moment| moment.next).min());
     }
+}
+
+/// The first time of a pattern after a moment; one without a zone of its own is in `zone`. None when there is no such
+/// time, or the pattern can't be read.
+pub fn next(pattern: &str, zone: TimeZone, after_moment: WallTime) -> Option<WallTime> {
+    let (cron, own) = parse(pattern).ok()?;
+    after(&cron, &own.unwrap_or(zone), after_moment)
 }
 
 /// The first time after `now`, which no pattern needs to have: the thirtieth of February.
@@ -148,10 +141,7 @@ mod tests {
 
     #[test]
     fn a_timer_is_armed_only_while_there_is_a_time_to_wait_for() {
-        let armed = |moments: &Moments| {
-            let left = rustix::time::timerfd_gettime(&moments.timer).expect("a timer").it_value;
-            left.tv_sec != 0 || left.tv_nsec != 0
-        };
+        let armed = |moments: &Moments| moments.alarm.is_set();
         let mut moments = Moments::new().expect("a timer");
         assert!(!armed(&moments));
         moments.set(["0 0 * * *"].into_iter(), TimeZone::UTC, crate::clock::now().wall);

@@ -7,7 +7,7 @@ use crate::style::{Colour, Style, width};
 use crate::table::{Grid, bytes, duration, online_uptime, share, status_style, unit_style, unit_word};
 use baton_core::spec::{AppSpec, Dependency, Environment};
 use baton_core::units::{Bytes, WallTime};
-use baton_core::world::{Cause, InstanceView, Telling, UnitView, Well, Wellness};
+use baton_core::world::{Cause, InstanceView, JobView, Telling, UnitView, Well, Wellness};
 use serde_json::Value;
 
 /// How to describe.
@@ -142,7 +142,10 @@ fn pm2_rows(view: &InstanceView, spec: &AppSpec, options: &DescribeOptions<'_>) 
     put("watch & reload", if view.watching { "✔" } else { "✘" }.into());
     put("unstable restarts", view.unstable.to_string());
     put("created at", iso(view.created_at));
-    rows.insert(0, ("status", view.status.as_str().into(), Some(status_style(view.status))));
+    // PM2 has no word for a job between two runs.
+    let style = if view.is_idle() { Style::BoldGreen } else { status_style(view.status) };
+    let status = if options.program == "pm2" { view.status.as_str() } else { view.word() };
+    rows.insert(0, ("status", status.into(), Some(style)));
     rows
 }
 
@@ -154,6 +157,9 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     let last = view.transitions.iter().rev().chain(&view.last).find(|transition| telling(&transition.cause));
     if let Some(last) = last {
         rows.push(("last cause", format!("{}: {}", last.to, last.cause), None));
+    }
+    if let Some(job) = &view.job {
+        rows.extend(job_rows(job));
     }
     if let Some(health) = &view.health {
         rows.push(health_row(health));
@@ -206,6 +212,23 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     let later: Vec<String> = spec.declared.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
     if !later.is_empty() {
         rows.push(("not acted on yet", later.join(", "), Some(Style::Yellow)));
+    }
+    rows
+}
+
+fn job_rows(job: &JobView) -> Vec<Row> {
+    let mut rows: Vec<Row> = vec![("schedule", job.schedule.pattern(), None)];
+    let next = match (job.next, job.armed) {
+        (_, false) => "none: it is stopped".into(),
+        (Some(next), true) => iso(next),
+        (None, true) => "none".into(),
+    };
+    rows.push(("next run", next, None));
+    if let Some(run) = &job.last {
+        let (outcome, style) = (run.outcome(), job.has_failed().then_some(Style::Yellow));
+        let why = run.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let at = run.began.map(|at| format!(", began at {}", iso(at))).unwrap_or_default();
+        rows.push(("last run", format!("{}{why}{at}", outcome.as_str()), style));
     }
     rows
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// Members of a record that PM2 leaves out of its dump.
-const LEFT_OUT: &[&str] = &["instances", "pm_id", "prev_restart_delay"];
+const LEFT_OUT: &[&str] = &["instances", "pm_id", "prev_restart_delay", "job"];
 
 /// Why a text is no dump.
 #[derive(Debug, Error)]
@@ -45,7 +45,12 @@ fn saved_record(view: &InstanceView, host: Host<'_>) -> Map<String, Value> {
     let mut record = record::pm2_env(view, host);
     record.retain(|key, _| !LEFT_OUT.contains(&key.as_str()));
     if let Some(spec) = view.spec.as_deref() {
-        record.insert("baton".into(), prepare::remainder(spec, &record));
+        let mut remainder = prepare::remainder(spec, &record);
+        // PM2 has no word for a job between two runs, and would run what it takes for online.
+        if let Some(job) = &view.job {
+            remainder["armed"] = job.armed.into();
+        }
+        record.insert("baton".into(), remainder);
     }
     record
 }

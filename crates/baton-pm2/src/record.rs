@@ -115,6 +115,7 @@ impl<'a> Record<'a> {
         let unwatched = view.spec.as_deref().is_some_and(|spec| spec.watch.is_on()) && !view.watching;
         counters.extend(unwatched.then(|| ("watch", false.into())));
         counters.extend(view.health.as_ref().map(|health| ("health", json!(health))));
+        counters.extend(view.job.as_ref().map(|job| ("job", json!(job))));
         counters.extend(view.last_exit.map(|exit| ("exit_code", exit.code().into())));
         let (definition, variables) = match view.spec.as_deref() {
             Some(spec) => (definition(spec, &facts), variables(spec, &facts)),
@@ -299,6 +300,7 @@ fn optional(spec: &AppSpec) -> Vec<(&'static str, Value)> {
     );
     put(spec.max_memory_restart.is_some(), "max_memory_restart", json!(spec.max_memory_restart));
     put(spec.cron_restart.is_some(), "cron_restart", json!(spec.cron_restart));
+    put(spec.schedule.is_some(), "schedule", json!(spec.schedule));
     put(!spec.ignore_watch.is_empty(), "ignore_watch", json!(spec.ignore_watch));
     put(spec.watch_delay != default.watch_delay, "watch_delay", spec.watch_delay.0.into());
     put(spec.watch_options != default.watch_options, "watch_options", json!(spec.watch_options));

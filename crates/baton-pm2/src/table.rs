@@ -272,6 +272,11 @@ fn cell(column: Column, view: &InstanceView, options: &TableOptions<'_>) -> (Str
             let word = if options.grouping == Grouping::Units { DEGRADED } else { view.status.as_str() };
             (word.into(), Some(Style::Yellow))
         }
+        // As above: PM2 has no such word.
+        Column::Status if view.is_idle() && options.grouping == Grouping::Units => {
+            let failed = view.job.as_ref().is_some_and(|job| job.has_failed());
+            (view.word().into(), Some(if failed { Style::Yellow } else { Style::BoldGreen }))
+        }
         Column::Status => (view.status.as_str().into(), Some(status_style(view.status))),
         Cpu => (share(view.cpu), None),
         Memory => (bytes(view.memory.unwrap_or(Bytes(0))), None),

@@ -74,6 +74,11 @@ impl Home {
         self.root.join("run")
     }
 
+    /// What was known of jobs when a signal ended the daemon and its apps.
+    pub(crate) fn jobs(&self) -> PathBuf {
+        self.root.join("jobs.json")
+    }
+
     /// Default folder of log files.
     pub(crate) fn logs(&self) -> PathBuf {
         self.root.join("logs")

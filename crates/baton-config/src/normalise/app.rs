@@ -47,6 +47,7 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     files(&mut values, &name, &cwd, context);
 
     one_line(&values)?;
+    without_restarts(&mut values);
     daemon_defaults(&mut values, context)?;
 
     let namespace = options.overrides.namespace.as_deref().unwrap_or("default");
@@ -70,7 +71,17 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let map: Map<String, Value> = values.fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
     // Each value has the kind of its row; what is left is a row whose kind and type disagree.
     let mut spec: AppSpec = serde_json::from_value(Value::Object(map))
-        .map_err(|wrong| ConfigError::Shape { place, what: format!("{label}: {wrong}") })?;
+        .map_err(|wrong| ConfigError::Shape { place: place.clone(), what: format!("{label}: {wrong}") })?;
+    if let Some((key, help)) = spec.beside_schedule() {
+        return Err(ConfigError::Value(Box::new(BadValue {
+            place,
+            app: label,
+            key: key.into(),
+            value: kinds::show(&serde_json::to_value(&spec).map(|whole| whole[key].clone()).unwrap_or_default()),
+            expected: "possible beside `schedule`".into(),
+            help: help.into(),
+        })));
+    }
     spec.env_profiles = values.profiles;
     spec.declared = values.declared;
     // Where all of them are the app's own there is nothing to tell.
@@ -123,6 +134,26 @@ fn one_line(values: &Values) -> Result<(), ConfigError> {
             help: "write `ready: notify`: READY=1 and WATCHDOG=1 go to one socket".into(),
         }))),
         None => Ok(()),
+    }
+}
+
+/// Keys that say when an app is started again: no run of a job is.
+const OF_RESTARTS: [&str; 5] =
+    ["max_restarts", "min_uptime", "restart_delay", "exp_backoff_restart_delay", "stop_exit_codes"];
+
+/// Warns of what says how a job is to be started again.
+fn without_restarts(values: &mut Values) {
+    if !values.fields.get("schedule").is_some_and(Value::is_object) {
+        return;
+    }
+    let again = (values.fields.get("autorestart") == Some(&json!(true))).then_some("autorestart");
+    let given = OF_RESTARTS.into_iter().filter(|key| values.fields.contains_key(*key)).chain(again);
+    let given: Vec<&str> = given.collect();
+    if !given.is_empty() {
+        values.warn(format_args!(
+            "a run of a job (`schedule`) is never started again, so this has no effect: {}",
+            given.join(", ")
+        ));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{BadValue, ConfigError, Place, Warning};
 use crate::keys::{self, Given};
 use crate::options::Context;
-use crate::{env, health, heartbeat, kinds};
+use crate::{env, health, heartbeat, kinds, schedule};
 use baton_core::spec::{Environment, Field, Kind, LogCompression, WatchOptions};
 use baton_core::units::Millis;
 use serde_json::{Map, Value, json};
@@ -92,6 +92,7 @@ fn check(field: &Field, given: &Given, values: &mut Values) -> Result<Option<Val
     let unknown = match field.kind {
         Kind::Health => health::unknown(value),
         Kind::Heartbeat => heartbeat::unknown(value),
+        Kind::Schedule => schedule::unknown(value),
         _ => Vec::new(),
     };
     for key in unknown {

@@ -3,7 +3,7 @@
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{
     Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Instances, Layer, Listen, Readiness, Rlimits,
-    Watch, WatchOptions,
+    Schedule, Watch, WatchOptions,
 };
 use crate::units::{Bytes, Millis};
 use serde::ser::{SerializeMap, Serializer};
@@ -255,6 +255,10 @@ app_spec! {
     /// Restart at these times, in cron notation: five fields, or six with seconds first, or `@daily` and the like.
     /// `CRON_TZ=Europe/Berlin` in front gives another time zone than the machine's. `0` is never.
     cron_restart: Option<String> = None, Kind::Text, Live, also "cron";
+    /// Run at these times instead of all the time: cron notation as in `cron_restart`, or a map with `cron`, `timezone`, `overlap`
+    /// (`skip`, `queue` or `replace` a run that is still under way), `jitter` (0), `timeout` (none) and `missed` (`run` or `skip`).
+    /// `start` has the times count from then on, `stop` no more; an end of a run is followed by the next time, not by a restart.
+    schedule: Option<Schedule> = None, Kind::Schedule, Live;
     /// Restart when the whole process tree of an instance uses more memory than this (bytes). It is looked at each second.
     max_memory_restart: Option<u64> = None, Kind::Size, Live;
     /// Niceness of the app's processes, from -20 (first) to 19 (last). Default: that of baton. A lower one needs root.
@@ -307,7 +311,6 @@ later! {
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
-    "schedule", Kind::Any, Live, "Run at these times instead of all the time.";
     "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
     "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";
     "tasks_max", ANY, Live, "Task limit of the app's control group.";
@@ -379,8 +382,10 @@ impl AppSpec {
         self.depends_on.iter().filter_map(|dependency| dependency.external.as_ref())
     }
 
-    /// Whether every end of its process is followed by a start, so that nobody can wait for it to have ended.
+    /// Whether every end of its process is followed by a start, now or at its next time, so that nobody can wait for it to
+    /// have ended.
     pub fn runs_for_ever(&self) -> bool {
-        !self.oneshot && self.autorestart && self.stop_exit_codes.is_empty()
+        let starts_again = self.autorestart && self.stop_exit_codes.is_empty();
+        !self.oneshot && (starts_again || self.schedule.is_some())
     }
 }

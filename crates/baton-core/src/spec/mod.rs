@@ -4,6 +4,7 @@
 //! * `external` is what an app needs that others run.
 //! * `readiness` is how it tells that it is ready, and the sockets it is given.
 //! * `care` is how it is told that an app that runs is well.
+//! * `schedule` is when it is run, where that is not all the time.
 //! * `watch` is whether files are watched for it.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
@@ -20,6 +21,7 @@ mod instances;
 mod layer;
 mod limits;
 mod readiness;
+mod schedule;
 mod watch;
 
 pub(crate) use app::Lean;
@@ -35,4 +37,5 @@ pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};
 pub use limits::{Ceiling, Resource, Rlimit, Rlimits};
 pub use readiness::{Late, Listen, PROBE_INTERVAL, READY_TIMEOUT, Readiness, ReadyBy};
+pub use schedule::{Missed, Overlap, Schedule};
 pub use watch::{Watch, WatchOptions};

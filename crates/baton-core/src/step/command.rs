@@ -2,6 +2,7 @@
 
 use super::Effects;
 use super::effect::Effect;
+use super::job;
 use super::lifecycle::{end, end_after};
 use super::pending::{Goal, Pending};
 use super::rollout::Rollout;
@@ -114,7 +115,7 @@ fn start_needed(
         return;
     }
     let started = pending.goals.values().filter(|(_, goal, _)| match goal {
-        Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) => true,
+        Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) | Goal::Armed => true,
         Goal::Down | Goal::Gone => false,
     });
     let waiting = queued.iter().map(|spec| spec.name.clone());
@@ -379,6 +380,7 @@ fn act(
             pending.rollout = Some(Rollout { queue, roll, order, failed: BTreeSet::new() });
         }
         Action::Reset => ids.into_iter().for_each(|id| reset(world, id, &mut pending)),
+        Action::Run => ids.into_iter().for_each(|id| run(world, now, id, &mut pending, effects)),
     }
     Ok(pending)
 }
@@ -400,8 +402,9 @@ fn check_slots(
     let checked = match action {
         Action::Start | Action::Restart | Action::Roll(_) if order == Order::Dependencies => graph.check(names),
         Action::Start | Action::Restart | Action::Roll(_) => graph.acyclic(names),
-        Action::Stop | Action::Delete | Action::Reset if !patched.is_empty() => graph.acyclic(names),
-        Action::Stop | Action::Delete | Action::Reset => Ok(()),
+        // What a run needs that is not there is told as its cause.
+        Action::Stop | Action::Delete | Action::Reset | Action::Run if !patched.is_empty() => graph.acyclic(names),
+        Action::Stop | Action::Delete | Action::Reset | Action::Run => Ok(()),
     };
     checked.map_err(Refusal::Dependencies)
 }
@@ -423,6 +426,9 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
         let spec = Arc::new(slot.spec);
         let id = cut_off.unwrap_or_else(|| insert(world, now, spec.clone(), Some(slot.number), slot.increment));
         redefine(world, id, spec);
+        if let (None, Some(job), Some(instance)) = (cut_off, slot.job, world.instances.get_mut(&id)) {
+            job::restored(instance, *job);
+        }
         if slot.up {
             begin_slot(world, now, id, start, Done::Restarted, Vec::new(), &mut pending, effects);
         }
@@ -499,7 +505,8 @@ pub(super) fn redefine(world: &mut World, id: InstanceId, spec: Arc<AppSpec>) {
         if instance.spec.health != spec.health {
             instance.care.forget_health();
         }
-        instance.spec = spec;
+        let before = std::mem::replace(&mut instance.spec, spec);
+        job::redefined(instance, before.schedule.as_ref());
         world.touched.insert(id);
     }
 }
@@ -519,6 +526,19 @@ fn begin_slot(
     let Some(instance) = world.instances.get_mut(&id) else { return };
     instance.begin_anew(now.wall);
     instance.alone = order == Order::Alone;
+    if let Some(job) = instance.job.as_deref_mut() {
+        job.once = false;
+    }
+    // A run that is under way is left alone, unless it is to run again.
+    if instance.spec.schedule.is_some() && !(verb == Verb::Restart && job::is_under_way(instance)) {
+        let rests = job::is_under_way(instance) || matches!(instance.state, State::Idle { .. });
+        let rests = rests && instance.beside.is_empty();
+        world.touched.insert(id);
+        if !rests {
+            end_after(world, now, id, Then::Rest(Cause::Operator(verb)), after, effects);
+        }
+        return expect(world, id, Goal::Armed, done, pending);
+    }
     let before: Incarnation = instance.incarnation;
     let goal = match wait {
         Wait::Spawned => Goal::Up(before),
@@ -556,6 +576,23 @@ fn reset(world: &mut World, id: InstanceId, pending: &mut Pending) {
     world.touched.insert(id);
 }
 
+/// Runs a job by hand.
+fn run(world: &mut World, now: Now, id: InstanceId, pending: &mut Pending, effects: &mut Effects) {
+    let Some(instance) = world.instances.get(&id) else { return };
+    let (name, before) = (instance.spec.name.clone(), instance.incarnation);
+    let refusal = if instance.spec.schedule.is_none() {
+        Some("has no `schedule`: `start` runs it")
+    } else if job::run(world, now, id, effects) {
+        None
+    } else {
+        Some("has a run under way; `restart` ends it and runs it again")
+    };
+    match refusal {
+        Some(why) => pending.outcomes.push(Outcome { id, name, done: Done::Failed(why.into()) }),
+        None => expect(world, id, Goal::Up(before), Done::Ran, pending),
+    }
+}
+
 fn expect(world: &World, id: InstanceId, goal: Goal, done: Done, pending: &mut Pending) {
     if let Some(instance) = world.instances.get(&id) {
         pending.goals.insert(id, (instance.spec.name.clone(), goal, done));
@@ -571,7 +608,7 @@ fn switch_watch(world: &mut World, action: Action, ids: &[InstanceId], watch: &V
             && match action {
                 Action::Stop => true,
                 Action::Restart | Action::Roll(_) => instance.spec.watch.is_on() && !instance.unwatched,
-                Action::Start | Action::Delete | Action::Reset => false,
+                Action::Start | Action::Delete | Action::Reset | Action::Run => false,
             };
         world.touched.insert(*id);
     }
@@ -599,6 +636,9 @@ fn apply(instance: &Instance, action: Action, patch: &Patch) -> Result<AppSpec, 
     let mut patched: AppSpec = serde_json::from_value(Value::Object(whole)).map_err(bad)?;
     if patched.watch == Watch::All(true) && (spec.watch.is_on() || action == Action::Stop) {
         patched.watch = spec.watch.clone();
+    }
+    if let Some((key, help)) = patched.beside_schedule() {
+        return Err(Refusal::BadPatch(format!("{}: `{key}` is not possible beside `schedule`: {help}", patched.name)));
     }
     patched.base_env = patch.base_env.as_ref().unwrap_or(&spec.base_env).clone();
     Ok(patched)

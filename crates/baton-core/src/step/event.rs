@@ -2,7 +2,7 @@
 
 use crate::proto::Command;
 use crate::spec::External;
-use crate::units::{Bytes, Incarnation, InstanceId, Millis, OpId};
+use crate::units::{Bytes, Incarnation, InstanceId, Millis, OpId, WallTime};
 use crate::world::{Exit, Identity, SpawnError};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,17 @@ pub enum Event {
         /// The slot.
         id: InstanceId,
     },
+    /// Somebody has found out when a job is due next.
+    Planned {
+        /// The slot.
+        id: InstanceId,
+        /// The pattern that was looked at.
+        pattern: String,
+        /// Its next time, when it has one.
+        time: Option<WallTime>,
+    },
+    /// The wall clock is to be looked at: a job is due, or the clock was set.
+    Clock,
     /// What the process tree of a life uses, where there is a limit.
     Weighed {
         /// The slot.

@@ -4,6 +4,7 @@ use super::Effects;
 use super::care;
 use super::effect::Effect;
 use super::ending;
+use super::job;
 use super::outside;
 use super::overlap;
 use super::rollout;
@@ -22,6 +23,7 @@ pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, e
     instance.forget_words();
     instance.changed = None;
     instance.started_at = Some(now.wall);
+    job::begun(instance, now);
     enter(instance, now, State::Starting { since: now.instant }, cause);
     effects.push(Effect::Spawn { id, incarnation });
     listen_for_ready(&instance.spec, id, incarnation, effects);
@@ -76,6 +78,10 @@ pub(super) fn end_after(
     after: Vec<(InstanceId, Incarnation)>,
     effects: &mut Effects,
 ) {
+    let next = match world.instances.get(&id) {
+        Some(instance) => job::tamed(instance, next),
+        None => return,
+    };
     // What a reload is to make of the slot is newer than what wants it to run again.
     let by_itself = next.comes_by_itself();
     if !by_itself && !matches!(next, Then::GiveUp(_)) {
@@ -88,7 +94,11 @@ pub(super) fn end_after(
     instance.changed = None;
     match &mut instance.state {
         // A retired life has still to end.
-        State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } | State::Backoff { .. }
+        State::Stopped { .. }
+        | State::Idle { .. }
+        | State::Waiting { .. }
+        | State::Errored { .. }
+        | State::Backoff { .. }
             if !instance.beside.is_empty() && !by_itself =>
         {
             let exit = Some(instance.last_exit.unwrap_or(Exit::Unknown));
@@ -98,7 +108,7 @@ pub(super) fn end_after(
                 State::Stopping { since, kill_at, killed: true, exit, tree_gone: true, after: Vec::new(), then: next };
             enter(instance, now, stopping, cause);
         }
-        State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } => {
+        State::Stopped { .. } | State::Idle { .. } | State::Waiting { .. } | State::Errored { .. } => {
             settle_down(world, now, id, next, false, effects);
         }
         State::Backoff { .. } => settle_down(world, now, id, next, true, effects),
@@ -129,6 +139,7 @@ pub(super) fn prepared(
         State::Stopping { .. } => effects.push(Effect::Abort { id, incarnation }),
         // Nothing was begun in these states: whoever prepared it was mistaken.
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Unready { .. }
         | State::Online { .. }
@@ -151,6 +162,7 @@ pub(super) fn spawned(world: &mut World, now: Now, id: InstanceId, incarnation: 
         // It was told to run and to stop at nearly the same time: the signal is on its way.
         State::Stopping { .. } => {}
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Unready { .. }
         | State::Online { .. }
@@ -198,6 +210,7 @@ pub(super) fn ready(world: &mut World, now: Now, id: InstanceId, incarnation: In
             instance.told_ready = true;
         }
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
         | State::Stopping { .. }
@@ -230,6 +243,7 @@ pub(super) fn spawn_failed(
             leave_stopping(world, now, id, false, effects);
         }
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Unready { .. }
         | State::Online { .. }
@@ -292,7 +306,11 @@ pub(super) fn exited(
         }
         // Told twice.
         State::Stopping { exit: Some(_), .. } => {}
-        State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. }
+        | State::Idle { .. }
+        | State::Waiting { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
     }
 }
 
@@ -308,6 +326,7 @@ pub(super) fn tree_gone(world: &mut World, now: Now, id: InstanceId, incarnation
             finish(world, now, id, effects);
         }
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
         | State::Unready { .. }
@@ -328,6 +347,7 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
         overlap::timers(world, now, id, effects);
         outside::timers(world, now, id, effects);
         care::timers(world, now, id, effects);
+        job::timers(world, now, id, effects);
         let due = world.instances.get(&id).and_then(Instance::state_deadline).is_some_and(|at| at <= now.instant);
         if !due {
             continue;
@@ -366,7 +386,7 @@ pub(super) fn timers(world: &mut World, now: Now, effects: &mut Effects) {
                 *killed = true;
                 ending::kill(id, incarnation, !*tree_gone, effects);
             }
-            State::Stopped { .. } | State::Starting { .. } | State::Errored { .. } => {}
+            State::Stopped { .. } | State::Idle { .. } | State::Starting { .. } | State::Errored { .. } => {}
         }
     }
 }
@@ -402,7 +422,7 @@ fn stop_leader_and_tree(
 
 fn cause_of(then: &Then) -> Cause {
     match then {
-        Then::Stop(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
+        Then::Stop(cause) | Then::Rest(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
         Then::Respawn { why, .. } => why.clone(),
         Then::Remove => Cause::Operator(crate::world::Verb::Delete),
     }
@@ -449,7 +469,12 @@ pub(super) fn leave_stopping(world: &mut World, now: Now, id: InstanceId, counts
     if let State::Stopping { then, exit, tree_gone, .. } = &mut instance.state {
         match then {
             _ if alone || then.comes_by_itself() => {}
-            Then::Respawn { .. } | Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::GiveUp(_) => {
+            Then::Respawn { .. }
+            | Then::Rest(_)
+            | Then::Stop(_)
+            | Then::Restart(_)
+            | Then::Remove
+            | Then::GiveUp(_) => {
                 // A process that never ran has not exited either.
                 exit.get_or_insert(Exit::Unknown);
                 *tree_gone = true;
@@ -472,8 +497,10 @@ pub(super) fn settle_down(
     effects: &mut Effects,
 ) {
     let Some(instance) = touch(world, id) else { return };
+    let then = job::settle(instance, now, then);
     let by_itself = then.comes_by_itself();
     match then {
+        Then::Rest(why) => enter(instance, now, State::Idle { why: why.clone() }, why),
         Then::Stop(why) => {
             enter(instance, now, State::Stopped { why: why.clone() }, why);
             effects.push(Effect::Persist);
@@ -491,9 +518,10 @@ pub(super) fn settle_down(
             effects.push(Effect::Persist);
         }
         Then::Restart(cause) => {
-            instance.restarts += u32::from(counts);
-            // What ran a moment ago, with whatever was there, may run again.
-            if counts && by_itself {
+            // One run after another is no restart.
+            instance.restarts += u32::from(counts && instance.job.is_none());
+            // What ran a moment ago, with whatever was there, may run again. Each run of a job is one of its own.
+            if counts && by_itself && instance.job.is_none() {
                 begin(world, now, id, cause, effects);
             } else {
                 ask_to_begin(world, now, id, cause, effects);
@@ -525,6 +553,7 @@ pub(super) fn enter(instance: &mut Instance, now: Now, state: State, cause: Caus
     }
     let is = Status::from(&instance.state);
     if was != is || is == Status::Stopped {
-        instance.note(is.as_str(), cause, now.wall);
+        let word = if matches!(instance.state, State::Idle { .. }) { "scheduled" } else { is.as_str() };
+        instance.note(word, cause, now.wall);
     }
 }

@@ -5,6 +5,7 @@
 //! * `recovery` decides what a successor of the daemon makes of the lives on record.
 //! * `overlap` decides what happens to lives beside the current one of a slot, during a reload.
 //! * `outside` decides what follows when something else than a process or a request wants a slot to run again.
+//! * `job` decides what the times of jobs bring.
 //! * `care` decides about lives that are unwell.
 //! * `rollout` goes on with reloads, slot by slot.
 //! * `sync` carries out what a source needs to become the truth.
@@ -21,6 +22,7 @@ mod command;
 mod effect;
 mod ending;
 mod event;
+mod job;
 mod lifecycle;
 mod outside;
 mod overlap;
@@ -90,6 +92,8 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::TreeGone { id, incarnation } => lifecycle::tree_gone(world, now, id, incarnation, &mut effects),
         Event::Probed { external, result } => waiting::probed(world, &external, result),
         Event::OutputDropped { id, bytes } => lifecycle::output_dropped(world, id, bytes),
+        Event::Planned { id, pattern, time } => job::planned(world, id, &pattern, time),
+        Event::Clock => job::clock(world, now, &mut effects),
         Event::Struck { id } => outside::struck(world, now, id, &mut effects),
         Event::Weighed { id, incarnation, used } => outside::weighed(world, now, id, incarnation, used, &mut effects),
         Event::Examined { id, incarnation, result } => {

@@ -21,6 +21,8 @@ pub(super) fn struck(world: &mut World, now: Now, id: InstanceId, effects: &mut 
         State::Stopping { then, .. } => goes_down_by_itself(then),
         // It is about to run anew.
         State::Waiting { .. } | State::Starting { .. } => false,
+        // Jobs have times of another kind.
+        State::Idle { .. } => false,
     };
     if due {
         instance.begin_anew(now.wall);
@@ -32,7 +34,7 @@ pub(super) fn struck(world: &mut World, now: Now, id: InstanceId, effects: &mut 
 fn goes_down_by_itself(then: &Then) -> bool {
     match then {
         Then::GiveUp(_) | Then::Stop(Cause::Exited(_)) => true,
-        Then::Stop(_) | Then::Restart(_) | Then::Remove | Then::Respawn { .. } => false,
+        Then::Stop(_) | Then::Rest(_) | Then::Restart(_) | Then::Remove | Then::Respawn { .. } => false,
     }
 }
 
@@ -50,6 +52,7 @@ pub(super) fn weighed(
     let since = match &instance.state {
         State::Unready { since, .. } | State::Online { since, .. } => *since,
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
         | State::Stopping { .. }
@@ -69,7 +72,7 @@ pub(super) fn changed(world: &mut World, now: Now, id: InstanceId, path: String,
     let Some(instance) = world.instances.get_mut(&id).filter(|instance| instance.is_watched()) else { return };
     match &instance.state {
         // The next life finds the file as it is now.
-        State::Waiting { .. } => return,
+        State::Waiting { .. } | State::Idle { .. } => return,
         State::Stopping { then, .. } if !goes_down_by_itself(then) => return,
         State::Stopping { .. }
         | State::Stopped { .. }

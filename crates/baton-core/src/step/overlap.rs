@@ -19,7 +19,9 @@ use std::sync::Arc;
 pub(super) fn is_possible(instance: &Instance, spec: &AppSpec) -> bool {
     let runs = matches!(instance.state, State::Online { .. } | State::Unready { .. });
     // Under a new name it would not be the same app: the old one ends first.
-    runs && spec.name == instance.spec.name
+    runs && spec.schedule.is_none()
+        && instance.spec.schedule.is_none()
+        && spec.name == instance.spec.name
         && spec.may_overlap()
         && instance.spec.may_overlap()
         && spec.exec_mode == instance.spec.exec_mode

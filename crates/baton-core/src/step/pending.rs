@@ -39,6 +39,8 @@ pub enum Goal {
     Ready(Incarnation),
     /// This candidate has the slot, is ready, and its predecessor has ended; or it has failed.
     Replaced(Incarnation),
+    /// It is a job whose times count.
+    Armed,
     /// Nothing runs.
     Down,
     /// The slot is gone.
@@ -112,6 +114,7 @@ fn late_text(instance: Option<&Instance>) -> String {
         }
         Some(
             State::Stopped { .. }
+            | State::Idle { .. }
             | State::Starting { .. }
             | State::Unready { .. }
             | State::Online { .. }
@@ -142,7 +145,9 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
     let Some(instance) = instance else {
         return match goal {
             Goal::Gone | Goal::Down => Decision::Reached,
-            Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) => Decision::Failed("was deleted meanwhile".into()),
+            Goal::Up(_) | Goal::Ready(_) | Goal::Replaced(_) | Goal::Armed => {
+                Decision::Failed("was deleted meanwhile".into())
+            }
         };
     };
     match goal {
@@ -150,10 +155,15 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
             Wanted::Gone => Decision::Open,
             Wanted::Up | Wanted::Down | Wanted::Failed => Decision::Failed("is still wanted".into()),
         },
+        Goal::Armed => match instance.state.wanted() {
+            Wanted::Up => Decision::Reached,
+            Wanted::Down | Wanted::Gone | Wanted::Failed => Decision::Failed("was stopped meanwhile".into()),
+        },
         Goal::Down => match &instance.state {
             State::Stopped { .. } | State::Errored { .. } => Decision::Reached,
             State::Stopping { then: Then::Stop(_) | Then::GiveUp(_) | Then::Remove, .. } => Decision::Open,
-            State::Waiting { .. }
+            State::Idle { .. }
+            | State::Waiting { .. }
             | State::Starting { .. }
             | State::Unready { .. }
             | State::Online { .. }
@@ -162,6 +172,9 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
         },
         Goal::Up(after) | Goal::Ready(after) if instance.incarnation <= after => {
             match (instance.state.wanted(), &instance.state) {
+                // Its run came to nothing before there was a process of it.
+                (Wanted::Up, State::Idle { why: Cause::Operator(_) }) => Decision::Reached,
+                (Wanted::Up, State::Idle { why }) => Decision::Failed(why.to_string()),
                 (Wanted::Up, _) => Decision::Open,
                 (Wanted::Failed, State::Errored { why }) if why.is_dependency() => Decision::Failed(why.to_string()),
                 (Wanted::Down | Wanted::Gone | Wanted::Failed, _) => Decision::Failed("was stopped meanwhile".into()),
@@ -171,13 +184,16 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
             State::Waiting { .. } | State::Starting { .. } => Decision::Open,
             // PM2 answers when `ready` has come, or is late.
             State::Unready { .. } if instance.spec.wait_ready => Decision::Open,
-            State::Errored { why: Cause::SpawnFailed(error) } => Decision::Failed(error.message.clone()),
+            State::Errored { why: Cause::SpawnFailed(error) } | State::Idle { why: Cause::SpawnFailed(error) } => {
+                Decision::Failed(error.message.clone())
+            }
             State::Errored { why } if why.is_dependency() => Decision::Failed(why.to_string()),
             // It ran, whatever came of it.
             State::Unready { .. }
             | State::Online { .. }
             | State::Stopping { .. }
             | State::Stopped { .. }
+            | State::Idle { .. }
             | State::Backoff { .. }
             | State::Errored { .. } => Decision::Reached,
         },
@@ -201,7 +217,14 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
             State::Stopping { then: Then::Stop(why), .. } if instance.spec.oneshot && why.is_success() => {
                 Decision::Open
             }
-            State::Stopping { .. } | State::Stopped { .. } | State::Backoff { .. } | State::Errored { .. } => {
+            // A run that is over was as ready as it could be.
+            State::Idle { why } if why.is_success() => Decision::Reached,
+            State::Stopping { then: Then::Rest(why), .. } if why.is_success() => Decision::Open,
+            State::Stopping { .. }
+            | State::Stopped { .. }
+            | State::Idle { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. } => {
                 if let Some(late @ Cause::NotReady(_)) = instance.transitions.back().map(|last| &last.cause) {
                     return Decision::Failed(late.to_string());
                 }

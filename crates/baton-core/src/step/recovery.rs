@@ -49,10 +49,15 @@ pub(super) fn recovered(
                 leave_stopping(world, now, id, false, effects);
             }
             State::Unready { .. } | State::Online { .. } => exited(world, now, id, incarnation, Exit::Unknown, effects),
-            State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+            State::Stopped { .. }
+            | State::Idle { .. }
+            | State::Waiting { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. } => {}
         },
         Found::Rebooted => match &instance.state {
-            State::Waiting { .. }
+            State::Idle { .. }
+            | State::Waiting { .. }
             | State::Starting { .. }
             | State::Unready { .. }
             | State::Online { .. }
@@ -66,7 +71,7 @@ pub(super) fn recovered(
                     Then::Remove => Then::Remove,
                     Then::GiveUp(why) => Then::GiveUp(why.clone()),
                     Then::Stop(why) => Then::Stop(why.clone()),
-                    Then::Restart(_) | Then::Respawn { .. } => Then::Stop(Cause::Reboot),
+                    Then::Rest(_) | Then::Restart(_) | Then::Respawn { .. } => Then::Stop(Cause::Reboot),
                 };
                 instance.process = None;
                 effects.push(Effect::Release { id, incarnation });
@@ -105,6 +110,10 @@ fn resume(instance: &mut Instance, now: Now, effects: &mut Effects) {
         State::Stopping { killed, tree_gone, .. } => {
             ending::again(&instance.spec, id, incarnation, *killed, !*tree_gone, effects);
         }
-        State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => {}
+        State::Stopped { .. }
+        | State::Idle { .. }
+        | State::Waiting { .. }
+        | State::Backoff { .. }
+        | State::Errored { .. } => {}
     }
 }

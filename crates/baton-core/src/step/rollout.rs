@@ -3,6 +3,7 @@
 
 use super::Effects;
 use super::command::redefine;
+use super::job;
 use super::lifecycle;
 use super::overlap;
 use super::pending::{Goal, Pending};
@@ -77,7 +78,7 @@ pub(super) fn leave_out(world: &mut World, id: InstanceId, next: &Then) {
         let Some(at) = rollout.queue.iter().position(|(queued, _)| *queued == id) else { continue };
         let done = match (&pending.sync, next) {
             (None, _) => Done::Failed("was stopped or started again meanwhile".into()),
-            (Some(_), Then::Restart(_) | Then::Respawn { .. }) => continue,
+            (Some(_), Then::Restart(_) | Then::Rest(_) | Then::Respawn { .. }) => continue,
             (Some(_), Then::Remove) => Done::Deleted,
             (Some(_), Then::Stop(_) | Then::GiveUp(_)) => Done::Stopped,
         };
@@ -107,7 +108,18 @@ fn begin(
         return (Goal::Replaced(candidate), Done::Reloaded);
     }
     let name = spec.name.clone();
+    let was_run = world.instances.get(&id).is_some_and(job::is_under_way);
+    let is_job = spec.schedule.is_some();
     redefine(world, id, spec);
+    if is_job {
+        // The next run is of the new definition; the one under way goes on.
+        if !was_run {
+            let verb = if roll.overlap { Verb::Reload } else { Verb::Restart };
+            lifecycle::end(world, now, id, Then::Rest(Cause::Operator(verb)), effects);
+        }
+        effects.push(super::Effect::Persist);
+        return (Goal::Armed, if roll.overlap { Done::Reloaded } else { Done::Restarted });
+    }
     // What an operator has stopped since stays down, and the app has run without it until now.
     let lacks = !needed(world, &BTreeSet::from([name]), &[]).is_empty();
     let Some(instance) = world.instances.get_mut(&id) else { return (Goal::Gone, Done::Restarted) };

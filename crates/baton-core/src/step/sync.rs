@@ -315,6 +315,7 @@ fn is_failing(slot: &Instance) -> bool {
         State::Backoff { .. } | State::Errored { .. } => true,
         State::Online { ready: true, .. } => false,
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
         | State::Unready { .. }

@@ -111,6 +111,7 @@ fn waiting(world: &World) -> impl Iterator<Item = (&Instance, &Cause)> {
     world.instances.values().filter_map(|instance| match &instance.state {
         State::Waiting { why, .. } => Some((instance, why)),
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Starting { .. }
         | State::Unready { .. }
         | State::Online { .. }
@@ -125,6 +126,7 @@ fn may_be_stopped(world: &World, instance: &Instance) -> bool {
     match &instance.state {
         State::Stopping { after, .. } => !after.is_empty() && !after.iter().any(|life| alive(world, *life)),
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
         | State::Unready { .. }
@@ -237,6 +239,14 @@ fn progress(slot: &Instance, condition: &Condition) -> Progress {
             Condition::Log(_) if said => Progress::Met,
             Condition::Ready | Condition::Healthy | Condition::Exited | Condition::Log(_) => Progress::Open,
         },
+        // A job between two runs is as ready as it can be. It may have become one since the start was asked for: what only
+        // its next run could bring is not waited for.
+        State::Idle { why } => match condition {
+            Condition::Started | Condition::Ready => Progress::Met,
+            Condition::Healthy | Condition::Exited | Condition::Log(_) => {
+                Progress::Never(Cause::DependencyDown(name(), Box::new(why.clone())))
+            }
+        },
         State::Waiting { .. }
         | State::Starting { .. }
         | State::Unready { .. }
@@ -270,12 +280,13 @@ pub(super) fn is_down(instance: &Instance) -> bool {
     match &instance.state {
         State::Stopped { why } | State::Stopping { then: Then::Stop(why), .. } => !why.is_success(),
         State::Errored { .. } | State::Stopping { then: Then::GiveUp(_), .. } => true,
-        State::Waiting { .. }
+        State::Idle { .. }
+        | State::Waiting { .. }
         | State::Starting { .. }
         | State::Unready { .. }
         | State::Online { .. }
         | State::Backoff { .. }
-        | State::Stopping { then: Then::Restart(_) | Then::Respawn { .. } | Then::Remove, .. } => false,
+        | State::Stopping { then: Then::Rest(_) | Then::Restart(_) | Then::Respawn { .. } | Then::Remove, .. } => false,
     }
 }
 

@@ -17,9 +17,11 @@ pub fn paths(fields: &[Change]) -> String {
     fields.iter().map(|change| change.field.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether any of it takes a new process.
+/// Whether any of it takes a new process. Another schedule does not, but what was run all the time is to be run at times
+/// now, or the other way round, does.
 pub(crate) fn needs_restart(fields: &[Change]) -> bool {
-    fields.iter().any(|change| change.class == ChangeClass::Restart)
+    let turns = |change: &Change| change.field == "schedule" && (change.old.is_null() || change.new.is_null());
+    fields.iter().any(|change| change.class == ChangeClass::Restart || turns(change))
 }
 
 fn members(change: Change) -> Vec<Change> {

@@ -354,6 +354,7 @@ pub(crate) fn is_left_down(world: &World, slot: &Instance, was_applied: bool) ->
         State::Errored { why: Cause::DependencyDown(on, _) } => !world.named(on).any(is_held_down),
         State::Errored { why } => !was_applied || why.is_dependency(),
         State::Stopped { .. }
+        | State::Idle { .. }
         | State::Waiting { .. }
         | State::Starting { .. }
         | State::Unready { .. }

@@ -170,6 +170,8 @@ pub enum Verb {
     Delete,
     /// Put a new life in its place without a gap.
     Reload,
+    /// Run a job now, whatever its times are.
+    Run,
     /// End everything, and the daemon.
     Kill,
 }
@@ -182,6 +184,7 @@ impl fmt::Display for Verb {
             Verb::Restart => "restart",
             Verb::Delete => "delete",
             Verb::Reload => "reload",
+            Verb::Run => "run",
             Verb::Kill => "kill",
         })
     }
@@ -269,6 +272,14 @@ pub enum Cause {
         /// For how long.
         within: Millis,
     },
+    /// A run of a job has taken longer than its `timeout`.
+    Overran(Millis),
+    /// A job was due while its run before was still under way.
+    Overlapped,
+    /// A run of a job was ended because the next was due.
+    Replaced,
+    /// A job was due while the machine or the daemon was away.
+    Missed,
     /// An app that it waits for to be healthy has no `health`.
     DependencyUnexamined(String),
     /// A file that is watched for it has changed, or come, or gone.
@@ -315,6 +326,10 @@ impl Cause {
             | Cause::WatchdogSilent(_)
             | Cause::WatchdogTriggered
             | Cause::HeartbeatSilent { .. }
+            | Cause::Overran(_)
+            | Cause::Overlapped
+            | Cause::Replaced
+            | Cause::Missed
             | Cause::Changed { .. }
             | Cause::ReloadFailed(_) => false,
         }
@@ -370,6 +385,10 @@ impl fmt::Display for Cause {
             Cause::WatchdogSilent(within) => write!(f, "no WATCHDOG=1 for {}", span(*within)),
             Cause::WatchdogTriggered => f.write_str("it asked for its restart by WATCHDOG=trigger"),
             Cause::HeartbeatSilent { pid, within } => write!(f, "no heartbeat for {} (pid {pid})", span(*within)),
+            Cause::Overran(timeout) => write!(f, "the run took longer than its timeout of {}", span(*timeout)),
+            Cause::Overlapped => f.write_str("the run before was still under way"),
+            Cause::Replaced => f.write_str("the next run was due, and replaces it"),
+            Cause::Missed => f.write_str("it was due while the machine or baton was away"),
             Cause::Changed { path, more: 0 } => write!(f, "{path} has changed"),
             Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),
             Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),

@@ -4,6 +4,7 @@ use super::Directories;
 use super::beside::Beside;
 use super::care::Care;
 use super::cause::{Cause, Exit};
+use super::job::Job;
 use super::state::{State, Wanted};
 use crate::spec::AppSpec;
 use crate::units::{Incarnation, InstanceId, Instant, Millis, WallTime};
@@ -148,6 +149,9 @@ pub struct Instance {
     /// That source does not have it any more.
     #[serde(default)]
     pub orphan: bool,
+    /// What is known of it as a job, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<Job>>,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -179,6 +183,7 @@ impl Instance {
     /// A new slot with nothing in it yet.
     pub fn new(id: InstanceId, number: u32, spec: Arc<AppSpec>, at: WallTime, directories: &Directories) -> Self {
         let files = InstanceFiles::of(&spec, id, directories);
+        let job = spec.schedule.as_ref().map(|_| Box::default());
         Instance {
             id,
             number,
@@ -208,6 +213,7 @@ impl Instance {
             unwatched: false,
             changed: None,
             orphan: false,
+            job,
         }
     }
 
@@ -230,7 +236,8 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         let beside = self.beside.iter().filter_map(Beside::deadline);
         let care = self.care_deadlines().earliest();
-        self.state_deadline().into_iter().chain(self.change_deadline()).chain(care).chain(beside).min()
+        let run = self.run_deadline();
+        self.state_deadline().into_iter().chain(self.change_deadline()).chain(care).chain(run).chain(beside).min()
     }
 
     /// When its state next wants to be looked at, if it has a clock.
@@ -248,6 +255,7 @@ impl Instance {
             | State::Online { ready: true, .. }
             | State::Starting { .. }
             | State::Stopped { .. }
+            | State::Idle { .. }
             | State::Errored { .. } => None,
         }
     }
@@ -290,9 +298,12 @@ impl Instance {
             State::Stopped { why } | State::Errored { why } => Some(why.clone()),
             State::Stopping { then, .. } => match then {
                 super::Then::Stop(why) | super::Then::GiveUp(why) => Some(why.clone()),
-                super::Then::Restart(_) | super::Then::Remove | super::Then::Respawn { .. } => None,
+                super::Then::Restart(_) | super::Then::Rest(_) | super::Then::Remove | super::Then::Respawn { .. } => {
+                    None
+                }
             },
-            State::Waiting { .. }
+            State::Idle { .. }
+            | State::Waiting { .. }
             | State::Starting { .. }
             | State::Unready { .. }
             | State::Online { .. }

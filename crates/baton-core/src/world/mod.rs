@@ -3,6 +3,7 @@
 //! * `state` is the state of a slot and what follows from it.
 //! * `cause` says why something happened; every transition carries one.
 //! * `instance` is one slot, `beside` a second life in it during a reload.
+//! * `job` is what is known of it when its app is run at times.
 //! * `telling` is what a program tells of itself.
 //! * `care` is how well the life in it is.
 //! * `view` is how the outside sees a slot, `unit` how it sees several as one.
@@ -13,6 +14,7 @@ mod beside;
 mod care;
 mod cause;
 mod instance;
+mod job;
 mod state;
 mod telling;
 mod unit;
@@ -22,6 +24,7 @@ pub use beside::{Beside, Phase};
 pub use care::{Beat, Care, CareDeadlines, Well, Wellness};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Changed, Death, Identity, Instance, InstanceFiles, Record, Transition};
+pub use job::{Due, Job, JobView, Next, Outcome, RUNS, Run};
 pub use state::{State, Then, Wanted};
 pub use telling::Telling;
 pub use unit::{DEFAULT_UNIT, UnitView, units};
@@ -53,6 +56,8 @@ pub struct World {
     pub externals: BTreeMap<External, Reach>,
     /// Whether the daemon is to end: nothing new is begun.
     pub ending: bool,
+    /// What the jitter of jobs is drawn from.
+    pub seed: u64,
     /// Where default log and pid files go.
     pub directories: Directories,
     /// What the last pass of each source made of its apps.

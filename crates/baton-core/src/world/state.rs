@@ -14,6 +14,11 @@ pub enum State {
         /// Why.
         why: Cause,
     },
+    /// A job between two runs: nothing runs, and something will when it is due.
+    Idle {
+        /// How it came to that: how the last run ended, or who has asked for it.
+        why: Cause,
+    },
     /// Asked to start, and waiting for what it depends on.
     Waiting {
         /// What has not come so far yet.
@@ -80,6 +85,8 @@ pub enum State {
 pub enum Then {
     /// Stay down.
     Stop(Cause),
+    /// Rest until the job is due again.
+    Rest(Cause),
     /// Start again at once: someone asked, or a file, a time or the memory in use wants it.
     Restart(Cause),
     /// Leave the list.
@@ -102,7 +109,7 @@ impl Then {
     pub fn comes_by_itself(&self) -> bool {
         match self {
             Then::Respawn { .. } => true,
-            Then::Restart(why) => !matches!(why, Cause::Operator(_)),
+            Then::Restart(why) | Then::Rest(why) => !matches!(why, Cause::Operator(_)),
             Then::Stop(_) | Then::Remove | Then::GiveUp(_) => false,
         }
     }
@@ -127,7 +134,8 @@ impl State {
     pub fn wanted(&self) -> Wanted {
         match self {
             State::Stopped { .. } => Wanted::Down,
-            State::Waiting { .. }
+            State::Idle { .. }
+            | State::Waiting { .. }
             | State::Starting { .. }
             | State::Unready { .. }
             | State::Online { .. }
@@ -135,7 +143,7 @@ impl State {
             State::Errored { .. } => Wanted::Failed,
             State::Stopping { then, .. } => match then {
                 Then::Stop(_) => Wanted::Down,
-                Then::Restart(_) | Then::Respawn { .. } => Wanted::Up,
+                Then::Restart(_) | Then::Respawn { .. } | Then::Rest(_) => Wanted::Up,
                 Then::Remove => Wanted::Gone,
                 Then::GiveUp(_) => Wanted::Failed,
             },
@@ -146,7 +154,11 @@ impl State {
     pub fn has_process(&self) -> bool {
         match self {
             State::Starting { .. } | State::Unready { .. } | State::Online { .. } | State::Stopping { .. } => true,
-            State::Stopped { .. } | State::Waiting { .. } | State::Backoff { .. } | State::Errored { .. } => false,
+            State::Stopped { .. }
+            | State::Idle { .. }
+            | State::Waiting { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. } => false,
         }
     }
 }

@@ -48,7 +48,7 @@ impl UnitView {
         }
         Some(UnitView {
             name: name.into(),
-            status: slots.iter().map(|slot| slot.status).max_by_key(|status| severity(*status))?,
+            status: slots.iter().max_by_key(|slot| (!slot.is_idle(), severity(slot.status)))?.status,
             healthy: slots.iter().all(|slot| is_healthy(slot)),
             online: slots.iter().filter(|slot| slot.status == Status::Online).count(),
             total: slots.len(),
@@ -91,6 +91,9 @@ fn severity(status: Status) -> u8 {
 
 /// Whether nobody needs to look at a slot.
 fn is_healthy(slot: &InstanceView) -> bool {
+    if let Some(job) = slot.job.as_deref().filter(|job| job.idle) {
+        return !job.has_failed();
+    }
     match slot.status {
         Status::Online => !slot.is_degraded(),
         Status::Stopped => {

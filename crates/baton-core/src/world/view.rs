@@ -3,6 +3,7 @@
 use super::care::{Well, Wellness};
 use super::cause::Exit;
 use super::instance::{Death, Instance, InstanceFiles, Transition};
+use super::job::JobView;
 use super::state::{State, Then};
 use super::telling::Telling;
 use crate::proto::shared;
@@ -52,7 +53,8 @@ impl Status {
 impl From<&State> for Status {
     fn from(state: &State) -> Self {
         match state {
-            State::Stopped { .. } => Status::Stopped,
+            // PM2 has no word for it, and nothing runs.
+            State::Stopped { .. } | State::Idle { .. } => Status::Stopped,
             State::Waiting { .. } | State::Starting { .. } | State::Unready { .. } => Status::Launching,
             State::Online { .. } => Status::Online,
             State::Backoff { .. } => Status::WaitingRestart,
@@ -161,6 +163,9 @@ pub struct InstanceView {
     /// That source does not have it any more.
     #[serde(default)]
     pub orphan: bool,
+    /// What is known of it as a job, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<JobView>>,
     /// What was changed by hand since that source was followed last, when the history was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<Drift>,
@@ -170,6 +175,16 @@ impl InstanceView {
     /// Whether it is online and its health fails.
     pub fn is_degraded(&self) -> bool {
         self.health.as_ref().is_some_and(|health| health.state == Well::Degraded)
+    }
+
+    /// Whether it is a job between two runs.
+    pub fn is_idle(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.idle)
+    }
+
+    /// Its state in a word: PM2's, but for a job between two runs.
+    pub fn word(&self) -> &'static str {
+        self.job.as_ref().and_then(|job| job.word()).unwrap_or(self.status.as_str())
     }
 }
 
@@ -222,6 +237,7 @@ impl Instance {
             told: None,
             owner: self.owner.clone(),
             orphan: self.orphan,
+            job: JobView::of(self, history).map(Box::new),
             drift: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) fn comes_back_alone(instance: &Instance) -> bool {
     match &instance.state {
         State::Backoff { .. } | State::Unready { .. } | State::Online { .. } | State::Starting { .. } => true,
         State::Stopping { then, .. } => then.comes_by_itself(),
-        State::Stopped { .. } | State::Waiting { .. } | State::Errored { .. } => false,
+        State::Stopped { .. } | State::Idle { .. } | State::Waiting { .. } | State::Errored { .. } => false,
     }
 }
 
@@ -39,6 +39,7 @@ fn of_the_list(world: &World, dependency: &Dependency) -> bool {
     !slots.is_empty()
         && slots.iter().all(|slot| match (&slot.state, &dependency.condition) {
             (State::Stopped { why: Cause::Exited(Exit::Code(0)) }, _) => true,
+            (State::Idle { .. }, Condition::Started | Condition::Ready) => true,
             (State::Unready { .. } | State::Online { .. }, Condition::Started) => true,
             (State::Online { ready, .. }, Condition::Ready) => *ready,
             (State::Online { .. }, Condition::Healthy) => slot.care.passed && !slot.care.degraded,

@@ -5,7 +5,7 @@ use baton_core::proto::{Action, Command, Done, Reply};
 use baton_core::step::{Effect, Event, Found, Pet, Rollout, Scope, step};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
-    Cause, Directories, Exit, Identity, Instance, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
+    Cause, Directories, Exit, Identity, Instance, Next, Signal, SpawnError, SpawnStage, State, Then, Wanted, World,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -336,7 +336,7 @@ impl Machine {
                 Action::Start | Action::Restart => assert_eq!(wanted, Some(Wanted::Up), "slot {id} was asked to run"),
                 Action::Stop => assert_eq!(wanted, Some(Wanted::Down), "slot {id} was asked to stop"),
                 Action::Delete => assert!(matches!(wanted, None | Some(Wanted::Gone)), "slot {id} was deleted"),
-                Action::Reset => {}
+                Action::Reset | Action::Run => {}
             }
         }
     }
@@ -545,6 +545,20 @@ impl Machine {
         if self.world.next_deadline().is_some_and(|deadline| deadline.0 <= self.now) {
             self.deliver(Event::Timer);
         }
+        if by.is_multiple_of(3) {
+            self.deliver(Event::Clock);
+        }
+        // Somebody looks when jobs are due next.
+        let unplanned = self.world.instances.values().filter_map(|slot| {
+            let (schedule, job) = slot.armed_job()?;
+            let time = WallTime(self.now + 1_000_000 + by % 7 * 300);
+            (job.next == Next::Unplanned).then(|| Event::Planned {
+                id: slot.id,
+                pattern: schedule.pattern(),
+                time: (!by.is_multiple_of(11)).then_some(time),
+            })
+        });
+        self.mail.extend(unplanned.collect::<Vec<_>>());
     }
 
     fn check(&self) {

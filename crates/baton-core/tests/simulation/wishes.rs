@@ -3,11 +3,35 @@
 use baton_core::proto::{Action, Command, Order as Heed, Patch, Roll, Saved, Scale, Wait, Wish};
 use baton_core::select::Selector;
 use baton_core::spec::{
-    AppSpec, Condition, Dependency, ExecMode, Health, Listen, Probe, Readiness, ReadyBy, Remedy, Watch,
+    AppSpec, Condition, Dependency, ExecMode, Health, Listen, Missed, Overlap, Probe, Readiness, ReadyBy, Remedy,
+    Schedule, Watch,
 };
 use baton_core::units::Millis;
 
 fn app(word: u32) -> AppSpec {
+    let service = service(word);
+    if !(word / 4).is_multiple_of(6) {
+        return service;
+    }
+    let schedule = Schedule {
+        cron: ["* * * * *", "@hourly"][(word / 24 % 2) as usize].into(),
+        timezone: None,
+        overlap: [Overlap::Skip, Overlap::Queue, Overlap::Replace][(word / 48 % 3) as usize],
+        jitter: Millis(u64::from(word / 64 % 3) * 400),
+        timeout: (word / 16).is_multiple_of(3).then_some(Millis(1_500)),
+        missed: if (word / 32).is_multiple_of(2) { Missed::Run } else { Missed::Skip },
+    };
+    AppSpec {
+        schedule: Some(schedule),
+        oneshot: false,
+        cron_restart: None,
+        watch: Watch::All(false),
+        exec_mode: ExecMode::Fork,
+        ..service
+    }
+}
+
+fn service(word: u32) -> AppSpec {
     AppSpec {
         name: format!("app{}", word % 3),
         script: format!("/bin/app{}", word % 4),
@@ -136,6 +160,7 @@ pub(crate) fn command(word: u32) -> Command {
         4 | 5 => act(Action::Stop),
         6 | 7 => act(Action::Restart),
         8 => act(Action::Delete),
+        9 if word.is_multiple_of(2) => act(Action::Run),
         9 => act(Action::Reset),
         10 => Command::Restore {
             slots: (0..word / 1024 % 4)
@@ -144,6 +169,7 @@ pub(crate) fn command(word: u32) -> Command {
                     number: n % 2,
                     increment: None,
                     up: !(word + n).is_multiple_of(4),
+                    job: None,
                 })
                 .collect(),
         },

@@ -24,7 +24,7 @@ pub(crate) fn announce(action: Action, word: &str, slots: &[InstanceId], session
         Action::Stop => ActionName::Stop,
         Action::Delete => ActionName::Delete,
         // Its lines are of its own form.
-        Action::Reset => return,
+        Action::Reset | Action::Run => return,
     };
     session.say(&text::applying(name, word, slots));
 }
@@ -90,6 +90,7 @@ pub(crate) fn tell(outcomes: &[Outcome], session: &Session) {
             Done::Reloaded | Done::Restarted | Done::Stopped | Done::Deleted => {
                 session.say(&text::acted(&outcome.name, outcome.id))
             }
+            Done::Ran => session.say(&format!("[{}]({}) runs", outcome.name, outcome.id)),
             Done::Reset => session.say(&text::resetting(outcome.id)),
             Done::Failed(_) | Done::Left(_) => {}
         }

@@ -456,6 +456,7 @@ pub(crate) fn with_place(failure: Failure, depends: &BTreeMap<String, Place>) ->
     let app = match &what {
         DependencyError::Unknown { app, .. }
         | DependencyError::NeverExits { app, .. }
+        | DependencyError::Job { app, .. }
         | DependencyError::NeverHealthy { app, .. } => Some(app),
         DependencyError::Cycle(path) => path.iter().find(|name| depends.contains_key(*name)),
     };

@@ -326,7 +326,7 @@ impl Watch {
 }
 
 fn is_down(view: &InstanceView) -> bool {
-    matches!(view.status, Status::Stopped | Status::Errored)
+    matches!(view.status, Status::Stopped | Status::Errored) && !view.is_idle()
 }
 
 /// Whether a change of a file or a time starts it again.

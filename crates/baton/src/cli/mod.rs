@@ -59,6 +59,7 @@ mod rollback;
 mod runtime;
 mod save;
 mod scale;
+mod schedule;
 mod send;
 mod send_signal;
 mod serve;
@@ -152,6 +153,7 @@ verbs! {
     Render => render, "render";
     Init => init, "init" | "ecosystem";
     Migrate => migrate, "migrate";
+    Schedule => schedule, "schedule";
     Watch => watch, "watch";
     Flush => flush, "flush";
     ReloadLogs => reload_logs, "reloadLogs";

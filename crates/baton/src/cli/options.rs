@@ -254,6 +254,7 @@ fn value_name(kind: Option<Kind>) -> &'static str {
             | Kind::Readiness
             | Kind::Health
             | Kind::Heartbeat
+            | Kind::Schedule
             | Kind::Listen
             | Kind::Rlimits
             | Kind::Map

@@ -64,7 +64,7 @@ pub(crate) fn run(_: Args, session: &Session) -> Result<(), Failure> {
         text.push_str("\n--- apps\n");
         for view in &listing.instances {
             let cause = view.last.as_ref().map(|last| last.cause.to_string()).unwrap_or_default();
-            let (id, name, status) = (view.id, &view.name, view.status.as_str());
+            let (id, name, status) = (view.id, &view.name, view.word());
             text.push_str(&format!("{id} {name}: {status}, restarts {}, {cause}\n", view.restarts));
         }
         for notice in &listing.notices {

@@ -62,7 +62,10 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 }
 
 fn state(view: &InstanceView) -> String {
-    let word = view.status.as_str();
+    let word = match &view.job {
+        Some(job) if job.idle && job.has_failed() => "scheduled, and its last run has failed",
+        _ => view.word(),
+    };
     match (view.pid, view.restarts) {
         (Some(pid), 0) => format!("{word}, pid {pid}"),
         (Some(pid), restarts) => format!("{word}, pid {pid}, restarts {restarts}"),

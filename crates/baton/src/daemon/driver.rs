@@ -30,6 +30,7 @@ use baton_core::step::{Effect, Event, step};
 use baton_core::sync::{Drift, Drifted, Fingerprints, drift};
 use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
 use baton_core::world::{Detail, Exit, State, World};
+use baton_os::alarm::Alarm;
 use baton_os::clock;
 use baton_os::guard;
 use baton_os::guard::link::GuardLink;
@@ -97,6 +98,8 @@ pub(super) struct Driver {
     pub(super) channels: Channels,
     /// When apps are to be started again, once one is.
     pub(super) times: Option<Moments>,
+    /// When the first job is due, once there is one.
+    pub(super) alarm: Option<Alarm>,
     pub(super) weighing: Weighing,
     pub(super) connections: Connections,
     pub(super) bus: Bus,
@@ -247,6 +250,7 @@ impl Driver {
         self.follow_watching(&touched);
         self.follow_sockets(touched.iter().copied());
         self.follow_limits(&touched);
+        self.follow_jobs(&touched);
         self.follow_heartbeats(touched.iter().copied());
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
@@ -364,6 +368,7 @@ impl Driver {
         if self.world.ending {
             return;
         }
+        self.keep_jobs();
         // A service is ended with the machine, or to be started again: what comes back then is what `save` kept.
         if std::env::var_os(guard::IS_SERVICE).is_some() {
             journal::log(format_args!("pm2 has been killed by signal ({name})"));
@@ -489,6 +494,7 @@ impl Driver {
             }
             Message::Changed { ids, path, more } => self.files_changed(&ids, &path, more),
             Message::Struck => self.strike(),
+            Message::Rang => self.rang(),
             Message::Weighed(lives) => self.weighed(lives),
             Message::Watching(text) => journal::log(text),
             Message::NotWatching(text) => self.notice(text),

@@ -93,6 +93,8 @@ pub(super) enum Message {
     },
     /// A time that apps wait for has come, or the clock was set.
     Struck,
+    /// A job is due, or the clock was set.
+    Rang,
     /// What lives with a limit use.
     Weighed(Vec<(InstanceId, Incarnation, Bytes)>),
     /// Files are watched from now on, or no longer.

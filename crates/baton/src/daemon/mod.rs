@@ -16,6 +16,7 @@
 //! | `prober` | threads that look for what others run, and whether apps are ready |
 //! | `heartbeat/` | the listener for processes that say that they are well |
 //! | `times`, `weigher` | when apps are to be started again, and how much memory they use |
+//! | `jobs` | when jobs are due |
 //! | `watcher` | which files are watched, and the thread that does |
 //! | `sockets` | the sockets that apps are given, from the first life to the last |
 //! | `line` | what a life is given to tell that it is ready |
@@ -33,6 +34,7 @@ mod ear;
 mod effects;
 mod heartbeat;
 mod inbox;
+mod jobs;
 mod journal;
 mod life;
 mod line;
@@ -153,7 +155,9 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     for notice in lost::restore(&mut left, home, &boot_id) {
         journal::warn(notice);
     }
-    let recover::Left { world, lives: left, rebooted, gone } = left;
+    let recover::Left { mut world, lives: left, rebooted, gone } = left;
+    let nonce = nonce()?;
+    world.seed = u64::from_str_radix(&nonce, 16).unwrap_or(0);
 
     let batch = held.remove("batch:r").zip(held.remove("batch:w"));
     let fresh_batch = batch.is_none();
@@ -198,6 +202,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         writer: writer::Writer::start(home.clone(), inbox.clone())?,
         measurer: measure::Measurer::start()?,
         times: None,
+        alarm: None,
         weighing: weigher::Weighing::Off,
         watcher: watcher::Watcher::new(inbox.clone()),
         prober: prober::Prober::new(inbox.clone()),
@@ -207,7 +212,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         bus: bus::Bus::new(home.clone()),
         inbox,
         lock,
-        nonce: nonce()?,
+        nonce,
         started_at: clock::now().wall,
         notices: Vec::new(),
         troubles: BTreeMap::new(),
@@ -231,6 +236,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     driver.follow_times();
     let all: Vec<_> = driver.world.instances.keys().copied().collect();
     driver.follow_limits(&all);
+    driver.follow_jobs(&all);
     driver.follow_heartbeats(all.into_iter());
     driver.find_beaters();
     let listener = server::listen(home)?;

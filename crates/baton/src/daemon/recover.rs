@@ -17,7 +17,7 @@ use super::watch;
 use crate::home::Home;
 use baton_core::step::{Effect, Event, Found};
 use baton_core::units::{Incarnation, InstanceId};
-use baton_core::world::{Cause, Exit, Instance, Phase, Record, State, Wanted, World};
+use baton_core::world::{Cause, Exit, Instance, Phase, Record, State, Verb, Wanted, World};
 use baton_os::guard::link::GuardLink;
 use baton_os::logs::{LogThread, Stream};
 use baton_os::process::Process;
@@ -108,6 +108,9 @@ fn take_history(wish: &mut Instance, record: Instance) {
     wish.last_exit = record.last_exit;
     wish.deaths = record.deaths;
     wish.transitions = record.transitions;
+    if wish.spec.schedule.is_some() {
+        wish.job = record.job;
+    }
 }
 
 /// A slot of which only the wish is known.
@@ -120,6 +123,7 @@ fn from_record(record: &Record, rebooted: bool, world: &World) -> Option<Instanc
     let why = || record.why.clone().unwrap_or(Cause::NotAutostarted);
     instance.state = match record.wanted {
         Wanted::Up if rebooted => State::Stopped { why: Cause::Reboot },
+        Wanted::Up if record.spec.schedule.is_some() => State::Idle { why: Cause::Operator(Verb::Start) },
         // Its run record is lost: it is begun anew, as after a start that came to nothing.
         Wanted::Up => State::Starting { since: baton_os::clock::now().instant },
         Wanted::Down => State::Stopped { why: why() },

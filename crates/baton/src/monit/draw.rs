@@ -121,11 +121,15 @@ fn row(view: &InstanceView, used: Option<&Used>, is_chosen: bool, width: usize) 
     let used = used.unwrap_or(&none);
     let name = name_width(width);
     let colour = match view.status {
+        _ if view.is_idle() => Color::Blue,
         Status::Online => Color::Green,
         Status::Stopped | Status::Errored => Color::Red,
         Status::Launching | Status::Stopping | Status::WaitingRestart => Color::Yellow,
     };
-    let status = if view.status == Status::WaitingRestart { "waiting" } else { view.status.as_str() };
+    let status = match view.status {
+        Status::WaitingRestart => "waiting",
+        _ => view.word(),
+    };
     let up = view.uptime.map_or_else(|| "0".into(), table::duration);
     let memory = table::bytes(view.memory.unwrap_or(Bytes(0)));
     let cells = vec![

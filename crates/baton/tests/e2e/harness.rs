@@ -276,8 +276,17 @@ pub(crate) fn alive(pid: u32) -> bool {
 
 /// Sends SIGKILL to one process by its id.
 pub(crate) fn kill(pid: u32) {
+    send(pid, rustix::process::Signal::KILL);
+}
+
+/// Sends SIGTERM to one process by its id.
+pub(crate) fn terminate(pid: u32) {
+    send(pid, rustix::process::Signal::TERM);
+}
+
+fn send(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
+    rustix::process::kill_process(pid, signal).expect("kill");
 }
 
 /// Changes below a directory.

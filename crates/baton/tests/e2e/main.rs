@@ -35,6 +35,7 @@ mod readiness;
 mod reload;
 mod restarts;
 mod rotation;
+mod schedule;
 mod serve;
 mod sockets;
 mod sources;

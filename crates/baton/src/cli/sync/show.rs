@@ -216,6 +216,7 @@ pub(crate) fn results(plan: &Plan, outcomes: &[Outcome], session: &Session) {
                 Done::Stopped => "stopped",
                 Done::Deleted => "removed",
                 Done::Reset => "reset",
+                Done::Ran => "run",
                 Done::Failed(_) => "failed",
                 Done::Left(_) => "not attempted",
             };

@@ -163,12 +163,21 @@ impl Driver {
         {
             let name = &instance.spec.name;
             match then {
-                Then::Stop(why) | Then::Restart(why) | Then::GiveUp(why) | Then::Respawn { why, .. }
+                Then::Stop(why)
+                | Then::Rest(why)
+                | Then::Restart(why)
+                | Then::GiveUp(why)
+                | Then::Respawn { why, .. }
                     if !matches!(why, Cause::Operator(_)) =>
                 {
                     journal::log(format_args!("Stopping app:{name} id:{} ({why})", key.0));
                 }
-                Then::Stop(_) | Then::Restart(_) | Then::GiveUp(_) | Then::Respawn { .. } | Then::Remove => {
+                Then::Stop(_)
+                | Then::Rest(_)
+                | Then::Restart(_)
+                | Then::GiveUp(_)
+                | Then::Respawn { .. }
+                | Then::Remove => {
                     journal::log(format_args!("Stopping app:{name} id:{}", key.0));
                 }
             }

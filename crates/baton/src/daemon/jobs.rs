@@ -1,0 +1,153 @@
+//! When jobs (`schedule`) are due: which time of a pattern is the next is found out here, what that means in the core. The
+//! kernel's timer rings at the first of them, also when the clock was set, and nothing wakes up in between.
+
+use super::driver::Driver;
+use super::inbox::{Inbox, Message};
+use super::journal;
+use baton_core::proto::Saved;
+use baton_core::spec::Schedule;
+use baton_core::step::Event;
+use baton_core::units::{InstanceId, WallTime};
+use baton_core::world::{Instance, Job, Next};
+use baton_os::alarm::{Alarm, Rang};
+use baton_os::clock;
+use baton_os::files;
+use baton_os::moments;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::fd::AsFd;
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// What is kept of one job.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    name: String,
+    number: u32,
+    pattern: String,
+    job: Job,
+}
+
+impl Driver {
+    /// Finds out when those of these slots are due next of which that is not known, and waits for the first time of all.
+    pub(super) fn follow_jobs<'a>(&mut self, touched: impl IntoIterator<Item = &'a InstanceId>) {
+        let slots = touched.into_iter().map(|id| self.world.instances.get(id));
+        // One that was one, or is gone, may have been waited for.
+        let (mut concerned, mut unplanned) = (false, Vec::new());
+        for slot in slots {
+            concerned |= slot.is_none_or(|slot| slot.job.is_some());
+            unplanned.extend(slot.and_then(|slot| plan(slot, |next| *next == Next::Unplanned)));
+        }
+        self.queue.extend(unplanned);
+        if concerned || self.alarm.is_some() {
+            self.set_alarm();
+        }
+    }
+
+    /// A job is due, or the clock was set.
+    pub(super) fn rang(&mut self) {
+        let Some(alarm) = &self.alarm else { return };
+        let set = alarm.heard() == Rang::ClockSet;
+        self.queue.push_back(Event::Clock);
+        if set {
+            // There may be earlier times now.
+            let earlier = self.world.instances.values().filter_map(|slot| plan(slot, |_| true));
+            self.queue.extend(earlier);
+        }
+        // What is due has another time once the event was handled, and then the alarm is set.
+        if self.first_due().is_some_and(|at| at > clock::now().wall) {
+            self.set_alarm();
+        }
+    }
+
+    /// Keeps what is known of jobs: a signal ends the daemon and forgets the list, as with the machine, and what is due
+    /// meanwhile is missed, not meant to be.
+    pub(super) fn keep_jobs(&self) {
+        let armed = self.world.instances.values().filter(|slot| slot.armed_job().is_some());
+        let kept = armed.filter_map(|slot| {
+            let (schedule, job) = slot.job()?;
+            Some(Kept {
+                name: slot.spec.name.clone(),
+                number: slot.number,
+                pattern: schedule.pattern(),
+                job: job.clone(),
+            })
+        });
+        let kept: Vec<Kept> = kept.collect();
+        if kept.is_empty() {
+            return;
+        }
+        let path = self.home.jobs();
+        let written = serde_json::to_vec(&kept).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|bytes| files::write_atomic(&path, &bytes, 0o600)) {
+            journal::warn(format_args!("could not write {}: {error}", path.display()));
+        }
+    }
+
+    /// Gives jobs that are restored what was kept of them. It counts once.
+    pub(super) fn give_back_jobs(&self, slots: &mut [Saved]) {
+        let path = self.home.jobs();
+        let Ok(bytes) = std::fs::read(&path) else { return };
+        let _ = std::fs::remove_file(&path);
+        match serde_json::from_slice::<Vec<Kept>>(&bytes) {
+            Ok(kept) => {
+                for slot in slots {
+                    let pattern = slot.spec.schedule.as_ref().map(Schedule::pattern);
+                    let same = |kept: &&Kept| {
+                        (&kept.name, kept.number) == (&slot.spec.name, slot.number)
+                            && Some(&kept.pattern) == pattern.as_ref()
+                    };
+                    slot.job = kept.iter().find(same).map(|kept| Box::new(kept.job.clone()));
+                }
+            }
+            Err(error) => journal::warn(format_args!("{} is left out: {error}", path.display())),
+        }
+    }
+
+    fn first_due(&self) -> Option<WallTime> {
+        let due = |slot: &Instance| match slot.armed_job()?.1.next {
+            Next::At(due) => Some(due.at),
+            Next::Unplanned | Next::Never => None,
+        };
+        self.world.instances.values().filter_map(due).min()
+    }
+
+    fn set_alarm(&mut self) {
+        let at = self.first_due();
+        if self.alarm.is_none() && at.is_some() {
+            match begin(&self.inbox) {
+                Ok(alarm) => self.alarm = Some(alarm),
+                Err(error) => self.notice(format!("there is no timer for schedules: {error}")),
+            }
+        }
+        if let Some(alarm) = &self.alarm {
+            alarm.set(at);
+        }
+    }
+}
+
+/// The next time of a slot's job, where its times count and what is known of that is to be found out.
+fn plan(slot: &Instance, is_wanted: impl Fn(&Next) -> bool) -> Option<Event> {
+    let (schedule, job) = slot.armed_job().filter(|(_, job)| is_wanted(&job.next))?;
+    let pattern = schedule.pattern();
+    let time = moments::next(&pattern, TimeZone::system(), job.plan_after(clock::now().wall));
+    Some(Event::Planned { id: slot.id, pattern, time })
+}
+
+/// A timer, and a task that tells the loop of it.
+#[expect(
+    deprecated,
+    reason = "the successor is unsafe for types that may lie about their descriptor; an OwnedFd can't"
+)]
+fn begin(inbox: &Inbox) -> io::Result<Alarm> {
+    let alarm = Alarm::new()?;
+    let fd = AsyncFd::with_interest(alarm.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
+    let inbox = inbox.clone();
+    tokio::spawn(async move {
+        while let Ok(mut ready) = fd.readable().await {
+            ready.clear_ready();
+            inbox.send(Message::Rang);
+        }
+    });
+    Ok(alarm)
+}
