@@ -10,6 +10,7 @@ use crate::world::{Cause, Instance, State, Then, Verb, Wanted, World};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -369,35 +370,49 @@ pub(crate) fn is_left_down(world: &World, slot: &Instance, was_applied: bool) ->
 fn rename(steps: &mut [Step], left: &mut Vec<&str>, desired: &Desired, present: &BTreeMap<&str, Vec<&Instance>>) {
     let specs: BTreeMap<&str, &AppSpec> =
         desired.apps.iter().filter(|wish| !wish.brought).map(|wish| (wish.spec.name.as_str(), &wish.spec)).collect();
-    let is_same = |old: &str, new: &AppSpec| {
-        let old = present.get(old).and_then(|slots| slots.first());
-        old.is_some_and(|old| (&old.spec.script, &old.spec.args, &old.spec.cwd) == (&new.script, &new.args, &new.cwd))
-    };
-    let fresh: Vec<&AppSpec> = steps
+    let mut fresh: Vec<&AppSpec> = steps
         .iter()
         .filter(|step| step.deed == Deed::Create)
         .filter_map(|step| specs.get(step.app.as_str()).copied())
         .collect();
-    // Of several that run the same, those are one that have the same variables.
-    let is_equal = |old: &str, new: &AppSpec| {
-        let old_env = present.get(old).and_then(|slots| slots.first()).map(|slot| &slot.spec.env);
-        is_same(old, new) && old_env == Some(&new.env)
-    };
-    for new in &fresh {
-        let mut olds: Vec<&str> = left.iter().copied().filter(|old| is_same(old, new)).collect();
-        let rivals = |old: &str| fresh.iter().filter(|other| is_same(old, other)).count();
-        if olds.len() > 1 || olds.first().is_some_and(|old| rivals(old) > 1) {
-            olds.retain(|old| is_equal(old, new) && fresh.iter().filter(|other| is_equal(old, other)).count() == 1);
+    let spec = |name: &str| present.get(name).and_then(|slots| slots.first()).map(|slot| &*slot.spec);
+    // The closest likeness first, so that of several that run the same the right ones meet.
+    for is_like in [is_equal, runs_the_same, is_same_program] {
+        let like = |old: &str, new: &AppSpec| spec(old).is_some_and(|old| is_like(old, new));
+        let mut pairs: Vec<(&str, &AppSpec)> = Vec::new();
+        for new in &fresh {
+            let olds: Vec<&str> = left.iter().copied().filter(|old| like(old, new)).collect();
+            // Which of several it became can't be told.
+            let [old] = olds[..] else { continue };
+            if fresh.iter().filter(|other| like(old, other)).count() == 1 {
+                pairs.push((old, new));
+            }
         }
-        // Which of several it became can't be told.
-        let [old] = olds[..] else { continue };
-        let slots = present.get(old).map_or(&[][..], Vec::as_slice);
-        if let Some(step) = steps.iter_mut().find(|step| step.app == new.name) {
-            step.deed = Deed::Rename { from: old.into() };
-            step.fields = difference(slots, new);
-            step.have = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-            step.stays_down = slots.iter().all(|slot| is_held_down(slot));
+        for (old, new) in pairs {
+            let slots = present.get(old).map_or(&[][..], Vec::as_slice);
+            if let Some(step) = steps.iter_mut().find(|step| step.app == new.name) {
+                step.deed = Deed::Rename { from: old.into() };
+                step.fields = difference(slots, new);
+                step.have = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+                step.stays_down = slots.iter().all(|slot| is_held_down(slot));
+            }
+            left.retain(|name| *name != old);
+            fresh.retain(|other| other.name != new.name);
         }
-        left.retain(|name| *name != old);
     }
+}
+
+fn is_equal(old: &AppSpec, new: &AppSpec) -> bool {
+    runs_the_same(old, new) && old.env == new.env
+}
+
+fn runs_the_same(old: &AppSpec, new: &AppSpec) -> bool {
+    (&old.script, &old.args, &old.cwd) == (&new.script, &new.args, &new.cwd)
+}
+
+/// Whether both run a program of the app's own. Two that run a program of the machine, such as `npm`, with other words are
+/// two apps: the old one would end though nobody asked for that.
+fn is_same_program(old: &AppSpec, new: &AppSpec) -> bool {
+    let own = !["", "/"].contains(&&*new.cwd) && Path::new(&new.script).starts_with(&new.cwd);
+    own && (&old.script, &old.cwd) == (&new.script, &new.cwd)
 }

@@ -164,6 +164,28 @@ fn a_new_name_for_the_same_program_takes_the_place_of_the_old_one_after_it_has_e
 }
 
 #[test]
+fn a_new_name_and_other_words_are_a_new_name_for_a_program_of_the_app_s_own_alone() {
+    let program = |name: &str, script: &str, word: &str| {
+        with(name, |spec| (spec.script, spec.cwd, spec.args) = (script.into(), "/w/p".into(), vec![word.into()]))
+    };
+    for (script, deed) in [("/w/p/app.js", Deed::Rename { from: "a".into() }), ("/usr/bin/npm", Deed::Create)] {
+        let mut machine = Machine::new();
+        machine.sync(source(vec![program("a", script, "x"), app("b")])).expect("synced");
+        let desired = source(vec![program("new", script, "y"), app("b")]);
+        assert_eq!(machine.deeds(&desired)[0], ("new".into(), deed));
+    }
+    // Of two that run it, the one with the same words.
+    let mut machine = Machine::new();
+    let two = |first: &str, second: &str, more: &str| {
+        source(vec![program(first, "/w/p/app.js", "x"), program(second, "/w/p/app.js", more)])
+    };
+    machine.sync(two("a", "b", "y")).expect("synced");
+    let renamed = |from: &str| Deed::Rename { from: from.into() };
+    let wanted = [("c".into(), renamed("a")), ("d".into(), renamed("b"))];
+    assert_eq!(machine.deeds(&two("c", "d", "z")), wanted);
+}
+
+#[test]
 fn the_first_failure_ends_a_pass_unless_it_is_to_go_on() {
     let edited = || {
         let edit = |spec: &mut AppSpec| spec.args = vec!["x".into()];
