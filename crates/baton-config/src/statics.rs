@@ -71,8 +71,15 @@ pub(crate) fn is_server(script: &str, args: &[String]) -> bool {
     script == SCRIPT && !args.iter().any(|word| word.starts_with('-'))
 }
 
+/// Whether a program is the server, with the words behind the verb.
+pub(crate) fn server<'a>(script: &str, args: &'a [String]) -> Option<&'a [String]> {
+    let (verb, words) = args.split_first()?;
+    let own = || std::env::current_exe().is_ok_and(|own| own.as_os_str() == script);
+    (verb == VERB && own()).then_some(words)
+}
+
 /// Where the server will listen, as far as it can be known: its own variables, those of the shell, then its words.
-pub fn address(own: &Environment, shell: &Environment, words: &[String]) -> Option<String> {
+pub(crate) fn address(own: &Environment, shell: &Environment, words: &[String]) -> Option<String> {
     let given = |name: &str, at: usize| {
         let variable = own.get(name).or_else(|| shell.get(name)).filter(|value| !value.is_empty());
         variable.or_else(|| words.get(at)).cloned()

@@ -10,6 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// The variable that names the socket.
@@ -37,6 +38,21 @@ pub fn notify(socket: &OsStr, text: &str) -> io::Result<()> {
     let mut fds = [PollFd::new(&reader, PollFlags::empty())];
     // It has been told; one that does not answer this in time may not know of it.
     rustix::io::retry_on_intr(|| poll(&mut fds, Some(&PATIENCE)))?;
+    Ok(())
+}
+
+/// The variable that has the number of the descriptor by which an app says that it is ready.
+pub const READY_FD: &str = "READY_FD";
+
+/// Says by the descriptor of this number, which the process was given for it, that it is ready. To be called once.
+///
+/// # Errors
+/// When it is none that can be written to.
+pub fn say_ready(number: &str) -> io::Result<()> {
+    let number = number.parse::<i32>().ok().filter(|number| *number > 2).ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor was made for this alone by whoever started the process, and nothing else in it knows of it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::write(&descriptor, b"\n")?;
     Ok(())
 }
 

@@ -29,7 +29,8 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     watched_paths(&mut values, &cwd);
 
     // Before the fields are filled in: which of them were given decides.
-    let mode = mode(&values, &program);
+    let server = statics::server(&program.script, &program.args);
+    let mode = if server.is_some() { "fork_mode" } else { mode(&values, &program) };
     if mode == "cluster_mode"
         && let Some((what, help)) = cluster::refusal(&program)
     {
@@ -43,7 +44,9 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let merge_logs = merge_logs(&values);
     let base_env = base_env(&values, &cwd, context);
     heartbeat(&mut values, &variables, &base_env)?;
-    served(&mut values, &program, &variables, &base_env);
+    if let Some(words) = server {
+        served(&mut values, words, &variables, &base_env);
+    }
     files(&mut values, &name, &cwd, context);
 
     one_line(&values)?;
@@ -105,19 +108,20 @@ fn heartbeat(values: &mut Values, own: &Environment, shell: &Environment) -> Res
 }
 
 /// The socket of a static server is held for it: so a port that is taken is told at the start, instances share it, and a
-/// reload has no gap.
-fn served(values: &mut Values, program: &Program, own: &Environment, shell: &Environment) {
-    let Some((_, words)) = program.args.split_first().filter(|(verb, _)| *verb == statics::VERB) else { return };
+/// reload has no gap. It says itself when it is ready.
+fn served(values: &mut Values, words: &[String], own: &Environment, shell: &Environment) {
     // What files of variables will say is not known yet.
-    if values.fields.contains_key("listen") || values.fields.contains_key("env_file") {
-        return;
-    }
-    let address = statics::address(own, shell, words);
-    let field = keys::find("listen").map(|(field, _)| field);
-    if let Some((field, address)) = field.zip(address)
-        && let Ok(listen) = kinds::canonical(field.kind, &json!(address))
-    {
-        values.fields.insert("listen", listen);
+    let address = statics::address(own, shell, words).filter(|_| !values.fields.contains_key("env_file"));
+    let mut put = |key: &str, value: Value| {
+        if let Some((field, _)) = keys::find(key).filter(|(field, _)| !values.fields.contains_key(field.name))
+            && let Ok(value) = kinds::canonical(field.kind, &value)
+        {
+            values.fields.insert(field.name, value);
+        }
+    };
+    put("ready", json!("fd"));
+    if let Some(address) = address {
+        put("listen", json!(address));
     }
 }
 

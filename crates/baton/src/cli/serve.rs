@@ -82,14 +82,7 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
         put("BASIC_AUTH_USERNAME", json!(name));
         put("BASIC_AUTH_PASSWORD", json!(password));
     }
-    let own = env.iter().map(|(name, value)| (name.clone(), value.as_str().map_or(value.to_string(), str::to_owned)));
-    let address = statics::address(&own.collect(), &shell, &[]);
-    for (key, value) in [
-        ("name", json!(statics::name(&port))),
-        ("cwd", json!(path)),
-        ("env", Value::Object(env)),
-        ("listen", json!(address)),
-    ] {
+    for (key, value) in [("name", json!(statics::name(&port))), ("cwd", json!(path)), ("env", Value::Object(env))] {
         args.app.fall_back_to(key, value);
     }
     let program = std::env::current_exe().map_err(Failure::system("this program"))?;

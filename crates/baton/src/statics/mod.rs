@@ -23,6 +23,7 @@ mod range;
 mod request;
 mod settings;
 
+use baton_os::notify::{READY_FD, say_ready};
 use rustix::process::{Resource, getrlimit};
 use settings::Settings;
 use std::ffi::OsString;
@@ -88,6 +89,9 @@ async fn run(settings: Settings, clients: usize) -> io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     println!("Exposing {} directory on {at}", settings.root.display());
+    if let Ok(number) = std::env::var(READY_FD) {
+        say_ready(&number)?;
+    }
     let settings = Arc::new(settings);
     let room = Arc::new(Semaphore::new(clients));
     let (end, ending) = watch::channel(false);

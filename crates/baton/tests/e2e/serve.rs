@@ -2,6 +2,7 @@
 
 use crate::harness::Baton;
 use crate::load::free_port;
+use baton_core::world::Status;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -73,6 +74,7 @@ fn a_folder_is_served_as_an_app_of_the_list_and_nothing_outside_of_it() {
     let folder = baton.dir().join("www").canonicalize().expect("a folder");
     let port_text = port.to_string();
     let run = baton.run(["serve", "www", &port_text]).ok();
+    baton.wait_status(&name, Status::Online);
     run.stdout_has(&name).stdout_has(&format!("[PM2] Serving {} on port {port}", folder.display()));
     assert_eq!(text(port, "/"), (200, "home".into()));
     assert_eq!(text(port, "/sub/?x"), (200, "sub".into()));
@@ -129,7 +131,7 @@ fn process_files_serve_with_pm2s_words() {
     site(&baton);
     let (one, two) = (free_port(), free_port());
     let file = json!({
-        "apps": [{"name": "spa", "script": "serve", "instances": 2, "exec_mode": "fork", "env": {
+        "apps": [{"name": "spa", "script": "serve", "instances": 2, "exec_mode": "cluster", "env": {
             "PM2_SERVE_PATH": "./www", "PM2_SERVE_PORT": one, "PM2_SERVE_SPA": "true", "PM2_SERVE_HOMEPAGE": "/sub/index.html",
             "PM2_SERVE_BASIC_AUTH": "true", "PM2_SERVE_BASIC_AUTH_USERNAME": "me", "PM2_SERVE_BASIC_AUTH_PASSWORD": "very secret",
         }}],
