@@ -31,7 +31,7 @@ const COMMANDS: &[&str] =
 
 /// Bring a git repository onto hosts over ssh, as the `deploy` section of a process file says.
 ///
-/// Commands: setup (once), update (or nothing: deploy), revert [n], current, previous, exec <command>, list, ref <ref>.
+/// Commands: setup (once), update (or none of them: deploy), revert N, current, previous, exec COMMAND, list, ref REF.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// The process file, the environment of its `deploy` section, and a command with its words.
