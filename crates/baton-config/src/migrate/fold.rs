@@ -1,9 +1,13 @@
 //! What is said several times, said once.
 
 use super::source::EXPRESSION;
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 type App = Map<String, Value>;
+
+/// The variable that names an agent.
+const AGENT: &str = "AGENT_NAME";
 
 /// What several apps have in common: keys of all of them, and variables of all that have any.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,11 +22,6 @@ pub(super) fn common(apps: &mut [App]) -> Common {
     if apps.len() < 2 {
         return common;
     }
-    let shared = |maps: &[&App]| -> App {
-        let Some((first, rest)) = maps.split_first() else { return App::new() };
-        let each = first.iter().filter(|(key, value)| rest.iter().all(|map| map.get(*key) == Some(value)));
-        each.map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
     let keys = shared(&apps.iter().collect::<Vec<_>>());
     let keys: App = keys.into_iter().filter(|(key, _)| key != "env").collect();
     let envs: Vec<&App> = apps.iter().filter_map(|app| app.get("env")?.as_object()).collect();
@@ -42,6 +41,59 @@ pub(super) fn common(apps: &mut [App]) -> Common {
         }
     }
     common
+}
+
+/// Takes the variables that the apps of an agent share out of them: the members of `units`. A unit gives its apps
+/// its name as `AGENT_NAME`, so that only apps which have that can be its members. Fewer than two variables are not worth it.
+pub(super) fn units(apps: &mut [App]) -> App {
+    let mut members: IndexMap<String, Vec<usize>> = IndexMap::new();
+    for (at, app) in apps.iter().enumerate() {
+        if let Some(unit) = unit_of(app) {
+            members.entry(unit).or_default().push(at);
+        }
+    }
+    let mut units = App::new();
+    for (unit, at) in members.into_iter().filter(|(_, at)| at.len() >= 2) {
+        let envs: Option<Vec<&App>> = at.iter().map(|at| apps[*at].get("env")?.as_object()).collect();
+        let Some(envs) = envs.filter(|envs| envs.iter().all(|env| !env.contains_key(EXPRESSION))) else { continue };
+        let mut env = shared(&envs);
+        if env.len() < 2 || env.get(AGENT) != Some(&json!(unit)) {
+            continue;
+        }
+        let taken = env.clone();
+        env.shift_remove(AGENT);
+        let mut names = Vec::new();
+        for at in at {
+            let app = &mut apps[at];
+            app.shift_remove("namespace");
+            if let Some(Value::Object(own)) = app.get_mut("env") {
+                own.retain(|name, _| !taken.contains_key(name));
+                if own.is_empty() {
+                    app.shift_remove("env");
+                }
+            }
+            names.extend(app.get("name").cloned());
+        }
+        units.insert(unit, json!({ "apps": names, "env": env }));
+    }
+    units
+}
+
+/// The unit that an app belongs to by what it says.
+fn unit_of(app: &App) -> Option<String> {
+    if let Some(namespace) = app.get("namespace") {
+        return namespace.as_str().filter(|name| *name != "default").map(str::to_owned);
+    }
+    let (name, agent) = (app.get("name")?.as_str()?, app.get("env")?.get(AGENT)?.as_str()?);
+    let begins = name.get(..agent.len())?;
+    (begins.eq_ignore_ascii_case(agent) && name[agent.len()..].starts_with('_')).then(|| begins.to_owned())
+}
+
+/// What is the same in all of them.
+fn shared(maps: &[&App]) -> App {
+    let Some((first, rest)) = maps.split_first() else { return App::new() };
+    let each = first.iter().filter(|(key, value)| rest.iter().all(|map| map.get(*key) == Some(value)));
+    each.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// What makes one list of apps of another: the members of a profile. `None`: they have no app in common.
@@ -109,9 +161,5 @@ impl Common {
             lines.push(format!("  variables that all apps with an `env` have are said once: {}", list(&self.env)));
         }
         lines
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.env.is_empty()
     }
 }

@@ -261,3 +261,41 @@ fn repetition_in_one_file_is_said_once() {
     assert!(text.contains("...common") && text.contains("process.env.B"), "{text}");
     assert_eq!(project.plan().steps, []);
 }
+
+#[test]
+fn what_the_apps_of_a_unit_share_is_said_once() {
+    let shared = "AGENT_NAME: web, MONGODB_URI: mongodb://db/duck, LEVEL: info, REGION: eu";
+    let yaml = format!(
+        "apps:\n  - {{ name: api, script: a.sh, namespace: web, env: {{ {shared}, PORT: 1 }} }}\n  - {{ name: worker, script: a.sh, namespace: web, env: {{ {shared} }} }}\n  - {{ name: alone, script: a.sh, env: {{ {shared} }}, namespace: other }}\n"
+    );
+    let project = Project::new(&[("ecosystem.config.yaml", &yaml), ("a.sh", "")]);
+    let before = project.apps("ecosystem.config.yaml", None, &[]);
+    let plan = project.plan();
+    assert_eq!((plan.steps.len(), plan.left.len()), (1, 0), "{plan:?}");
+    let lines = plan.steps[0].lines.join("\n");
+    assert!(lines.contains("become the unit `web`, which says once: MONGODB_URI, LEVEL, REGION"), "{lines}");
+    project.write(&plan);
+    let text = std::fs::read_to_string(project.root.path().join("ecosystem.config.yaml")).unwrap();
+    assert!(text.matches("mongodb://").count() == 2 && text.contains("units:"), "{text}");
+    assert_eq!(project.apps("ecosystem.config.yaml", None, &[]), before);
+    assert_eq!(project.plan().steps, [], "a second run has something to do");
+}
+
+#[test]
+fn an_agent_s_apps_become_its_unit() {
+    let app = |name: &str| {
+        format!(
+            "  {{\n    name: 'duck_{name}',\n    script: 'a.sh',\n    env: {{\n      AGENT_NAME: 'duck',\n      TOKEN: process.env.TOKEN,\n      URL: 'http://x',\n      PORT: '{name}',\n    }},\n  }},\n"
+        )
+    };
+    let text = format!("module.exports = {{ apps: [\n{}{}{}] }};\n", app("1"), app("2"), app("3"));
+    let project = Project::new(&[("ecosystem.config.cjs", &text), ("a.sh", "")]);
+    let before = project.apps("ecosystem.config.cjs", None, &[("TOKEN", "t")]);
+    let plan = project.plan();
+    assert_eq!((plan.steps.len(), plan.left.len()), (1, 0), "{plan:?}");
+    project.write(&plan);
+    let text = std::fs::read_to_string(project.root.path().join("ecosystem.config.cjs")).unwrap();
+    assert_eq!(text.matches("process.env.TOKEN").count(), 1, "{text}");
+    assert_eq!(project.apps("ecosystem.config.cjs", None, &[("TOKEN", "t")]), before);
+    assert_eq!(before[0]["namespace"], "duck");
+}
