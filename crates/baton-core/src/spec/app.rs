@@ -140,7 +140,7 @@ app_spec! {
     /// Number of instances: n, `max` or 0 for one per processor, -n for all but n.
     instances: Instances = Instances(1), Kind::Instances, Scale;
     /// Keep a pipe open as standard input, which `attach` and `send` write to; `false` is `/dev/null`. Default: a pipe in fork
-    /// mode, but for a `oneshot`.
+    /// mode, but for a `oneshot` or `schedule`.
     stdin: Option<bool> = None, Kind::Bool, Restart;
     /// Variables of the app, above everything else. `undefined` and `null` are left out, objects become JSON text.
     env: Environment = Environment::new(), Kind::Environment, Restart;
@@ -369,7 +369,8 @@ impl AppSpec {
 
     /// Whether its standard input is a pipe that stays open.
     pub fn has_input(&self) -> bool {
-        self.stdin.unwrap_or(self.exec_mode == ExecMode::Fork && !self.oneshot)
+        let stays = !self.oneshot && self.schedule.is_none();
+        self.stdin.unwrap_or(self.exec_mode == ExecMode::Fork && stays)
     }
 
     /// How much memory one instance may use.

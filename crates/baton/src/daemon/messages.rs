@@ -113,7 +113,7 @@ impl Driver {
         let name = &slot.spec.name;
         refused(match slot.spec.stdin {
             None if slot.spec.exec_mode == ExecMode::Cluster => "Cannot send line to processes in cluster mode".into(),
-            None if slot.spec.oneshot => format!("{name} is a oneshot and reads nothing: `stdin: true` lets it"),
+            None if !slot.spec.has_input() => format!("{name} is a job and reads nothing: `stdin: true` lets it"),
             Some(false) => format!("{name} reads nothing: its definition says `stdin: false`"),
             // An earlier version has started it.
             None | Some(true) => format!("{name} reads nothing yet: restart it"),

@@ -80,6 +80,7 @@ fn a_line_is_sent_or_refused_with_the_reason() {
             with("deaf", "stdin", false.into()),
             with("once", "oneshot", true.into()),
             with("several", "instances", 2.into()),
+            json!({"name": "job", "script": "exec sleep 1000", "oneshot": true}),
         ]),
     );
     baton.run(["send", "echo", "--a line"]).ok().stdout_has("online");
@@ -87,6 +88,7 @@ fn a_line_is_sent_or_refused_with_the_reason() {
     baton.wait_log("deaf-out.log", "the end\n");
     baton.wait_status("once", Status::Stopped);
     baton.run(["send", "several", "x"]).code(1).stderr_has("write one of the numbers 3, 4");
+    baton.run(["send", "job", "x"]).code(1).stderr_has("is a job and reads nothing");
     baton.run(["send", "77", "x"]).code(1).stderr_has("77");
     baton.run(["stop", "echo"]).ok();
     baton.run(["send", "0", "x"]).code(1).stderr_has("Process with ID <0> offline.");
