@@ -4,6 +4,7 @@ use crate::depends;
 use crate::env;
 use crate::health;
 use crate::heartbeat;
+use crate::hooks;
 use crate::limits;
 use crate::readiness;
 use crate::schedule;
@@ -93,6 +94,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
         Kind::Readiness => readiness::ready(value),
         Kind::Health => health::canonical(value),
         Kind::Heartbeat => heartbeat::canonical(value),
+        Kind::Hooks => hooks::canonical(value),
         Kind::Schedule => schedule::canonical(value),
         Kind::Listen => readiness::listen(value),
         Kind::Rlimits => limits::rlimits(value),

@@ -21,6 +21,7 @@ pub mod error;
 mod glob;
 mod health;
 mod heartbeat;
+mod hooks;
 pub mod interpreter;
 pub mod js;
 pub mod keys;

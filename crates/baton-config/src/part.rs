@@ -82,7 +82,7 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
     let told = declare::expand(path, &mut items, document.as_ref(), &search, options, |failed| failure(path, failed))?;
     warnings.extend(told);
     // What stands beside the apps holds for those that say nothing themselves.
-    for name in ["env_priority", "heartbeat"] {
+    for name in ["env_priority", "heartbeat", "on_event"] {
         let Some(value) = beside_apps(root, name) else { continue };
         let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == name);
         for item in items.iter_mut().filter(|item| !item.app.keys().any(says)) {

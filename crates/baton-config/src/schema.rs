@@ -39,7 +39,7 @@ pub fn process_file() -> Value {
     let variables = json!({"type": "object"});
     let unit = json!({"type": "object", "additionalProperties": false, "properties": {
         "apps": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/app"}]}},
-        "env": variables, "env_file": texts, "depends_on": {}, "prefix": {"type": "string"}, "heartbeat": {},
+        "env": variables, "env_file": texts, "depends_on": {}, "prefix": {"type": "string"}, "heartbeat": {}, "on_event": {},
     }});
     let patches = json!({"anyOf": [
         {"type": "array", "items": {"$ref": "#/$defs/patch"}},
@@ -57,7 +57,7 @@ pub fn process_file() -> Value {
         "prune": {"type": "boolean"},
         "generate": texts, "generate_from": texts, "emit": texts,
         "env_priority": {"enum": ["file", "shell"]},
-        "heartbeat": {},
+        "heartbeat": {}, "on_event": {},
     }});
     let external = json!({"type": "object", "additionalProperties": false, "properties": {
         "tcp": {"type": ["string", "integer"]}, "http": {"type": "string"}, "exec": {"type": "string"},
@@ -116,6 +116,7 @@ fn kind(field: &Field) -> Value {
         Kind::Readiness => json!({"type": ["string", "object", "null"]}),
         Kind::Heartbeat => json!({"type": ["boolean", "object", "null"]}),
         Kind::Health => json!({"type": ["object", "boolean", "null"]}),
+        Kind::Hooks => json!({"type": ["string", "object", "array", "boolean", "null"]}),
         Kind::Schedule => json!({"type": ["string", "object", "boolean", "null"]}),
         Kind::Listen => json!({"type": ["integer", "string", "array", "object", "null"]}),
         Kind::Map | Kind::Rlimits => json!({"type": ["object", "null"]}),

@@ -11,6 +11,9 @@ const LONGEST_PAUSE: Millis = Millis(15_000);
 /// Uptime after which the growing series begins anew (PM2's `EXP_BACKOFF_RESET_TIMER`).
 const SERIES_RESET: Millis = Millis(30_000);
 
+/// So many unstable exits in a row are told as a crash loop, although it goes on.
+pub(crate) const CRASH_LOOP: u32 = 5;
+
 /// How long changes of files may keep coming before they are acted on all the same.
 const LONGEST_UNREST: Millis = Millis(5_000);
 

@@ -165,6 +165,7 @@ impl Machine {
             | Effect::Examine { .. }
             | Effect::Release { .. }
             | Effect::Forget { .. }
+            | Effect::Call { .. }
             | Effect::Persist
             | Effect::Publish(_)
             | Effect::Shutdown => {}

@@ -54,6 +54,7 @@ fn kind(kind: Kind) -> String {
         Kind::Dependencies => "name, list or map".into(),
         Kind::Readiness => "word or map".into(),
         Kind::Health => "map".into(),
+        Kind::Hooks => "command, address, map or list".into(),
         Kind::Schedule => "text or map".into(),
         Kind::Heartbeat => "true, false or map".into(),
         Kind::Listen => "port, `host:port`, path, list or map".into(),

@@ -72,6 +72,7 @@ proptest! {
                         | Event::Struck { .. }
                         | Event::Planned { .. }
                         | Event::Clock
+                        | Event::HookFailed { .. }
                         | Event::Weighed { .. }
                         | Event::OutputDropped { .. } => false,
                     };

@@ -11,6 +11,8 @@ pub mod files;
 pub mod foreground;
 #[cfg(target_os = "linux")]
 pub mod guard;
+#[cfg(target_os = "linux")]
+pub mod hook;
 pub mod interrupt;
 #[cfg(target_os = "linux")]
 pub mod kin;

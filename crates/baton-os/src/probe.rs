@@ -114,13 +114,13 @@ pub fn run(command: &str, cwd: &Path, env: &Environment) -> io::Result<ExitStatu
 }
 
 #[expect(clippy::disallowed_methods, reason = "a question or an order of the process file that is waited for, no app")]
-fn shell(command: &str, cwd: &Path, env: &Environment) -> Command {
+pub(crate) fn shell(command: &str, cwd: &Path, env: &Environment) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).current_dir(cwd).env_clear().envs(env);
     shell
 }
 
-fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
+pub(crate) fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
     let mut found = "no address of that name".to_owned();
     for address in address.to_socket_addrs().map_err(|error| plain(&error))? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
@@ -132,35 +132,43 @@ fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
 }
 
 /// The parts of an address.
-struct Page<'a> {
-    host: &'a str,
+pub(crate) struct Page<'a> {
+    pub(crate) host: &'a str,
     path: &'a str,
 }
 
 impl<'a> Page<'a> {
-    fn of(address: &'a str) -> Page<'a> {
+    pub(crate) fn of(address: &'a str) -> Page<'a> {
         let rest = address.strip_prefix("http://").unwrap_or(address);
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         Page { host, path: path.split('#').next().unwrap_or_default() }
     }
 
     /// Host and port.
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let has_port = self.host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         if has_port { self.host.to_owned() } else { format!("{}:80", self.host) }
     }
 
-    fn ask(&self, stream: TcpStream, deadline: Instant) -> Result<(), String> {
+    /// What is asked for there.
+    pub(crate) fn target(&self) -> String {
         let slash = if self.path.starts_with('/') { "" } else { "/" };
-        get(&format!("{slash}{}", self.path), self.host, stream, deadline)
+        format!("{slash}{}", self.path)
+    }
+
+    fn ask(&self, stream: TcpStream, deadline: Instant) -> Result<(), String> {
+        let (path, host) = (self.target(), self.host);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        );
+        send(request.as_bytes(), stream, deadline)
     }
 }
 
-fn get(path: &str, host: &str, mut stream: TcpStream, deadline: Instant) -> Result<(), String> {
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: baton\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+/// Sends a request; what the status of its answer says is whether it is good.
+pub(crate) fn send(request: &[u8], mut stream: TcpStream, deadline: Instant) -> Result<(), String> {
     stream.set_write_timeout(Some(left(deadline)?)).map_err(|error| plain(&error))?;
-    stream.write_all(request.as_bytes()).map_err(|error| plain(&error))?;
+    stream.write_all(request).map_err(|error| plain(&error))?;
     let mut line = Vec::new();
     let mut bytes = [0; 256];
     while !line.contains(&b'\n') && line.len() < STATUS_LINE {
@@ -188,11 +196,22 @@ fn exec(
     deadline: Instant,
     wanted: Option<BorrowedFd<'_>>,
 ) -> Result<(), String> {
+    let mut command = shell(command, cwd, env);
+    command.stdin(Stdio::null());
+    to_its_end(command, deadline, wanted).map(drop)
+}
+
+/// Runs a command to its end, with nothing left of its process group then. Its last line is returned, or told with what
+/// went wrong.
+pub(crate) fn to_its_end(
+    mut command: Command,
+    deadline: Instant,
+    wanted: Option<BorrowedFd<'_>>,
+) -> Result<Option<String>, String> {
     let (words, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| plain(&error.into()))?;
     let copy = theirs.try_clone().map_err(|error| plain(&error))?;
     ioctl_fionbio(&words, true).map_err(|error| plain(&error.into()))?;
-    let mut command = shell(command, cwd, env);
-    command.stdin(Stdio::null()).stdout(theirs).stderr(copy).process_group(0);
+    command.stdout(theirs).stderr(copy).process_group(0);
     let mut child = command.spawn().map_err(|error| plain(&error))?;
     // It holds their ends.
     drop(command);
@@ -202,7 +221,7 @@ fn exec(
     let _ = i32::try_from(child.id()).ok().and_then(Pid::from_raw).map(|id| kill_process_group(id, Signal::KILL));
     let status = child.wait().map_err(|error| plain(&error))?;
     let found = match (end, status.success()) {
-        (End::Ended, true) => return Ok(()),
+        (End::Ended, true) => return Ok(last_line(&said)),
         (End::Ended, false) => status.to_string().replace("exit status:", "exit code"),
         (End::Late, _) => "the command took too long".into(),
         (End::Unwanted, _) => "nobody waits for the command".into(),
@@ -287,7 +306,7 @@ fn left(deadline: Instant) -> Result<Duration, String> {
 }
 
 /// What the system says, without its number.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

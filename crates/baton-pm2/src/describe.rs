@@ -153,7 +153,7 @@ fn pm2_rows(view: &InstanceView, spec: &AppSpec, options: &DescribeOptions<'_>) 
 fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     // That the program runs is no cause: what led to its start is.
-    let telling = |cause: &Cause| !matches!(cause, Cause::Spawned | Cause::Stable);
+    let telling = |cause: &Cause| !matches!(cause, Cause::Spawned | Cause::Stable) && !cause.is_of_a_hook();
     let last = view.transitions.iter().rev().chain(&view.last).find(|transition| telling(&transition.cause));
     if let Some(last) = last {
         rows.push(("last cause", format!("{}: {}", last.to, last.cause), None));
@@ -163,6 +163,9 @@ fn our_rows(view: &InstanceView, spec: &AppSpec) -> Vec<Row> {
     }
     if let Some(health) = &view.health {
         rows.push(health_row(health));
+    }
+    if let Some(hook) = &view.hook {
+        rows.push(("hook", format!("{} at {}", hook.cause, iso(hook.at)), Some(Style::Yellow)));
     }
     match (view.deaths.last(), view.last_exit) {
         (Some(death), _) => {

@@ -1,7 +1,7 @@
 //! `units`: names of groups of apps, with what their apps share.
 //!
 //! A unit is a list of names (patterns too) of apps in the file, or a map with `apps`, `env`, `env_file`, `depends_on`,
-//! `heartbeat` and `prefix`. Its `apps` holds names, and apps of its own: those are called `<unit>_<name>` unless `prefix` says
+//! `heartbeat`, `on_event` and `prefix`. Its `apps` holds names, and apps of its own: those are called `<unit>_<name>` unless `prefix` says
 //! otherwise, as `defineAgent` calls them.
 
 use super::{Item, Membership, Origin, Way, Wrong};
@@ -10,7 +10,9 @@ use crate::{glob, keys, paths};
 use serde_json::{Map, Value};
 use std::path::Path;
 
-const KEYS: &[&str] = &["apps", "env", "env_file", "depends_on", "heartbeat", "prefix"];
+const KEYS: &[&str] = &["apps", "env", "env_file", "depends_on", "heartbeat", "on_event", "prefix"];
+/// Those of them that an app has unless it says something itself.
+const SHARED: [&str; 2] = ["heartbeat", "on_event"];
 
 /// Adds the apps of the units, and notes for those they take in whose they are.
 ///
@@ -29,19 +31,20 @@ pub(super) fn apply(
         if let Some(files) = options.get_mut("env_file") {
             beside(directory, files);
         }
-        let heartbeat = unit.get("heartbeat").filter(|value| !value.is_null());
+        let shared: Vec<(&str, &Value)> =
+            SHARED.iter().filter_map(|key| Some((*key, unit.get(*key).filter(|value| !value.is_null())?))).collect();
         let mut count = 0;
         for (way, member) in members {
             match member {
                 Value::Object(app) => {
                     let unit = Membership { unit: name.clone(), prefix: prefix.clone(), options: options.clone() };
                     let mut app = app.clone();
-                    take_over(&mut app, heartbeat);
+                    take_over(&mut app, &shared);
                     items.push(Item::new(Origin::At(way), app, Some(unit), &[]));
                     count += 1;
                 }
                 Value::String(pattern) => {
-                    let taken = take_in(&way, pattern, name, (&options, heartbeat), &mut items[..listed])?;
+                    let taken = take_in(&way, pattern, name, (&options, &shared), &mut items[..listed])?;
                     if taken == 0 {
                         warnings.push(Warning::new(format!("unit `{name}`: no app of the file is called {pattern}")));
                     }
@@ -121,11 +124,13 @@ fn read<'v>(way: &Way, name: &str, unit: &'v Value) -> Result<(Members<'v>, Stri
     Ok((members, prefix, shared.map(|(key, value)| (key.clone(), value.clone())).collect()))
 }
 
-/// Gives an app the heartbeat of its unit, unless it says something itself.
-fn take_over(app: &mut Map<String, Value>, heartbeat: Option<&Value>) {
-    let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == "heartbeat");
-    if let Some(heartbeat) = heartbeat.filter(|_| !app.keys().any(says)) {
-        app.insert("heartbeat".into(), heartbeat.clone());
+/// Gives an app what its unit says, unless it says something itself.
+fn take_over(app: &mut Map<String, Value>, shared: &[(&str, &Value)]) {
+    for (name, value) in shared {
+        let says = |key: &String| keys::find(key).is_some_and(|(field, _)| field.name == *name);
+        if !app.keys().any(says) {
+            app.insert((*name).into(), (*value).clone());
+        }
     }
 }
 
@@ -134,7 +139,7 @@ fn take_in(
     way: &Way,
     pattern: &str,
     unit: &str,
-    (options, heartbeat): (&Map<String, Value>, Option<&Value>),
+    (options, shared): (&Map<String, Value>, &[(&str, &Value)]),
     items: &mut [Item],
 ) -> Result<usize, Wrong> {
     let Some(wanted) = glob::regex(pattern) else {
@@ -154,7 +159,7 @@ fn take_in(
             // Two patterns of the unit mean it.
             Some(_) => {}
             None => {
-                take_over(&mut item.app, heartbeat);
+                take_over(&mut item.app, shared);
                 item.unit = Some(Membership { unit: unit.into(), prefix: String::new(), options: options.clone() });
             }
         }

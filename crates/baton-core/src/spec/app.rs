@@ -2,7 +2,7 @@
 
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{
-    Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Instances, Layer, Listen, Readiness, Rlimits,
+    Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Hook, Instances, Layer, Listen, Readiness, Rlimits,
     Schedule, Watch, WatchOptions,
 };
 use crate::units::{Bytes, Millis};
@@ -228,6 +228,10 @@ app_spec! {
     /// `timeout` (10 min) and `interval` (5 s). What is not given is taken from HEARTBEAT_PORT, HEARTBEAT_TIMEOUT and
     /// CHECK_INTERVAL. Beside `apps` or in a unit it holds for all its apps.
     heartbeat: Option<Heartbeat> = None, Kind::Heartbeat, Live;
+    /// Who is told when something happens: a command, an `http://` address, or a map with `exec` or `http` and with `events`
+    /// (`exit`, `restart`, `errored`, `crash-loop`, `unhealthy`, `healthy`, `failed`), `timeout` (10 s) and `retries` (3); or a
+    /// list of these. Beside `apps` or in a unit it holds for all its apps.
+    on_event: Vec<Hook> = Vec::new(), Kind::Hooks, Live;
     /// Restart when a file changes: `true` for everything below `cwd`, or a list of files and folders relative to it. What git
     /// ignores, names that begin with a dot, `node_modules` and the files of baton itself do not count.
     watch: Watch = Watch::default(), Kind::Switch, Live;

@@ -56,6 +56,8 @@ pub enum Kind {
     Health,
     /// Where processes say that they are well: `true`, `false` or a map.
     Heartbeat,
+    /// Who is told of events: a command, an address, a map with one, or a list of these.
+    Hooks,
     /// When a job is run: a cron pattern, or a map with one.
     Schedule,
     /// Sockets: a port, `host:port` or path, a list of them, or a map of names to them.

@@ -5,6 +5,7 @@
 //! * `readiness` is how it tells that it is ready, and the sockets it is given.
 //! * `care` is how it is told that an app that runs is well.
 //! * `schedule` is when it is run, where that is not all the time.
+//! * `hook` is who is told when something happens to it.
 //! * `watch` is whether files are watched for it.
 //! * `field` is what is known about a key: its spellings, type, change class and documentation.
 //! * `layer` is where variables come from.
@@ -17,6 +18,7 @@ mod care;
 mod dependency;
 mod external;
 mod field;
+mod hook;
 mod instances;
 mod layer;
 mod limits;
@@ -33,6 +35,7 @@ pub use care::{
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape, truthy};
+pub use hook::{EventKind, HOOK_RETRIES, HOOK_TIMEOUT, Hook, HookBy, MOST_RETRIES};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};
 pub use limits::{Ceiling, Resource, Rlimit, Rlimits};

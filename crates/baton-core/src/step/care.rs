@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::event::Pet;
 use super::lifecycle::{end, fail, touch};
 use super::overlap::is_under_way;
-use crate::spec::Remedy;
+use crate::spec::{EventKind, Remedy};
 use crate::units::{Incarnation, InstanceId, Now};
 use crate::world::{Beat, Cause, Identity, Instance, State, Then, World};
 
@@ -44,6 +44,10 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
 fn begin_again(world: &mut World, now: Now, id: InstanceId, why: Cause, worked: bool, effects: &mut Effects) {
     let Some(instance) = world.instances.get(&id) else { return };
     let State::Online { since, .. } = instance.state else { return };
+    if let Some(instance) = world.instances.get_mut(&id) {
+        instance.alert(&[EventKind::Unhealthy], &why, None);
+    }
+    let Some(instance) = world.instances.get(&id) else { return };
     if worked && now.instant - since >= instance.spec.min_uptime {
         end(world, now, id, Then::Restart(why), effects);
     } else {
@@ -78,6 +82,7 @@ pub(super) fn examined(
             (care.passed, care.failures, care.found) = (true, 0, None);
             if was_degraded {
                 instance.note("online", Cause::Healthy, now.wall);
+                instance.alert(&[EventKind::Healthy], &Cause::Healthy, None);
             }
             if is_news {
                 world.touched.insert(id);
@@ -101,9 +106,13 @@ pub(super) fn examined(
     match health.action {
         _ if failures < health.retries => {}
         Remedy::Restart if !under_way => begin_again(world, now, id, why, worked, effects),
-        Remedy::Stop if !under_way => end(world, now, id, Then::Stop(why), effects),
+        Remedy::Stop if !under_way => {
+            instance.alert(&[EventKind::Unhealthy], &why, None);
+            end(world, now, id, Then::Stop(why), effects);
+        }
         Remedy::Restart | Remedy::Stop | Remedy::None => {
             if !std::mem::replace(&mut instance.care.degraded, true) {
+                instance.alert(&[EventKind::Unhealthy], &why, None);
                 instance.note("degraded", why, now.wall);
             }
         }

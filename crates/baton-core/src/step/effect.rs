@@ -1,9 +1,9 @@
 //! What must be done.
 
 use crate::proto::{Reply, Update};
-use crate::spec::External;
+use crate::spec::{External, Hook};
 use crate::units::{Incarnation, InstanceId, OpId};
-use crate::world::Signal;
+use crate::world::{Report, Signal};
 use serde::{Deserialize, Serialize};
 
 /// A deed. Carried out by the daemon, in order; results come back as events.
@@ -125,6 +125,13 @@ pub enum Effect {
     Forget {
         /// The slot.
         id: InstanceId,
+    },
+    /// Tell a hook of an event; answered by `HookFailed` when that can't be done, else by nothing.
+    Call {
+        /// Who is told.
+        hook: Box<Hook>,
+        /// What.
+        report: Box<Report>,
     },
     /// What is wished has changed: it must be on disk before any reply that follows.
     Persist,

@@ -1,7 +1,7 @@
 //! What can happen.
 
 use crate::proto::Command;
-use crate::spec::External;
+use crate::spec::{EventKind, External};
 use crate::units::{Bytes, Incarnation, InstanceId, Millis, OpId, WallTime};
 use crate::world::{Exit, Identity, SpawnError};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,17 @@ pub enum Event {
         pattern: String,
         /// Its next time, when it has one.
         time: Option<WallTime>,
+    },
+    /// A hook could not be told of an event.
+    HookFailed {
+        /// The slot.
+        id: InstanceId,
+        /// Who it is.
+        hook: String,
+        /// What it was to be told.
+        event: EventKind,
+        /// What came of the last try.
+        why: String,
     },
     /// The wall clock is to be looked at: a job is due, or the clock was set.
     Clock,

@@ -6,9 +6,9 @@
 use super::Effects;
 use super::lifecycle::{end, touch};
 use super::overlap;
-use crate::spec::{Missed, Overlap, Schedule};
+use crate::spec::{EventKind, Missed, Overlap, Schedule};
 use crate::units::{InstanceId, Millis, Now, WallTime};
-use crate::world::{Cause, Due, Instance, Job, Next, Run, State, Then, Verb, World};
+use crate::world::{Cause, Due, Instance, Job, Next, Outcome, Run, State, Then, Verb, World};
 
 /// A run that begins later than this after its time was missed: the machine or the daemon was away (ms).
 const LATE: Millis = Millis(60_000);
@@ -147,6 +147,7 @@ pub(super) fn settle(slot: &mut Instance, now: Now, then: Then) -> Then {
     };
     let death = slot.deaths.back().filter(|death| death.incarnation == slot.incarnation).map(|death| death.exit);
     let Some(job) = slot.job.as_deref_mut() else { return then };
+    let had_run = job.current().is_some();
     if let Some(run) = job.current() {
         run.ended = Some(now.wall);
         run.exit = death.filter(|_| run.began.is_some());
@@ -157,6 +158,11 @@ pub(super) fn settle(slot: &mut Instance, now: Now, then: Then) -> Then {
             Then::Remove => Cause::Operator(Verb::Delete),
         });
     }
+    let failed = job.runs.back().filter(|run| had_run && run.outcome() == Outcome::Failed);
+    if let Some((cause, exit)) = failed.and_then(|run| Some((run.cause.clone()?, run.exit))) {
+        slot.alert(&[EventKind::Failed], &cause, exit);
+    }
+    let Some(job) = slot.job.as_deref_mut() else { return then };
     let Some(schedule) = slot.spec.schedule.as_ref() else {
         // It is no job any more.
         slot.job = None;

@@ -10,7 +10,7 @@ use super::overlap;
 use super::rollout;
 use super::waiting;
 use crate::policy;
-use crate::spec::{AppSpec, Dependency, Late};
+use crate::spec::{AppSpec, Dependency, EventKind, Late};
 use crate::units::{Incarnation, InstanceId, Millis, Now};
 use crate::world::{Cause, Death, Exit, Identity, Instance, SpawnError, State, Status, Then, World};
 
@@ -18,6 +18,9 @@ use crate::world::{Cause, Death, Exit, Identity, Instance, SpawnError, State, St
 pub(super) fn begin(world: &mut World, now: Now, id: InstanceId, cause: Cause, effects: &mut Effects) {
     let incarnation = Incarnation(world.next_incarnation);
     let Some(instance) = touch(world, id) else { return };
+    if !matches!(cause, Cause::Operator(_)) && instance.job.is_none() && instance.started_at.is_some() {
+        instance.alert(&[EventKind::Restart], &cause, instance.last_exit);
+    }
     instance.incarnation = incarnation;
     instance.process = None;
     instance.forget_words();
@@ -276,6 +279,11 @@ pub(super) fn exited(
             instance.unstable = verdict.unstable;
             instance.last_delay = verdict.last_delay;
             instance.bury(Death { incarnation, exit, at: now.wall, uptime });
+            let why = Cause::Exited(exit);
+            instance.alert(&[EventKind::Exit], &why, Some(exit));
+            if verdict.unstable == policy::CRASH_LOOP && matches!(verdict.then, Then::Respawn { .. }) {
+                instance.alert(&[EventKind::CrashLoop], &why, Some(exit));
+            }
             // The rest of the tree goes before anything else starts in this slot.
             let tree = instance.spec.treekill;
             let stopping = State::Stopping {
@@ -506,6 +514,12 @@ pub(super) fn settle_down(
             effects.push(Effect::Persist);
         }
         Then::GiveUp(why) => {
+            let (kinds, exit): (&[EventKind], _) = match &why {
+                Cause::CrashLoop(_, exit) => (&[EventKind::Errored, EventKind::CrashLoop], Some(*exit)),
+                Cause::Exited(exit) => (&[EventKind::Errored], Some(*exit)),
+                _ => (&[EventKind::Errored], None),
+            };
+            instance.alert(kinds, &why, exit);
             enter(instance, now, State::Errored { why: why.clone() }, why);
             effects.push(Effect::Persist);
         }

@@ -40,7 +40,7 @@ pub use sync::Syncing;
 
 use crate::proto::{Change, Update};
 use crate::units::{Incarnation, InstanceId, Now};
-use crate::world::{Detail, World};
+use crate::world::{Cause, Detail, World};
 
 /// Effects in the order in which they must be carried out.
 pub type Effects = Vec<Effect>;
@@ -93,6 +93,12 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
         Event::Probed { external, result } => waiting::probed(world, &external, result),
         Event::OutputDropped { id, bytes } => lifecycle::output_dropped(world, id, bytes),
         Event::Planned { id, pattern, time } => job::planned(world, id, &pattern, time),
+        Event::HookFailed { id, hook, event, why } => {
+            // It is told, and no hook is told of it.
+            if let Some(instance) = lifecycle::touch(world, id) {
+                instance.note("hook", Cause::HookFailed { hook, event, why }, now.wall);
+            }
+        }
         Event::Clock => job::clock(world, now, &mut effects),
         Event::Struck { id } => outside::struck(world, now, id, &mut effects),
         Event::Weighed { id, incarnation, used } => outside::weighed(world, now, id, incarnation, used, &mut effects),
@@ -145,6 +151,13 @@ fn publish(world: &mut World, now: Now, effects: &mut Effects) {
         return;
     }
     world.revision += 1;
+    // What ends with everything is no event.
+    let touched = world.touched.iter().filter(|_| !world.ending);
+    for id in touched {
+        let calls = world.instances.get_mut(id).map(|instance| instance.take_calls(now)).unwrap_or_default();
+        let call = |(hook, report)| Effect::Call { hook: Box::new(hook), report: Box::new(report) };
+        effects.extend(calls.into_iter().map(call));
+    }
     for id in &world.touched {
         let change = match world.instances.get(id) {
             Some(instance) => Change::Slot(Box::new(instance.view(now, Detail::Row))),

@@ -225,7 +225,7 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
             | State::Idle { .. }
             | State::Backoff { .. }
             | State::Errored { .. } => {
-                if let Some(late @ Cause::NotReady(_)) = instance.transitions.back().map(|last| &last.cause) {
+                if let Some(late @ Cause::NotReady(_)) = instance.last_transition().map(|last| &last.cause) {
                     return Decision::Failed(late.to_string());
                 }
                 let how = instance.last_exit.map_or_else(|| "was stopped".into(), |exit| exit.to_string());

@@ -1,6 +1,6 @@
 //! Why something happened.
 
-use crate::spec::{Condition, Dependency};
+use crate::spec::{Condition, Dependency, EventKind};
 use crate::units::{Bytes, Millis};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -280,6 +280,15 @@ pub enum Cause {
     Replaced,
     /// A job was due while the machine or the daemon was away.
     Missed,
+    /// A hook could not be told of an event.
+    HookFailed {
+        /// Who it is.
+        hook: String,
+        /// What it was to be told.
+        event: EventKind,
+        /// What came of the last try.
+        why: String,
+    },
     /// An app that it waits for to be healthy has no `health`.
     DependencyUnexamined(String),
     /// A file that is watched for it has changed, or come, or gone.
@@ -295,6 +304,11 @@ impl Cause {
     /// Whether it is the end of work that was done: an exit with code 0.
     pub fn is_success(&self) -> bool {
         matches!(self, Cause::Exited(exit) if exit.is_success())
+    }
+
+    /// Whether it is about a hook, and not about the app itself.
+    pub fn is_of_a_hook(&self) -> bool {
+        matches!(self, Cause::HookFailed { .. })
     }
 
     /// Whether it is about an app that is needed, so that nothing of the app itself ran.
@@ -330,6 +344,7 @@ impl Cause {
             | Cause::Overlapped
             | Cause::Replaced
             | Cause::Missed
+            | Cause::HookFailed { .. }
             | Cause::Changed { .. }
             | Cause::ReloadFailed(_) => false,
         }
@@ -388,6 +403,9 @@ impl fmt::Display for Cause {
             Cause::Overran(timeout) => write!(f, "the run took longer than its timeout of {}", span(*timeout)),
             Cause::Overlapped => f.write_str("the run before was still under way"),
             Cause::Replaced => f.write_str("the next run was due, and replaces it"),
+            Cause::HookFailed { hook, event, why } => {
+                write!(f, "the hook `{hook}` could not be told of {}: {why}", event.as_str())
+            }
             Cause::Missed => f.write_str("it was due while the machine or baton was away"),
             Cause::Changed { path, more: 0 } => write!(f, "{path} has changed"),
             Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),

@@ -1,6 +1,7 @@
 //! One slot of the process list.
 
 use super::Directories;
+use super::alert::Alert;
 use super::beside::Beside;
 use super::care::Care;
 use super::cause::{Cause, Exit};
@@ -152,6 +153,9 @@ pub struct Instance {
     /// What is known of it as a job, when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Box<Job>>,
+    /// What hooks are to be told when the step is over.
+    #[serde(skip)]
+    pub alerts: Vec<Alert>,
 }
 
 /// The part of a slot that must reach the disk before a reply: enough to make the wish again.
@@ -214,6 +218,7 @@ impl Instance {
             changed: None,
             orphan: false,
             job,
+            alerts: Vec::new(),
         }
     }
 

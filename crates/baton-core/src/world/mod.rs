@@ -3,6 +3,7 @@
 //! * `state` is the state of a slot and what follows from it.
 //! * `cause` says why something happened; every transition carries one.
 //! * `instance` is one slot, `beside` a second life in it during a reload.
+//! * `alert` is what its hooks are told.
 //! * `job` is what is known of it when its app is run at times.
 //! * `telling` is what a program tells of itself.
 //! * `care` is how well the life in it is.
@@ -10,6 +11,7 @@
 //!
 //! The world is owned by one task and changed by [`crate::step::step`] alone.
 
+mod alert;
 mod beside;
 mod care;
 mod cause;
@@ -20,6 +22,7 @@ mod telling;
 mod unit;
 mod view;
 
+pub use alert::{Alert, Report};
 pub use beside::{Beside, Phase};
 pub use care::{Beat, Care, CareDeadlines, Well, Wellness};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};

@@ -129,6 +129,9 @@ pub struct InstanceView {
     /// The last change of state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Transition>,
+    /// The last hook that could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Transition>,
     /// Its files.
     pub files: InstanceFiles,
     /// Bytes of its output that were dropped because a log could not be written.
@@ -223,7 +226,8 @@ impl Instance {
             },
             memory: None,
             cpu: None,
-            last: self.transitions.back().cloned(),
+            last: self.last_transition().cloned(),
+            hook: self.transitions.iter().rev().find(|transition| transition.cause.is_of_a_hook()).cloned(),
             files: self.files.clone(),
             dropped: self.dropped,
             spec: (detail >= Detail::Definition).then(|| self.spec.clone()),

@@ -250,7 +250,7 @@ impl Machine {
             }
             // The end is looked at when the step is done.
             Effect::Probe { .. } | Effect::StopProbe { .. } => panic!("nothing external is needed here"),
-            Effect::Persist | Effect::Publish(_) | Effect::Shutdown => {}
+            Effect::Call { .. } | Effect::Persist | Effect::Publish(_) | Effect::Shutdown => {}
         }
     }
 

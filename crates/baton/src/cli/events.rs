@@ -83,8 +83,8 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
                 Change::Gone(id) => drop(known.remove(&id)),
                 Change::Snapshot(_) => follow(&mut known, session, &filter, &shown)?,
                 Change::Slot(view) => {
-                    let last = known.get(&view.id).and_then(|known| known.transitions.last());
-                    if filter.takes(&view) && view.last.as_ref() != last {
+                    let before = known.get(&view.id).map(|known| (&known.last, &known.hook));
+                    if filter.takes(&view) && before != Some((&view.last, &view.hook)) {
                         follow(&mut known, session, &filter, &shown)?;
                     }
                 }

@@ -255,6 +255,7 @@ fn value_name(kind: Option<Kind>) -> &'static str {
             | Kind::Health
             | Kind::Heartbeat
             | Kind::Schedule
+            | Kind::Hooks
             | Kind::Listen
             | Kind::Rlimits
             | Kind::Map

@@ -8,6 +8,7 @@ use super::abort::AbortPoint;
 use super::bus::Bus;
 use super::channel::Channels;
 use super::heartbeat::Heart;
+use super::hooks::Hooks;
 use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
@@ -100,6 +101,7 @@ pub(super) struct Driver {
     pub(super) times: Option<Moments>,
     /// When the first job is due, once there is one.
     pub(super) alarm: Option<Alarm>,
+    pub(super) hooks: Hooks,
     pub(super) weighing: Weighing,
     pub(super) connections: Connections,
     pub(super) bus: Bus,
@@ -495,6 +497,7 @@ impl Driver {
             Message::Changed { ids, path, more } => self.files_changed(&ids, &path, more),
             Message::Struck => self.strike(),
             Message::Rang => self.rang(),
+            Message::Told(told) => self.told(*told),
             Message::Weighed(lives) => self.weighed(lives),
             Message::Watching(text) => journal::log(text),
             Message::NotWatching(text) => self.notice(text),
@@ -542,6 +545,7 @@ fn effect_name(effect: &Effect) -> &'static str {
         Effect::StopProbe { .. } => "stop_probe",
         Effect::Release { .. } => "release",
         Effect::Forget { .. } => "forget",
+        Effect::Call { .. } => "call",
         Effect::Persist => "persist",
         Effect::Reply { .. } => "reply",
         Effect::Publish(_) => "publish",

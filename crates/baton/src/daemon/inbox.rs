@@ -2,6 +2,7 @@
 
 use super::channel::Said;
 use super::heartbeat::{BeatAnswer, BeatsAnswer};
+use super::hooks::Told;
 use super::life::Key;
 use super::server::ClientId;
 use baton_core::proto::ClientMessage;
@@ -93,6 +94,8 @@ pub(super) enum Message {
     },
     /// A time that apps wait for has come, or the clock was set.
     Struck,
+    /// A hook was told, or could not be.
+    Told(Box<Told>),
     /// A job is due, or the clock was set.
     Rang,
     /// What lives with a limit use.

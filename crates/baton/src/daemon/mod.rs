@@ -17,6 +17,7 @@
 //! | `heartbeat/` | the listener for processes that say that they are well |
 //! | `times`, `weigher` | when apps are to be started again, and how much memory they use |
 //! | `jobs` | when jobs are due |
+//! | `hooks` | who is told of events |
 //! | `watcher` | which files are watched, and the thread that does |
 //! | `sockets` | the sockets that apps are given, from the first life to the last |
 //! | `line` | what a life is given to tell that it is ready |
@@ -33,6 +34,7 @@ mod driver;
 mod ear;
 mod effects;
 mod heartbeat;
+mod hooks;
 mod inbox;
 mod jobs;
 mod journal;
@@ -155,6 +157,10 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     for notice in lost::restore(&mut left, home, &boot_id) {
         journal::warn(notice);
     }
+    if let Some(guard) = &guard {
+        // What a hook that ran when the daemon before died has left.
+        baton_os::hook::end_left(guard.pid(), home.root());
+    }
     let recover::Left { mut world, lives: left, rebooted, gone } = left;
     let nonce = nonce()?;
     world.seed = u64::from_str_radix(&nonce, 16).unwrap_or(0);
@@ -203,6 +209,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         measurer: measure::Measurer::start()?,
         times: None,
         alarm: None,
+        hooks: hooks::Hooks::default(),
         weighing: weigher::Weighing::Off,
         watcher: watcher::Watcher::new(inbox.clone()),
         prober: prober::Prober::new(inbox.clone()),
@@ -281,7 +288,8 @@ fn lock(home: &Home, guard: Option<&GuardLink>, held: Option<OwnedFd>) -> io::Re
 
 /// What must be done last. A successor finds everything else on disk and with the guard.
 fn leave(home: &Home, driver: Driver, ending: Ending) {
-    let Driver { logs, lock, .. } = driver;
+    let Driver { logs, lock, hooks, .. } = driver;
+    hooks.end();
     logs.stop();
     if ending == Ending::Replaced {
         return;

@@ -25,6 +25,7 @@ mod externals;
 mod files;
 mod health;
 mod heartbeat;
+mod hooks;
 mod limits;
 mod log_files;
 mod logs;

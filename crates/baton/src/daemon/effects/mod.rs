@@ -36,6 +36,7 @@ impl Driver {
                 // The state that lacks the slot is the one that the next wish asks for.
                 self.forgotten.insert(id, self.writer.wished() + 1);
             }
+            Effect::Call { hook, report } => self.call_hook(*hook, *report),
             Effect::Persist => {
                 let (world, boot_id) = (&self.world, &self.boot_id);
                 self.writer.wish(|| StateFile::of(world, boot_id));
