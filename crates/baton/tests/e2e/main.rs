@@ -19,6 +19,7 @@ mod containers;
 mod dashboard;
 mod dependencies;
 mod deploy;
+mod documents;
 mod environment;
 mod events;
 mod externals;
