@@ -98,6 +98,7 @@ pub fn canonical(kind: Kind, value: &Value) -> Result<Value, Misfit> {
         Kind::Schedule => schedule::canonical(value),
         Kind::Listen => readiness::listen(value),
         Kind::Rlimits => limits::rlimits(value),
+        Kind::Cpus => limits::cpus(value),
         Kind::Map => match value {
             Value::Object(_) => Ok(value.clone()),
             _ => Err(Misfit::new("a map", "write a map, such as { key: value }")),

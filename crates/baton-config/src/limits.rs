@@ -1,7 +1,7 @@
-//! `rlimits` in its canonical form.
+//! `rlimits` and `cpu_max` in their canonical forms.
 
 use crate::kinds::{self, Misfit};
-use baton_core::spec::{Ceiling, Kind, Resource};
+use baton_core::spec::{Ceiling, Cpus, Kind, Resource};
 use serde_json::{Map, Value, json};
 
 fn shape() -> Misfit {
@@ -77,6 +77,20 @@ fn ceiling(resource: Resource, value: &Value) -> Result<Ceiling, Misfit> {
     })
 }
 
+/// A share of the processors, in percent of one.
+pub(crate) fn cpus(value: &Value) -> Result<Value, Misfit> {
+    let share = match value {
+        Value::String(text) => Cpus::parse(text),
+        other => other.as_f64().and_then(Cpus::of),
+    };
+    share.map(|share| json!(share)).ok_or_else(|| {
+        Misfit::new(
+            format!("a share of the processors of at least {}", Cpus::LEAST),
+            "write a number of processors such as 1.5, or percent of one such as \"50%\"",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +134,19 @@ mod tests {
             let misfit = rlimits(&wrong).expect_err(&wrong.to_string());
             assert_eq!(misfit.expected, expected);
             assert!(misfit.help.starts_with("write "), "{misfit:?}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_processors_is_percent_of_one() {
+        for (given, wanted) in [(json!(1.5), "150%"), (json!(2), "200%"), (json!("50%"), "50%"), (json!("0.5"), "50%")]
+        {
+            let share = cpus(&given).expect("a share");
+            assert_eq!(share, json!(wanted));
+            assert_eq!(cpus(&share).expect("a share"), share);
+        }
+        for wrong in [json!(0), json!(-1), json!("half"), json!(true), json!([])] {
+            assert_eq!(cpus(&wrong).expect_err("no share").expected, "a share of the processors of at least 1%");
         }
     }
 }

@@ -101,7 +101,7 @@ fn kind(field: &Field) -> Value {
             json!({"type": ["integer", "string", "null"], "minimum": least, "maximum": most})
         }
         Kind::Instances => json!({"type": ["integer", "string", "null"]}),
-        Kind::Size | Kind::Duration => json!({"type": ["number", "string", "null"]}),
+        Kind::Size | Kind::Duration | Kind::Cpus => json!({"type": ["number", "string", "null"]}),
         Kind::Words | Kind::Texts => {
             json!({"type": ["string", "array", "null"], "items": {"type": ["string", "number", "boolean"]}})
         }

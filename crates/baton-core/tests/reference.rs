@@ -59,6 +59,7 @@ fn kind(kind: Kind) -> String {
         Kind::Heartbeat => "true, false or map".into(),
         Kind::Listen => "port, `host:port`, path, list or map".into(),
         Kind::Rlimits => "map".into(),
+        Kind::Cpus => "processors, `\"50%\"`".into(),
         Kind::Signal => "signal's name or number".into(),
         Kind::Map => "map".into(),
         Kind::Any => "any".into(),

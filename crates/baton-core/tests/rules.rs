@@ -254,11 +254,11 @@ fn a_patch_reaches_the_keys_that_are_only_kept() {
         step(world, Now::default(), Event::Command { op: OpId(1), command });
         Arc::clone(&world.instances[&InstanceId(3)].spec)
     };
-    let spec = reset(&mut world, json!({"memory_max": 1024, "cpu_max": "0 3", "max_restarts": 4}));
-    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cpu_max", "memory_max"]);
+    let spec = reset(&mut world, json!({"trace": true, "io": "x", "max_restarts": 4}));
+    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["io", "trace"]);
     assert_eq!(spec.max_restarts, Some(4));
-    let spec = reset(&mut world, json!({"memory_max": null, "max_restarts": null}));
-    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["cpu_max"]);
+    let spec = reset(&mut world, json!({"trace": null, "max_restarts": null}));
+    assert_eq!(spec.declared.keys().collect::<Vec<_>>(), ["io"]);
     assert_eq!(spec.max_restarts, None);
 }
 

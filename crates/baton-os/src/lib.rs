@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 pub mod alarm;
 pub mod boot;
+#[cfg(target_os = "linux")]
+pub mod cgroup;
 pub mod clock;
 pub mod errand;
 pub mod fifo;

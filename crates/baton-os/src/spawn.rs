@@ -42,6 +42,8 @@ pub struct Launch {
     pub stderr: OwnedFd,
     /// Become 3, 4, ….
     pub extra_fds: Vec<OwnedFd>,
+    /// The control group that it is to be in.
+    pub group: Option<GroupFolder>,
     /// Get the process's own number as their value, which nobody knows before there is one.
     pub pid_variables: Vec<&'static CStr>,
     /// From -1000 (never ended when memory is short) to 1000; `None` leaves ours.
@@ -52,6 +54,15 @@ pub struct Launch {
     pub limits: Rlimits,
     /// The limit on open files (soft, hard) of [`crate::limits::raise_nofile`]; `None` leaves ours.
     pub original_nofile: Option<(u64, u64)>,
+}
+
+/// The folder of a control group.
+#[derive(Debug)]
+pub struct GroupFolder {
+    /// From [`crate::cgroup::Groups::make`].
+    pub folder: OwnedFd,
+    /// Whether the program must not run outside of it.
+    pub needed: bool,
 }
 
 /// A process that waits to be told to run its program. Dropping it calls the start off, as [`Prepared::abort`] does;
@@ -175,6 +186,7 @@ impl Names {
                 let name = resource.name();
                 format!("cannot set the limit {name} to {limit}: {reason}{}", help_for(resource, limit, errno))
             }
+            Step::Group => format!("cannot enter the control group of {program}: {reason}"),
             Step::Setup => format!("cannot set up the process of {program}: {reason}"),
         };
         let stage = step.stage();

@@ -12,7 +12,7 @@
 //! the byte ends the stub without a word: whoever would have known the app is gone.
 
 use crate::spawn::plan::Plan;
-use crate::spawn::server::{ANSWER, ORDER_MAX};
+use crate::spawn::server::{ANSWER, ORDER, ORDER_MAX};
 use crate::{limits, memory};
 use baton_core::spec::{Resource, Rlimit};
 use baton_core::world::SpawnStage;
@@ -38,6 +38,8 @@ const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 pub(crate) enum Step {
     /// Laying out descriptors and signals, its session.
     Setup,
+    /// Entering its control group.
+    Group,
     /// How soon the kernel ends it when memory is short.
     OomScore,
     /// Its niceness.
@@ -56,7 +58,7 @@ impl Step {
     /// The same for clients, who have the reason in words.
     pub(crate) fn stage(self) -> SpawnStage {
         match self {
-            Step::Setup | Step::OomScore | Step::Nice | Step::Limit(_) => SpawnStage::Setup,
+            Step::Setup | Step::Group | Step::OomScore | Step::Nice | Step::Limit(_) => SpawnStage::Setup,
             Step::User => SpawnStage::User,
             Step::Directory => SpawnStage::Directory,
             Step::Exec => SpawnStage::Exec,
@@ -66,6 +68,9 @@ impl Step {
 
 /// A step that failed, with the error number.
 type Failure = (Step, i32);
+
+/// The kernel's flag, which is too long for the type that the library has for flags.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Looks at a file of the kernel that takes no more than ten orders a second, and the pause between them.
 const ORDERS: u32 = 200;
@@ -79,16 +84,21 @@ pub fn main() -> ! {
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
     loop {
         rest(&socket);
-        let Some((number, order)) = receive(&socket) else { exit(0) };
-        let made = fork_sibling();
+        let Some((words, order)) = receive(&socket) else { exit(0) };
+        let (number, grouped) = words.split_at(8);
+        let grouped = grouped.first() != Some(&0);
+        let group = order.get(3).filter(|_| grouped);
+        // Born in its group it need not be moved there, for which the kernel holds up the starts of all processes.
+        let born = group.map_or(Err(libc::ENOENT), fork_sibling_into);
+        let made = born.or_else(|_| fork_sibling());
         if made == Ok(0) {
-            exit(become_stub(&order));
+            exit(become_stub(&order, grouped, born.is_ok()));
         }
         // Theirs alone from here on: the daemon waits for the end of them.
         drop(order);
         let answer = i64::from(made.unwrap_or_else(|errno| -errno));
         let mut bytes = [0; ANSWER];
-        bytes[..8].copy_from_slice(&number);
+        bytes[..8].copy_from_slice(number);
         bytes[8..].copy_from_slice(&answer.to_ne_bytes());
         if send(&socket, &bytes, SendFlags::NOSIGNAL).is_err() {
             exit(0);
@@ -104,19 +114,19 @@ fn rest(socket: &OwnedFd) {
     }
 }
 
-/// The next order: its number, and its descriptors, the launch data first. `None` when there will be no more.
-fn receive(socket: &OwnedFd) -> Option<([u8; 8], Vec<OwnedFd>)> {
+/// The next order: its words, and its descriptors, the launch data first. `None` when there will be no more.
+fn receive(socket: &OwnedFd) -> Option<([u8; ORDER], Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_MAX))];
-    let mut number = [0; 8];
+    let mut words = [0; ORDER];
     loop {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        match recvmsg(socket, &mut [IoSliceMut::new(&mut number)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-            Ok(message) if message.bytes == number.len() => {
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut words)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) if message.bytes == words.len() => {
                 let rights = ancillary.drain().filter_map(|message| match message {
                     RecvAncillaryMessage::ScmRights(fds) => Some(fds),
                     _ => None,
                 });
-                return Some((number, rights.flatten().collect()));
+                return Some((words, rights.flatten().collect()));
             }
             Err(rustix::io::Errno::INTR) => {}
             Ok(_) | Err(_) => return None,
@@ -134,14 +144,46 @@ fn fork_sibling() -> Result<i32, i32> {
     i32::try_from(result).map_err(|_| libc::EOVERFLOW)
 }
 
-/// The life of a stub. Returns only when the program was not executed.
-fn become_stub(order: &[OwnedFd]) -> c_int {
+/// The same, born in a control group (Linux 5.7). A filter of system calls may forbid it.
+fn fork_sibling_into(group: &OwnedFd) -> Result<i32, i32> {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    // With this parent the signal at its end is that of this process's own.
+    arguments.flags = libc::CLONE_PARENT as u64 | CLONE_INTO_CGROUP;
+    arguments.cgroup = u64::try_from(group.as_raw_fd()).map_err(|_| libc::EBADF)?;
+    // SAFETY: as in `fork_sibling`; the kernel reads as much of the arguments as their size says.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) };
+    check(result)?;
+    i32::try_from(result).map_err(|_| libc::EOVERFLOW)
+}
+
+/// The life of a stub. Returns only when the program was not executed. `grouped`: the order has a control group; `born`:
+/// this process is in it already.
+fn become_stub(order: &[OwnedFd], grouped: bool, born: bool) -> c_int {
     let [data, go, report, others @ ..] = order else { return FAILED };
+    let (group, others) = match others {
+        [group, others @ ..] if grouped => (Some(group).filter(|_| !born), others),
+        others => (None, others),
+    };
     let unreadable = (Step::Setup, libc::EIO);
     let Ok(bytes) = read_all(data) else { return fail(report.as_raw_fd(), unreadable) };
     let Some(plan) = Plan::decode(&bytes) else { return fail(report.as_raw_fd(), unreadable) };
+    let entered = group.map_or(Ok(()), enter);
+    if let Err(errno) = entered
+        && plan.confined
+    {
+        return fail(report.as_raw_fd(), (Step::Group, errno));
+    }
     let given = Given { go: go.as_raw_fd(), report: report.as_raw_fd(), others };
     run(&plan, given)
+}
+
+/// Moves this process into a control group.
+fn enter(group: &OwnedFd) -> Result<(), i32> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let opened = openat(group, c"cgroup.procs", flags, Mode::empty());
+    opened.and_then(|file| rustix::io::write(&file, b"0")).map(drop).map_err(|error| error.raw_os_error())
 }
 
 fn read_all(data: &OwnedFd) -> io::Result<Vec<u8>> {
@@ -386,7 +428,8 @@ fn exit(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-const STEPS: [Step; 6] = [Step::Setup, Step::OomScore, Step::Nice, Step::User, Step::Directory, Step::Exec];
+const STEPS: [Step; 7] =
+    [Step::Setup, Step::Group, Step::OomScore, Step::Nice, Step::User, Step::Directory, Step::Exec];
 /// Above it come the limits.
 const FIRST_LIMIT: u8 = 100;
 

@@ -10,6 +10,7 @@
 mod members;
 mod shortcut;
 
+use crate::cgroup::Group;
 use crate::process::Process;
 use crate::procfs::{self, Table};
 use baton_core::units::{Incarnation, InstanceId};
@@ -50,6 +51,15 @@ pub struct Belongings {
     /// The read ends of all the FIFOs, opened before the leader ran, when the leader is our child; else empty. With
     /// them the end of a tree is known sooner.
     pub outputs: Vec<Arc<OwnedFd>>,
+    /// The control group that members are in, unless they were moved.
+    pub group: Option<Group>,
+}
+
+impl Belongings {
+    /// Whether the kernel tells that somebody lives in its control group.
+    fn has_populated_group(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::is_populated)
+    }
 }
 
 /// What the sweeper has to say.
@@ -282,7 +292,14 @@ impl Worker {
             signal_all(&belongings.leader, &found, *signal);
         }
         let mut gone = Vec::new();
+        let spared: Vec<u32> = self.family.guard.into_iter().chain([std::process::id()]).collect();
         for ((key, watch), found) in due.iter_mut().zip(of_watches) {
+            if watch.aim == Aim::Kill
+                && let Some(group) = &watch.belongings.group
+            {
+                // Where the kernel has no such order, each is ended by itself.
+                let _ = group.kill(&spared);
+            }
             if watch.take(&found, whole) == Outcome::Gone {
                 gone.push(*key);
             }
@@ -334,6 +351,10 @@ impl Watch {
     fn take(&mut self, found: &Found, whole: bool) -> Outcome {
         self.session_known = found.session_known;
         if found.living.is_empty() && self.living.is_empty() {
+            if found.hidden {
+                (self.empty, self.next) = (0, Next::Retry);
+                return Outcome::NotYet;
+            }
             self.empty += 1;
             let enough = if whole { 2 } else { UNSURE_LOOKS };
             return if self.empty >= enough { Outcome::Gone } else { Outcome::NotYet };
@@ -401,7 +422,13 @@ fn find(sought: &[(&Belongings, bool)], last: &mut Option<(Instant, Table)>) -> 
     let mut signs = ProcSigns::new(marks, fifos);
     let targets: Vec<Target<'_>> =
         trees.iter().map(|&(tree, session_known)| Target { leader: &tree.leader, session_known }).collect();
-    let (found, whole) = members::find(&table, &before, &targets, std::process::id(), &mut signs);
+    let us = std::process::id();
+    let (mut found, mut whole) = members::find(&table, &before, &targets, us, &mut signs);
+    for ((tree, _), found) in trees.iter().zip(&mut found).filter(|((tree, _), _)| tree.has_populated_group()) {
+        let group = tree.group.as_ref().map(Group::members).unwrap_or_default();
+        whole &= members::take_in(found, &group, &members::ourselves(&table, us))?;
+        found.hidden = found.living.is_empty() && tree.has_populated_group() && !group.contains(&us);
+    }
     *last = Some((read_at, table));
     Ok((positions.into_iter().map(|position| found[position].clone()).collect(), whole && !ended))
 }

@@ -2,8 +2,8 @@
 
 use super::field::{Change, ChangeClass, Field, Kind};
 use super::{
-    Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Hook, Instances, Layer, Listen, Readiness, Rlimits,
-    Schedule, Watch, WatchOptions,
+    Cpus, Dependency, EnvPriority, ExecMode, External, Health, Heartbeat, Hook, Instances, Layer, Listen, Readiness,
+    Rlimits, Schedule, Watch, WatchOptions,
 };
 use crate::units::{Bytes, Millis};
 use serde::ser::{SerializeMap, Serializer};
@@ -114,8 +114,6 @@ macro_rules! app_spec {
 /// A definition as it is sent: without what has its default, which reading fills in again, and without the environment
 /// of the shell, which stands apart.
 pub(crate) struct Lean<'a>(pub(crate) &'a AppSpec);
-
-const ANY: Kind = Kind::Integer(0, i64::MAX);
 
 app_spec! {
     /// Name in the list; several instances share it. Default: the script's file name without its last extension.
@@ -265,6 +263,14 @@ app_spec! {
     schedule: Option<Schedule> = None, Kind::Schedule, Live;
     /// Restart when the whole process tree of an instance uses more memory than this (bytes). It is looked at each second.
     max_memory_restart: Option<u64> = None, Kind::Size, Live;
+    /// How much memory the whole app may use, the kernel's share for it included (bytes); beyond it the kernel ends it, which counts
+    /// as a crash. Needs a control group. 0 is no limit.
+    memory_max: Option<u64> = None, Kind::Size, Live;
+    /// How much processor time the whole app may use: a number of processors such as `1.5`, or percent of one such as `"50%"`.
+    /// Needs a control group.
+    cpu_max: Option<Cpus> = None, Kind::Cpus, Live;
+    /// How many processes and threads the whole app may have. Needs a control group.
+    tasks_max: Option<u32> = None, Kind::Integer(1, u32::MAX as i64), Live;
     /// Niceness of the app's processes, from -20 (first) to 19 (last). Default: that of baton. A lower one needs root.
     nice: Option<i32> = None, Kind::Integer(-20, 19), Restart;
     /// Limits of the app's processes, such as `{ nofile: 65536, core: 0 }`: a number, a size, `unlimited`, or a map of `soft`
@@ -315,9 +321,6 @@ later! {
     "required_env", Kind::Texts, Restart, "Variables without which the app must not start.";
     "on_missing", Kind::Text, Live, "Command that makes a missing script; `check` tells it. Beside `apps` it holds for all of them.";
     "artifacts", Kind::Map, Live, "`inputs`: patterns of files that the script is built from; `check` tells when one is newer.";
-    "memory_max", Kind::Size, Live, "Hard memory limit of the app's control group (bytes).";
-    "cpu_max", Kind::Any, Live, "CPU limit of the app's control group.";
-    "tasks_max", ANY, Live, "Task limit of the app's control group.";
     "io", Kind::Any, Restart, "Settings of PM2's metrics module.";
     "trace", Kind::Bool, Restart, "Tracing of PM2's metrics module.";
     "disable_trace", Kind::Bool, Restart, "No tracing of PM2's metrics module.";

@@ -64,6 +64,8 @@ pub enum Kind {
     Listen,
     /// Limits of a process: a map of resources to numbers, `unlimited`, or maps of `soft` and `hard`.
     Rlimits,
+    /// A share of the processors: a number of them, or percent of one as text.
+    Cpus,
     /// A map whose members are checked by the feature that reads it.
     Map,
     /// Anything; checked by the feature that reads it.

@@ -18,6 +18,7 @@ mod care;
 mod dependency;
 mod external;
 mod field;
+mod group;
 mod hook;
 mod instances;
 mod layer;
@@ -35,6 +36,7 @@ pub use care::{
 pub use dependency::{Condition, Dependency};
 pub use external::{External, Probe};
 pub use field::{Change, ChangeClass, Field, Kind, Shape, truthy};
+pub use group::{Cpus, GroupLimits};
 pub use hook::{EventKind, HOOK_RETRIES, HOOK_TIMEOUT, Hook, HookBy, MOST_RETRIES};
 pub use instances::{ExecMode, Instances};
 pub use layer::{EnvPriority, Layer, Origin, merged};

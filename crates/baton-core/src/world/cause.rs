@@ -10,6 +10,13 @@ fn megabytes(bytes: Bytes) -> f64 {
     (bytes.0 as f64 / 1024.0 / 1024.0 * 10.0).round() / 10.0
 }
 
+/// As process files have it.
+fn size(Bytes(bytes): Bytes) -> String {
+    let units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    let whole = units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{}{name}", bytes / unit))
+}
+
 /// In seconds, where they are whole.
 fn span(time: Millis) -> String {
     if time.0 > 0 && time.0.is_multiple_of(1000) { format!("{} s", time.0 / 1000) } else { format!("{} ms", time.0) }
@@ -90,6 +97,10 @@ pub enum Exit {
     Code(i32),
     /// A signal ended it.
     Signal(Signal),
+    /// The kernel ended it, and all of its control group, because memory was short; the group's limit where that was the
+    /// reason.
+    #[serde(rename = "out_of_memory")]
+    OutOfMemory(Option<Bytes>),
     /// It ended while nobody could see how. Policy treats that as a failure.
     Unknown,
 }
@@ -99,7 +110,7 @@ impl Exit {
     pub fn code(self) -> i32 {
         match self {
             Exit::Code(code) => code,
-            Exit::Signal(_) | Exit::Unknown => 0,
+            Exit::Signal(_) | Exit::OutOfMemory(_) | Exit::Unknown => 0,
         }
     }
 
@@ -114,6 +125,10 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "exited with code {code}"),
             Exit::Signal(signal) => write!(f, "was ended by {signal}"),
+            Exit::OutOfMemory(Some(limit)) => {
+                write!(f, "was killed by the kernel: out of memory (limit {})", size(*limit))
+            }
+            Exit::OutOfMemory(None) => f.write_str("was killed by the kernel: out of memory"),
             Exit::Unknown => f.write_str("ended unseen"),
         }
     }
@@ -411,5 +426,22 @@ impl fmt::Display for Cause {
             Cause::Changed { path, more } => write!(f, "{path} has changed, and {more} more"),
             Cause::DependencyCycle(path) => write!(f, "needs itself: {}", path.join(" → ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_told_with_the_limit_where_that_was_the_reason() {
+        let of = |limit: Option<u64>| Cause::Exited(Exit::OutOfMemory(limit.map(Bytes))).to_string();
+        assert_eq!(of(Some(200 << 20)), "the process was killed by the kernel: out of memory (limit 200M)");
+        assert_eq!(of(Some(3 << 30)), "the process was killed by the kernel: out of memory (limit 3G)");
+        assert_eq!(of(Some(4097)), "the process was killed by the kernel: out of memory (limit 4097 bytes)");
+        assert_eq!(of(None), "the process was killed by the kernel: out of memory");
+        let exit = Exit::OutOfMemory(Some(Bytes(1)));
+        assert_eq!(serde_json::json!(exit), serde_json::json!({"out_of_memory": 1}));
+        assert!(!exit.is_success() && exit.code() == 0);
     }
 }

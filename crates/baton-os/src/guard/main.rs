@@ -491,6 +491,8 @@ impl Daemon {
             let (code, how) = match exit {
                 Exit::Code(code) => (code, 0),
                 Exit::Signal(signal) => (signal.0, 1),
+                // Not known here: that is read from the group.
+                Exit::OutOfMemory(_) => (baton_core::world::Signal::KILL.0, 1),
                 Exit::Unknown => (0, 2),
             };
             let extra = children::start_time(pid).unwrap_or_default();

@@ -11,6 +11,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) stdin: bool,
     /// How many descriptors of the program come beside this: fewer would be an accident.
     pub(crate) descriptors: usize,
+    /// Whether it must not run outside of its control group.
+    pub(crate) confined: bool,
     /// For `/proc/self/oom_score_adj`.
     pub(crate) oom_score_adj: Option<i32>,
     /// Its niceness.
@@ -40,6 +42,7 @@ impl<'a> Plan<'a> {
         let mut int = |value: i64| out.extend_from_slice(&value.to_ne_bytes());
         int(self.stdin.into());
         int(self.descriptors.try_into().unwrap_or(i64::MAX));
+        int(self.confined.into());
         optional(&mut int, self.oom_score_adj, i64::from);
         optional(&mut int, self.nice, i64::from);
         optional(&mut int, self.nofile.map(|pair| pair.0), u64::cast_signed);
@@ -73,6 +76,7 @@ impl<'a> Plan<'a> {
         let mut rest = Rest(bytes);
         let stdin = rest.int()? == 1;
         let descriptors = rest.small()?;
+        let confined = rest.int()? == 1;
         let oom_score_adj = rest.optional()?.map(i32::try_from).transpose().ok()?;
         let nice = rest.optional()?.map(i32::try_from).transpose().ok()?;
         let nofile =
@@ -92,6 +96,7 @@ impl<'a> Plan<'a> {
         Some(Plan {
             stdin,
             descriptors,
+            confined,
             oom_score_adj,
             nice,
             nofile,
@@ -167,6 +172,7 @@ mod tests {
         Plan {
             stdin: false,
             descriptors: 3,
+            confined: true,
             oom_score_adj: Some(-5),
             nice: Some(-20),
             nofile: Some((1024, u64::MAX)),
@@ -188,7 +194,7 @@ mod tests {
         for plan in [
             plan(),
             Plan { nofile: None, credentials: None, stdin: true, pid_variables: vec![], env: vec![], ..plan() },
-            Plan { nice: None, limits: vec![], oom_score_adj: None, ..plan() },
+            Plan { nice: None, limits: vec![], oom_score_adj: None, confined: false, ..plan() },
         ] {
             assert_eq!(Plan::decode(&plan.encode()).as_ref(), Some(&plan));
         }

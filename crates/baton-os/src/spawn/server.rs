@@ -1,6 +1,6 @@
 //! The daemon's side of the fork server: the process of our own binary that forks the exec stubs.
 //!
-//! Each order is one message: a number, and the descriptors of the launch. Each is answered with the number and the
+//! Each order is one message: a number, whether it names a control group, and the descriptors of the launch. Each is answered with the number and the
 //! pid. Orders may be given ahead of their answers; answers come in their order.
 
 use super::plan::Plan;
@@ -23,6 +23,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How many descriptors an order may have; the kernel passes up to 253.
 pub(crate) const ORDER_MAX: usize = 250;
+/// The length of an order: its number, then 1 when the fourth descriptor is a control group, else 0.
+pub(crate) const ORDER: usize = 16;
 /// The length of an answer: the order's number, then the pid or a negative error number.
 pub(crate) const ANSWER: usize = 16;
 
@@ -70,11 +72,13 @@ impl ForkServer {
         let ((go_read, go), (report, report_write)) =
             pipes().map_err(|error: Errno| failed("cannot make a pipe", &error.into()))?;
         let mut fds = vec![data.as_fd(), go_read.as_fd(), report_write.as_fd()];
+        fds.extend(launch.group.as_ref().map(|group| group.folder.as_fd()));
         fds.extend(launch.stdin.as_ref().map(AsFd::as_fd));
         fds.extend([launch.stdout.as_fd(), launch.stderr.as_fd()]);
         fds.extend(launch.extra_fds.iter().map(AsFd::as_fd));
         self.last_order += 1;
-        self.order(self.last_order, &fds).map_err(|error| failed("cannot start a process", &error))?;
+        self.order((self.last_order, launch.group.is_some()), &fds)
+            .map_err(|error| failed("cannot start a process", &error))?;
         Ok(Begun { number: self.last_order, go, report, names: Names::of(launch) })
     }
 
@@ -107,19 +111,19 @@ impl ForkServer {
         let _ = made.map(reap);
     }
 
-    fn order(&mut self, number: u64, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    fn order(&mut self, order: (u64, bool), fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         if fds.len() > ORDER_MAX {
             return Err(Errno::INVAL.into());
         }
         if let Some(server) = &self.running {
-            match server.send(number, fds) {
+            match server.send(order, fds) {
                 // Somebody has ended it.
                 Err(Errno::PIPE | Errno::CONNRESET) => self.bury(),
                 result => return Ok(result?),
             }
         }
         let server = Running::start()?;
-        let sent = server.send(number, fds);
+        let sent = server.send(order, fds);
         self.running = Some(server);
         Ok(sent?)
     }
@@ -169,13 +173,15 @@ impl Running {
         Ok(Running { pid, socket: ours })
     }
 
-    fn send(&self, number: u64, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    fn send(&self, (number, grouped): (u64, bool), fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_MAX))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(Errno::INVAL);
         }
-        let bytes = number.to_ne_bytes();
+        let mut bytes = [0; ORDER];
+        bytes[..8].copy_from_slice(&number.to_ne_bytes());
+        bytes[8..].copy_from_slice(&u64::from(grouped).to_ne_bytes());
         retry_on_intr(|| sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)).map(drop)
     }
 }
@@ -193,6 +199,7 @@ fn data(launch: &Launch, texts: &Texts) -> io::Result<OwnedFd> {
     let plan = Plan {
         stdin: launch.stdin.is_some(),
         descriptors: usize::from(launch.stdin.is_some()) + 2 + launch.extra_fds.len(),
+        confined: launch.group.as_ref().is_some_and(|group| group.needed),
         oom_score_adj: launch.oom_score_adj,
         nice: launch.nice,
         nofile: launch.original_nofile,

@@ -1,8 +1,8 @@
 //! Which processes belong to a tree, decided on one picture of the process table.
 //!
 //! A sign of membership is any of: the session or process group of the leader, a parent that belongs, one of the
-//! tree's FIFOs open for writing, the tree's mark in the environment. (A cgroup leaf of the incarnation's own, where
-//! we may make one, would be a fifth: read `/proc/<pid>/cgroup` in `Signs::of`.)
+//! tree's FIFOs open for writing, the tree's mark in the environment. Where the tree has a control group, whoever is in it
+//! belongs as well, and nobody can hide from that.
 
 use crate::procfs::{self, Stat};
 use baton_core::world::Identity;
@@ -27,6 +27,24 @@ pub(crate) struct Found {
     pub(crate) living: Vec<(u32, u64)>,
     /// Whether something keeps the session's number in use: the leader, alive or not yet reaped, or a member.
     pub(crate) session_known: bool,
+    /// Whether somebody lives in its control group who is not to be seen.
+    pub(crate) hidden: bool,
+}
+
+/// Adds those who are in the control group of a tree. `false`: somebody ended meanwhile, who may have left another.
+pub(crate) fn take_in(found: &mut Found, group: &[u32], never: &HashSet<u32>) -> std::io::Result<bool> {
+    let mut whole = true;
+    let mut buffer = Vec::new();
+    for pid in group.iter().filter(|pid| !never.contains(pid)) {
+        if found.living.iter().any(|(known, _)| known == pid) {
+            continue;
+        }
+        match procfs::stat(*pid, &mut buffer)? {
+            Some(stat) if !stat.is_dead() => found.living.push((*pid, stat.start_time)),
+            Some(_) | None => whole = false,
+        }
+    }
+    Ok(whole)
 }
 
 /// Signs that a process carries itself.
@@ -159,7 +177,7 @@ fn adopt_children(candidates: &[&Stat], owner: &mut HashMap<u32, usize>, may_be:
 }
 
 /// `us`, its ancestors and the first process of the system.
-fn ourselves(table: &BTreeMap<u32, Stat>, us: u32) -> HashSet<u32> {
+pub(crate) fn ourselves(table: &BTreeMap<u32, Stat>, us: u32) -> HashSet<u32> {
     let mut never = HashSet::from([0, 1]);
     let mut pid = us;
     while never.insert(pid) {
@@ -344,7 +362,7 @@ mod tests {
         let leader = leader(100);
         let targets = [Target { leader: &leader, session_known: false }];
         let found = find(&table, &table, &targets, 50, &mut Carriers(vec![]));
-        assert_eq!(found, (vec![Found { living: vec![], session_known: true }], true));
+        assert_eq!(found, (vec![Found { living: vec![], session_known: true, hidden: false }], true));
     }
 
     #[test]

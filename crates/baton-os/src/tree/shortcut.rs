@@ -10,6 +10,8 @@
 //! while it is read can hide one neighbour, but is missing the second time; who ends meanwhile has handed its children
 //! over by then.
 //!
+//! A control group of the tree must be empty as well, which is one more file to read.
+//!
 //! Whoever has a copy of the mark without descending from the leader (a job that `at` runs later, a process of a
 //! container that was passed our variables) isn't seen this way. A yes is certain for all others; a no is only a
 //! reason to look at everything.
@@ -37,7 +39,8 @@ type Lists = Vec<(u32, Vec<u32>)>;
 impl Family {
     /// Which of these trees have certainly nothing left.
     pub(crate) fn are_gone(&self, trees: &[&Belongings]) -> Vec<bool> {
-        let mut gone: Vec<bool> = trees.iter().map(|tree| has_ended(tree) && is_mute(tree)).collect();
+        let mut gone: Vec<bool> =
+            trees.iter().map(|tree| has_ended(tree) && is_mute(tree) && !tree.has_populated_group()).collect();
         let ended = trees.iter().zip(&gone).filter(|(_, gone)| **gone);
         let Some(earliest) = ended.map(|(tree, _)| tree.leader.start_time).min() else { return gone };
         // Without either list, or with one that changes, nothing is certain.

@@ -89,7 +89,7 @@ impl Household {
         outcome(&mut report).unwrap();
         let leader = process.identity().clone();
         let outputs = vec![Arc::new(reader)];
-        (process, Belongings { leader, mark: "home/0/1".into(), fifos: vec![path], outputs })
+        (process, Belongings { leader, mark: "home/0/1".into(), fifos: vec![path], outputs, group: None })
     }
 
     /// The end is not said while this process lives, and is when it was ended.
@@ -98,7 +98,7 @@ impl Household {
         // Another's answer comes after the same looks.
         let other = TreeKey { id: InstanceId(1), ..KEY };
         let leader = Identity { pid: 1, start_time: u64::MAX, ..tree.leader.clone() };
-        let nobody = Belongings { leader, mark: String::new(), fifos: Vec::new(), outputs: Vec::new() };
+        let nobody = Belongings { leader, mark: String::new(), fifos: Vec::new(), outputs: Vec::new(), group: None };
         self.sweeper.await_gone(other, nobody);
         assert_eq!(self.reports.recv().unwrap(), TreeReport::Gone(other));
         assert!(Process::find(process.identity()).unwrap().is_some());

@@ -2,6 +2,7 @@
 //! ours: it is the stub when told so, else it runs the tests below, by name when names are given.
 
 mod family;
+mod groups;
 mod spawn;
 mod tree;
 
@@ -44,6 +45,11 @@ const TESTS: &[Test] = tests![
     tree::a_reader_of_the_output_is_no_member,
     tree::a_stranger_with_the_leaders_pid_is_left_alone,
     tree::a_hundred_trees_end_together,
+    groups::a_program_begins_in_its_group_and_the_group_tells_that_it_has_ended,
+    groups::who_has_shed_every_sign_is_found_by_the_group,
+    groups::a_group_whose_members_go_on_forking_is_killed_whole,
+    groups::limits_are_kept_or_refused_with_the_reason,
+    groups::room_is_made_for_limits_where_only_we_are_in_the_way,
     family::an_orphan_that_went_to_the_guard_holds_up_the_end_of_its_tree,
     family::a_process_that_the_leader_made_our_child_holds_up_the_end_of_its_tree,
     family::the_end_of_a_tree_is_known_without_a_look_at_all_processes,

@@ -33,6 +33,7 @@ pub(crate) fn shell(script: &str) -> (Launch, File) {
         stderr: write.try_clone().unwrap(),
         stdout: write,
         extra_fds: Vec::new(),
+        group: None,
         pid_variables: Vec::new(),
         oom_score_adj: None,
         nice: None,

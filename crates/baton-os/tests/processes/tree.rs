@@ -14,14 +14,20 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 pub(crate) const KEY: TreeKey = TreeKey { id: InstanceId(0), incarnation: Incarnation(1) };
 
-fn sweeper() -> (Sweeper, Receiver<TreeReport>) {
+pub(crate) fn sweeper() -> (Sweeper, Receiver<TreeReport>) {
     let (sender, reports) = channel();
     let report = move |report| sender.send(report).expect("the test waits for its reports");
     (Sweeper::start(None, report).unwrap(), reports)
 }
 
 fn belongings(leader: &Process, mark: &str, fifos: &[PathBuf]) -> Belongings {
-    Belongings { leader: leader.identity().clone(), mark: mark.into(), fifos: fifos.to_vec(), outputs: Vec::new() }
+    Belongings {
+        leader: leader.identity().clone(),
+        mark: mark.into(),
+        fifos: fifos.to_vec(),
+        outputs: Vec::new(),
+        group: None,
+    }
 }
 
 fn start(launch: Launch) -> Process {
@@ -137,8 +143,10 @@ pub(crate) fn gone_is_said_when_the_last_member_has_ended() {
     // Another's answer comes while this tree lives.
     let other = TreeKey { id: InstanceId(1), ..KEY };
     let nobody = Identity { pid: 1, start_time: u64::MAX, boot_id: boot::boot_id().unwrap() };
-    sweeper
-        .await_gone(other, Belongings { leader: nobody, mark: String::new(), fifos: Vec::new(), outputs: Vec::new() });
+    sweeper.await_gone(
+        other,
+        Belongings { leader: nobody, mark: String::new(), fifos: Vec::new(), outputs: Vec::new(), group: None },
+    );
     assert_eq!(reports.recv().unwrap(), TreeReport::Gone(other));
     assert_eq!(reports.try_recv(), Err(TryRecvError::Empty));
     drop(write);
@@ -175,7 +183,7 @@ pub(crate) fn a_reader_of_the_output_is_no_member() {
     // Older than the reader, so that age is not what saves it.
     let leader = Identity { start_time: parent.identity().start_time, ..start(launch).identity().clone() };
     let (sweeper, reports) = sweeper();
-    sweeper.kill(KEY, Belongings { leader, mark: String::new(), fifos: vec![path], outputs: Vec::new() });
+    sweeper.kill(KEY, Belongings { leader, mark: String::new(), fifos: vec![path], outputs: Vec::new(), group: None });
     assert_eq!(reports.recv().unwrap(), TreeReport::Gone(KEY));
     assert!(reader.signal(Signal::KILL).unwrap(), "it still lived");
     wait_readable(&reader);

@@ -258,6 +258,7 @@ fn value_name(kind: Option<Kind>) -> &'static str {
             | Kind::Hooks
             | Kind::Listen
             | Kind::Rlimits
+            | Kind::Cpus
             | Kind::Map
             | Kind::Any,
         )

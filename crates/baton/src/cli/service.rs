@@ -9,11 +9,11 @@ use super::failure::Failure;
 use super::session::{Session, list};
 use crate::client::{Client, ClientError, lock_start};
 use baton_core::proto::List;
+use baton_os::cgroup::are_together;
 use baton_os::guard::{Service, become_service};
 use baton_os::notify::{NOTIFY_SOCKET, notify};
 use clap::Args;
 use std::ffi::OsString;
-use std::fs::read_to_string;
 use std::os::fd::AsFd;
 
 /// The option's name on the command line.
@@ -56,9 +56,8 @@ pub(crate) fn become_it(session: &Session) -> Result<(), Failure> {
 fn hand_over(client: &Client, session: &Session) -> Result<(), Failure> {
     let greeting = client.greeting();
     let main = greeting.guard.unwrap_or(greeting.pid);
-    let ours = |pid: &str| read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     match std::env::var_os(NOTIFY_SOCKET) {
-        Some(socket) if ours("self") == ours(&main.to_string()) => {
+        Some(socket) if are_together(std::process::id(), main) => {
             session.say(&format!("the daemon (pid {}) is there already: pid {main} is the main process", greeting.pid));
             told(&socket, &format!("MAINPID={main}\nREADY=1"))
         }

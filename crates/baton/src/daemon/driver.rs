@@ -32,6 +32,7 @@ use baton_core::sync::{Drift, Drifted, Fingerprints, drift};
 use baton_core::units::{InstanceId, Instant, Millis, OpId, WallTime};
 use baton_core::world::{Detail, Exit, State, World};
 use baton_os::alarm::Alarm;
+use baton_os::cgroup::{Group, Groups, Lack};
 use baton_os::clock;
 use baton_os::guard;
 use baton_os::guard::link::GuardLink;
@@ -90,6 +91,10 @@ pub(super) struct Driver {
     /// Our copies of the sockets that apps are given, and who needs which.
     pub(super) keeper: Keeper,
     pub(super) sockets: Users,
+    /// Where the control groups of lives are made, or why there are none.
+    pub(super) groups: Result<Groups, Lack>,
+    /// Groups of lives that are over, in which something was left alive on purpose.
+    pub(super) groups_left: Vec<Group>,
     pub(super) records: Records,
     pub(super) writer: Writer,
     pub(super) measurer: Measurer,
@@ -253,6 +258,7 @@ impl Driver {
         self.follow_sockets(touched.iter().copied());
         self.follow_limits(&touched);
         self.follow_jobs(&touched);
+        self.follow_groups(&touched);
         self.follow_heartbeats(touched.iter().copied());
         let (instances, lives) = (&self.world.instances, &self.lives);
         let entry = |id: InstanceId| (id, instances.get(&id), lives.records(id));
@@ -501,6 +507,7 @@ impl Driver {
             Message::Weighed(lives) => self.weighed(lives),
             Message::Watching(text) => journal::log(text),
             Message::NotWatching(text) => self.notice(text),
+            Message::NotLimited(key, why) => self.not_limited(key, &why),
             Message::Released(key) => self.released(key),
             Message::SocketsClosed => self.sockets_closed(),
             Message::Written { number, result } => self.written(number, result),

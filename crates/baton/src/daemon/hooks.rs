@@ -9,7 +9,7 @@ use crate::home::Home;
 use baton_core::spec::{Environment, Hook, HookBy};
 use baton_core::step::Event;
 use baton_core::units::WallTime;
-use baton_core::world::{Detail, Exit, InstanceView, Report};
+use baton_core::world::{Detail, Exit, InstanceView, Report, Signal};
 use baton_os::clock;
 use baton_os::hook::{HOME_VARIABLE, rest, tell};
 use baton_pm2::describe::iso;
@@ -192,6 +192,7 @@ fn environment(report: &Report, view: &InstanceView, home: &Home) -> Environment
     match report.exit {
         Some(Exit::Code(code)) => put("BATON_EVENT_EXIT_CODE", code.to_string()),
         Some(Exit::Signal(signal)) => put("BATON_EVENT_SIGNAL", signal.to_string()),
+        Some(Exit::OutOfMemory(_)) => put("BATON_EVENT_SIGNAL", Signal::KILL.to_string()),
         Some(Exit::Unknown) | None => {}
     }
     env

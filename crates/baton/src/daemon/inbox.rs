@@ -104,6 +104,8 @@ pub(super) enum Message {
     Watching(String),
     /// Files can't be watched.
     NotWatching(String),
+    /// The control group of a life could not be told its new limits.
+    NotLimited(Key, String),
     /// The guard holds nothing of a life any more.
     Released(Key),
     /// The sockets of an order are closed.

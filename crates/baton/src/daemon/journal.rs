@@ -1,6 +1,6 @@
 //! What the daemon prints: one line an event, in the form of PM2's daemon log, which people grep.
 
-use baton_core::world::{Exit, Instance};
+use baton_core::world::{Exit, Instance, Signal};
 use baton_os::clock;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -50,6 +50,7 @@ pub(super) fn app(instance: &Instance) -> String {
 pub(super) fn exited(instance: &Instance, exit: Exit) {
     let signal = match exit {
         Exit::Signal(signal) => signal.to_string(),
+        Exit::OutOfMemory(_) => Signal::KILL.to_string(),
         Exit::Code(_) | Exit::Unknown => "SIGINT".into(),
     };
     log(format_args!("{} exited with code [{}] via signal [{signal}]", app(instance), exit.code()));

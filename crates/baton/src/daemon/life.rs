@@ -7,8 +7,10 @@ use super::channel::ends;
 use super::sockets::SocketKey;
 use super::storage::{LifeRecord, Routes, fifo_path};
 use crate::home::Home;
+use baton_core::spec::GroupLimits;
 use baton_core::units::{Incarnation, InstanceId};
-use baton_core::world::{Identity, SpawnError};
+use baton_core::world::{Exit, Identity, Signal, SpawnError};
+use baton_os::cgroup::Group;
 use baton_os::logs::{Channel, StreamKey};
 use baton_os::process::Process;
 use baton_os::spawn::{Prepared, Report};
@@ -107,6 +109,10 @@ pub(super) struct Life {
     pub(super) began: Vec<Began>,
     /// Whether it has a channel.
     pub(super) has_channel: bool,
+    /// Its control group, where there are any.
+    pub(super) group: Option<Group>,
+    /// What that was told to keep; unknown of a life that a predecessor left.
+    pub(super) limits: Option<GroupLimits>,
     /// The sockets that it was given, until it is over.
     pub(super) sockets: Vec<SocketKey>,
     /// A thread looks whether it is ready for as long as this is kept.
@@ -138,6 +144,8 @@ impl Life {
             runs: false,
             began: Vec::new(),
             has_channel: false,
+            group: None,
+            limits: None,
             sockets: Vec::new(),
             looking: None,
             examining: None,
@@ -150,6 +158,7 @@ impl Life {
         let mut life = Life::new(record.mark, record.routes);
         life.identity = record.identity;
         life.told_to_run = record.told_to_run;
+        life.group = record.group.map(Group::at);
         life.stage = Stage::Gone;
         life.parent = Parent::Other;
         life
@@ -163,6 +172,7 @@ impl Life {
             identity: self.identity.clone(),
             told_to_run: self.told_to_run,
             routes: self.routes.clone(),
+            group: self.group.as_ref().map(|group| group.folder().to_owned()),
         }
     }
 
@@ -172,6 +182,15 @@ impl Life {
             Stage::Told(process) => Some(process),
             Stage::Waiting(prepared) => Some(&prepared.process),
             Stage::Making | Stage::Gone => None,
+        }
+    }
+
+    /// How its leader has ended, with what the kernel tells of a SIGKILL that came from it.
+    pub(super) fn explained(&self, exit: Exit) -> Exit {
+        let by_kernel = || self.group.as_ref()?.out_of_memory();
+        match exit {
+            Exit::Signal(Signal::KILL) => by_kernel().map_or(exit, |found| Exit::OutOfMemory(found.limit)),
+            Exit::Signal(_) | Exit::Code(_) | Exit::OutOfMemory(_) | Exit::Unknown => exit,
         }
     }
 
@@ -187,6 +206,7 @@ impl Life {
             mark: self.mark.clone(),
             fifos: fifos(home, incarnation).into(),
             outputs: self.outputs.clone(),
+            group: self.group.clone(),
         })
     }
 }

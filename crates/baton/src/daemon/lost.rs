@@ -6,6 +6,7 @@ use super::storage::{LifeRecord, Routes};
 use crate::home::Home;
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Identity, State, Wanted};
+use baton_os::cgroup::Group;
 use baton_os::clock;
 use std::collections::BTreeMap;
 
@@ -51,7 +52,9 @@ pub(super) fn restore(left: &mut Left, home: &Home, boot_id: &str) -> Vec<String
         left.lives.retain(|(of, life)| (*of, life.incarnation) != (id, incarnation));
         let Leader { mark, identity } = leader;
         let routes = Routes::of(slot);
-        left.lives.push((id, LifeRecord { incarnation, mark, identity: Some(identity), told_to_run: true, routes }));
+        let group = Group::of_process(pid, home.root()).map(|group| group.folder().to_owned());
+        let identity = Some(identity);
+        left.lives.push((id, LifeRecord { incarnation, mark, identity, told_to_run: true, routes, group }));
         left.world.next_incarnation = left.world.next_incarnation.max(incarnation.0 + 1);
     }
     notices

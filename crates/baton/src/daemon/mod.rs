@@ -21,6 +21,7 @@
 //! | `watcher` | which files are watched, and the thread that does |
 //! | `sockets` | the sockets that apps are given, from the first life to the last |
 //! | `line` | what a life is given to tell that it is ready |
+//! | `groups` | the control groups of lives, and what they are to keep |
 //! | `channel/` | Node's IPC channels |
 //! | `journal` | lines for people |
 //!
@@ -33,6 +34,7 @@ mod channel;
 mod driver;
 mod ear;
 mod effects;
+mod groups;
 mod heartbeat;
 mod hooks;
 mod inbox;
@@ -66,6 +68,7 @@ mod writer;
 use crate::called::CalledAs;
 use crate::client::HELD;
 use crate::home::{Home, named, remove_file};
+use baton_os::cgroup::Groups;
 use baton_os::files::{Lock, write_quick};
 use baton_os::guard::link::GuardLink;
 use baton_os::guard::{self, readiness_pipe};
@@ -188,6 +191,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     let sweeper =
         Sweeper::start(guard.as_ref().map(GuardLink::pid), move |report| to_loop.send(Message::Tree(report)))?;
     let (calls_in, calls) = tokio::sync::mpsc::channel(CALLS);
+    let groups = Groups::find(home.root(), guard.as_ref().map(GuardLink::pid));
     let heritage =
         spawner::Heritage { nofile: nofile.or_else(guards_nofile), oom_score_adj: number(guard::OOM_SCORE_ADJ) };
     let mut driver = Driver {
@@ -197,7 +201,14 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         world,
         lives,
         queue: VecDeque::new(),
-        spawner: spawner::Spawner::start(home.clone(), (guard.clone(), keeper.clone()), heritage, inbox.clone())?,
+        spawner: spawner::Spawner::start(
+            home.clone(),
+            (guard.clone(), keeper.clone(), groups.clone()),
+            heritage,
+            inbox.clone(),
+        )?,
+        groups,
+        groups_left: Vec::new(),
         keeper,
         guard,
         guard_exits: BTreeMap::new(),
@@ -238,6 +249,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     for notice in notices {
         driver.notice(notice);
     }
+    driver.sweep_groups();
     driver.recover(&rebooted, gone);
     driver.watch_files();
     driver.follow_times();

@@ -324,7 +324,7 @@ fn find_leader(life: &mut Life, starting: bool) -> Found {
     };
     life.ended = true;
     // The predecessor had written that it would tell it to run, and died before it did.
-    if starting && exit == Exit::Code(stub::CALLED_OFF) { Found::NeverRan } else { Found::Ended(exit) }
+    if starting && exit == Exit::Code(stub::CALLED_OFF) { Found::NeverRan } else { Found::Ended(life.explained(exit)) }
 }
 
 /// A slot whose record lists no life: its process was not begun, or is over.
@@ -372,6 +372,7 @@ impl Driver {
         // A predecessor may have died before it closed what nobody needs.
         self.follow_sockets(self.world.instances.keys().copied().collect::<Vec<_>>());
         self.follow_clusters();
+        self.follow_groups(&self.world.instances.keys().copied().collect());
         // The state file may be behind the records.
         self.carry_out(Effect::Persist);
     }
@@ -422,6 +423,7 @@ mod tests {
             identity: None,
             told_to_run: false,
             routes: Default::default(),
+            group: None,
         };
         write(&home, 0, "boot", Some(&online(0, 8, &home)), vec![life(7), life(8)]);
         write(&home, 1, "boot", None, vec![life(9)]);

@@ -12,12 +12,13 @@ use super::modules::{self, Module};
 use super::sockets::{self, Keeper, SocketKey};
 use super::storage::{Routes, fifo_path};
 use crate::home::{Home, remove_file};
-use baton_core::spec::{AppSpec, Environment, ExecMode};
+use baton_core::spec::{AppSpec, Environment, ExecMode, GroupLimits};
 use baton_core::units::Incarnation;
 use baton_core::world::{InstanceView, SpawnError, SpawnStage};
+use baton_os::cgroup::{Group, Groups, Lack};
 use baton_os::guard::link::{GuardLink, Holding};
 use baton_os::logs::Stream;
-use baton_os::spawn::{Credentials, ForkServer, Launch, Prepared, find_program};
+use baton_os::spawn::{Credentials, ForkServer, GroupFolder, Launch, Prepared, find_program};
 use baton_os::tree::MARK_VARIABLE;
 use baton_os::{fifo, files, user};
 use baton_pm2::environment::{self, ChildFacts};
@@ -50,6 +51,8 @@ pub(super) struct Job {
     pub(super) mark: String,
     /// Where its output goes.
     pub(super) routes: Routes,
+    /// The control group that is to be made for it.
+    pub(super) group: Option<Group>,
     /// Whether no other life has a socket of this one.
     pub(super) alone: bool,
 }
@@ -58,6 +61,8 @@ enum Order {
     Make(Box<Job>),
     /// Nobody needs these sockets any more.
     Close(Vec<SocketKey>),
+    /// The group of a life that runs is to keep these from now on.
+    Limit(Key, Group, GroupLimits),
     /// A pid file outside the home is no longer true.
     RemovePid(PathBuf, u32),
     /// A pid file that names the first process is to name the second.
@@ -87,13 +92,13 @@ impl Spawner {
     /// When there is no thread to be had.
     pub(super) fn start(
         home: Home,
-        (guard, keeper): (Option<GuardLink>, Keeper),
+        (guard, keeper, groups): (Option<GuardLink>, Keeper, Result<Groups, Lack>),
         heritage: Heritage,
         inbox: Inbox,
     ) -> io::Result<Spawner> {
         let (orders, received) = channel();
         let pids = home.pids();
-        let mut worker = Worker { home, guard, keeper, heritage, inbox, server: ForkServer::default() };
+        let mut worker = Worker { home, guard, keeper, groups, heritage, inbox, server: ForkServer::default() };
         std::thread::Builder::new().name("spawner".into()).spawn(move || worker.run(&received))?;
         Ok(Spawner { orders, pids })
     }
@@ -107,6 +112,11 @@ impl Spawner {
     /// Has sockets closed; answered by `SocketsClosed`.
     pub(super) fn close(&self, keys: Vec<SocketKey>) {
         let _ = self.orders.send(Order::Close(keys));
+    }
+
+    /// Has the group of a life keep other limits. That may take a while, for memory may have to be given back.
+    pub(super) fn limit(&self, key: Key, group: Group, limits: GroupLimits) {
+        let _ = self.orders.send(Order::Limit(key, group, limits));
     }
 
     /// Has a pid file that names a process which ended name the one that has its slot.
@@ -141,6 +151,7 @@ struct Worker {
     home: Home,
     guard: Option<GuardLink>,
     keeper: Keeper,
+    groups: Result<Groups, Lack>,
     heritage: Heritage,
     inbox: Inbox,
     server: ForkServer,
@@ -180,7 +191,7 @@ impl Ours {
 impl Worker {
     fn run(&mut self, orders: &Receiver<Order>) {
         while let Ok(first) = orders.recv() {
-            let mut jobs = Vec::new();
+            let (mut jobs, mut limits) = (Vec::new(), Vec::new());
             let together = std::iter::once(first).chain(orders.try_iter()).take(TOGETHER);
             for order in together {
                 match order {
@@ -190,6 +201,8 @@ impl Worker {
                         self.keeper.close(&keys, self.guard.as_ref());
                         self.inbox.send(Message::SocketsClosed);
                     }
+                    // Its group may be one that is to be made now.
+                    Order::Limit(key, group, wished) => limits.push((key, group, wished)),
                     Order::RemovePid(path, pid) => remove_pid(&path, pid),
                     Order::ReplacePid(path, old, new) => self.replace_pid(&path, old, new),
                 }
@@ -202,6 +215,7 @@ impl Worker {
                     self.failed(key, SpawnError { stage: SpawnStage::Prepare, errno: 0, message }, Vec::new());
                 }
             }
+            limits.iter().for_each(|(key, group, wished)| self.limit(*key, group, wished));
         }
     }
 
@@ -239,6 +253,35 @@ impl Worker {
             match made {
                 Ok(made) => self.inbox.send(Message::Made { key: job.key, outcome: Ok(Box::new(made)), warnings }),
                 Err(error) => self.failed(job.key, error, warnings),
+            }
+        }
+    }
+
+    fn limit(&self, key: Key, group: &Group, limits: &GroupLimits) {
+        let done = self.groups.as_ref().map_err(Lack::to_string).and_then(|groups| groups.limit(group, limits));
+        if let Err(why) = done {
+            self.inbox.send(Message::NotLimited(key, why));
+        }
+    }
+
+    /// The control group of a job's life, made. Without limits the app can do without.
+    fn group(&self, job: &Job, warnings: &mut Vec<String>) -> Result<Option<GroupFolder>, SpawnError> {
+        let limits = spec(job).group_limits();
+        let made = match (&self.groups, &job.group) {
+            (Ok(groups), Some(group)) => groups.make(group, &limits),
+            (Err(_), _) | (_, None) if limits.is_empty() => return Ok(None),
+            (Err(lack), _) => Err(lack.to_string()),
+            (Ok(_), None) => Err("the app was begun without a control group".into()),
+        };
+        match made {
+            Ok(folder) => Ok(Some(GroupFolder { folder, needed: !limits.is_empty() })),
+            Err(why) if limits.is_empty() => {
+                warnings.push(format!("App [{}:{}]: has no control group: {why}", job.view.name, job.key.0));
+                Ok(None)
+            }
+            Err(why) => {
+                let message = format!("cannot keep {}: {why}", limits.keys().join(", "));
+                Err(SpawnError { stage: SpawnStage::Setup, errno: 0, message })
             }
         }
     }
@@ -404,6 +447,7 @@ impl Worker {
                 pid_variables.push(c"WATCHDOG_PID");
             }
         }
+        let group = self.group(job, warnings)?;
         Ok(Launch {
             program,
             argv,
@@ -414,6 +458,7 @@ impl Worker {
             stdout,
             stderr,
             extra_fds,
+            group,
             pid_variables,
             oom_score_adj: spec.oom_score_adj.or(self.heritage.oom_score_adj),
             nice: spec.nice,

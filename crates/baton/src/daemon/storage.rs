@@ -87,6 +87,9 @@ pub(super) struct LifeRecord {
     pub(super) told_to_run: bool,
     /// Where its output goes.
     pub(super) routes: Routes,
+    /// The folder of its control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<PathBuf>,
 }
 
 /// Where the output of one life goes.
@@ -292,6 +295,7 @@ mod tests {
             identity: None,
             told_to_run: true,
             routes: Routes::of(&world.instances[&InstanceId(3)]),
+            group: Some("/sys/fs/cgroup/x".into()),
         };
         let mut records = Records::begin(&home, "boot", b"").unwrap();
         let written = world.instances.get(&InstanceId(3));

@@ -42,6 +42,8 @@ pub(super) fn plan(service: &Service) -> Plan {
          TimeoutStopSec=5min\n\
          # Limits of single apps, and an app that ran out of memory, are baton's to see to.\n\
          Delegate=yes\n\
+         # Above the groups of apps there may be no processes; systemd before 254 passes over this line.\n\
+         DelegateSubgroup={own}\n\
          OOMPolicy=continue\n\
          LimitNOFILE=1048576\n\
          LimitNPROC=infinity\n\
@@ -51,6 +53,7 @@ pub(super) fn plan(service: &Service) -> Plan {
          [Install]\n\
          WantedBy=multi-user.target\n",
         user = service.user,
+        own = baton_os::cgroup::OWN,
         words = words.join(" "),
     );
     let unit = format!("{}.service", service.name);

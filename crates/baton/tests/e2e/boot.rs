@@ -154,7 +154,12 @@ fn the_unit_of_systemd_is_one_that_systemd_accepts() {
     #[expect(clippy::disallowed_methods, reason = "systemd's own word on the unit")]
     let verify = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output();
     match verify {
-        Ok(run) => assert!(run.status.success() && run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr)),
+        Ok(run) => {
+            let said = String::from_utf8_lossy(&run.stderr);
+            // Systemd before 254 does not know this key, and passes over it.
+            let said: Vec<&str> = said.lines().filter(|line| !line.contains("'DelegateSubgroup'")).collect();
+            assert!(run.status.success() && said.is_empty(), "{said:?}");
+        }
         Err(_) => eprintln!("not looked at by systemd-analyze, which is not here"),
     }
     baton.run(words("unstartup")).ok().stdout_has("Init file disabled.");

@@ -115,13 +115,13 @@ fn options_for_process_files_are_not_ignored_in_silence() {
     let path = app.to_str().expect("path");
     baton.run(["start", path, "--only", "x", "--", "wait"]).ok().stderr_has("--only have no effect");
     baton.run(["restart", "testapp", "--only", "x"]).ok().stderr_has("--only has no effect");
-    let config = json!([{"name": "f", "script": testapp(), "args": "wait", "memory_max": "1G"}]);
+    let config = json!([{"name": "f", "script": testapp(), "args": "wait", "trace": true}]);
     baton.file("ecosystem.config.json", config.to_string());
     baton.run(["start", "ecosystem.config.json", "--", "a"]).ok().stderr_has("arguments after -- have no effect");
     baton.run(["restart", "ecosystem.config.json", "--", "a"]).ok().stderr_has("arguments after -- have no effect");
     assert_eq!(baton.entry("f")["pm2_env"]["args"], json!(["wait"]));
     // A key that is only kept is not shown as if it were at work.
-    baton.run(["describe", "f"]).ok().stdout_has("memory_max=");
+    baton.run(["describe", "f"]).ok().stdout_has("trace=");
     baton.run(["logs", "nobody", "--nostream"]).ok().stderr_has("nobody not found");
 }
 

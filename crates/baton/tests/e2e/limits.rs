@@ -1,8 +1,50 @@
 //! What an app may use of the machine.
 
-use crate::harness::{Baton, testapp};
+use crate::harness::{Baton, Watch, alive, ended, kill, testapp};
 use baton_core::world::Status;
+use baton_os::cgroup::{Group, Groups};
 use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The control group that an app's process is in, or word that this machine has none to give.
+fn group_of(baton: &Baton, name: &str) -> Option<PathBuf> {
+    match Groups::find(baton.home(), None) {
+        Ok(_) => {
+            let group = Group::of_process(baton.pid(name), baton.home());
+            Some(group.unwrap_or_else(|| panic!("{name} is in no group of its own")).folder().to_owned())
+        }
+        Err(lack) => {
+            eprintln!("NOT TESTED: control groups: {lack}");
+            None
+        }
+    }
+}
+
+/// Waits until a group is removed.
+fn removed(group: &Path) {
+    let watch = Watch::on(group.parent().expect("a parent"));
+    while group.exists() {
+        watch.wait("the removal of a control group");
+    }
+}
+
+/// Starts, in a tree that it then leaves in every way, a process with neither our variables nor our descriptors.
+const SHED: &str = "import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print('child', os.getpid(), flush=True)
+        os.closerange(0, 256)
+        os.execve('/bin/sleep', ['sleep', '1000'], {})
+    os._exit(0)
+os.wait()
+print('left', flush=True)
+time.sleep(1000)
+";
+
+fn child_in(log: &str) -> u32 {
+    log.lines().find_map(|line| line.strip_prefix("child ")?.trim().parse().ok()).expect("a child")
+}
 
 #[test]
 fn an_app_has_its_niceness_and_limits_and_a_change_of_them_is_a_new_process() {
@@ -40,4 +82,120 @@ fn an_app_whose_limits_cannot_be_set_does_not_start_and_the_others_do() {
     baton.run(["why", "bad"]).stdout_has("operation not permitted");
     baton.file("wrong.json", json!([{"script": testapp(), "rlimits": {"files": 3}}]).to_string());
     baton.run(["start", "wrong.json"]).code(1).stderr_has("there is no limit `files`").stderr_has("nofile");
+}
+
+#[test]
+fn nobody_escapes_a_stop_and_no_group_is_left_where_there_are_control_groups() {
+    let baton = Baton::new();
+    baton.file("shed.py", SHED);
+    baton.run(["start", "shed.py"]).ok();
+    let child = child_in(&baton.wait_log("shed-out.log", "left"));
+    let Some(group) = group_of(&baton, "shed") else { return kill(child) };
+    assert!(alive(child));
+    baton.run(["restart", "shed"]).ok();
+    assert!(!alive(child), "it is ended before the next life begins");
+    removed(&group);
+    let next = group_of(&baton, "shed").expect("as before");
+    assert_ne!(next, group, "each life has its own");
+    baton.run(["delete", "shed"]).ok();
+    removed(&next);
+}
+
+#[test]
+fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
+    let baton = Baton::new();
+    baton.file("shed.py", SHED);
+    baton.run(["start", "shed.py"]).ok();
+    let child = child_in(&baton.wait_log("shed-out.log", "left"));
+    let Some(group) = group_of(&baton, "shed") else { return kill(child) };
+    let (daemon, guard) = (baton.daemon(), baton.guard());
+    kill(daemon);
+    drop(baton.connect_to_successor(daemon));
+    assert!(group.exists() && alive(child));
+    // A start that nobody lived to see.
+    let left = group.with_file_name(format!("{}9", group.file_name().expect("a name").to_str().expect("text")));
+    std::fs::create_dir(&left).expect("a group");
+    let daemon = baton.daemon();
+    for pid in [guard, daemon] {
+        kill(pid);
+    }
+    ended(daemon);
+    baton.run(["ls"]).ok();
+    assert_eq!(group_of(&baton, "shed").as_ref(), Some(&group));
+    assert!(!left.exists(), "what nobody knows is removed");
+    baton.run(["stop", "shed"]).ok();
+    assert!(!alive(child));
+    removed(&group);
+}
+
+#[test]
+fn children_that_may_stay_keep_their_control_group_until_they_have_ended() {
+    let baton = Baton::new();
+    let script = format!("{} child:wait wait", testapp().display());
+    baton.run(["start", &script, "--name", "t", "--no-treekill"]).ok();
+    let child = child_in(&baton.wait_log("t-out.log", "child "));
+    let Some(group) = group_of(&baton, "t") else { return kill(child) };
+    baton.run(["stop", "t"]).ok();
+    assert!(alive(child) && group.exists());
+    kill(child);
+    removed(&group);
+}
+
+#[test]
+fn a_daemon_that_an_app_of_another_starts_does_not_end_with_that_app() {
+    let (outer, inner) = (Baton::new(), Baton::new());
+    let program = env!("CARGO_BIN_EXE_baton");
+    let home = inner.home().display();
+    let start = format!("env -u PM2_HOME BATON_HOME={home} {program} start 'sleep 1000' --name inner");
+    outer.run(["start", &format!("{start}; echo done; exec sleep 1000"), "--name", "outer"]).ok();
+    outer.wait_log("outer-out.log", "done");
+    let pid = inner.pid("inner");
+    outer.run(["stop", "outer"]).ok();
+    assert!(alive(pid) && alive(inner.daemon()) && alive(inner.guard()));
+    if let Some(group) = group_of(&inner, "inner") {
+        assert_eq!(group.parent(), Groups::find(inner.home(), None).expect("groups").folder().into());
+    }
+}
+
+#[test]
+fn a_limit_that_nothing_keeps_is_refused_and_one_that_is_kept_follows_the_definition() {
+    let baton = Baton::new();
+    let config =
+        |tasks: u32| json!([{"name": "m", "script": testapp(), "args": "wait", "tasks_max": tasks}]).to_string();
+    baton.file("ecosystem.config.json", config(20));
+    let run = baton.run(["start", "ecosystem.config.json"]);
+    if !run.stderr.contains("cannot keep") {
+        let file = group_of(&baton, "m").expect("a group").join("pids.max");
+        assert_eq!(std::fs::read_to_string(&file).expect("the kernel's word"), "20\n");
+        let (pid, watch) = (baton.pid("m"), Watch::on(file.parent().expect("folder")));
+        baton.file("ecosystem.config.json", config(30));
+        baton.run(["start", "ecosystem.config.json"]).ok();
+        while std::fs::read_to_string(&file).expect("the kernel's word") != "30\n" {
+            watch.wait("the new limit");
+        }
+        assert_eq!(baton.pid("m"), pid, "the same process");
+    } else {
+        let run = run.code(1).stderr_has("cannot keep tasks_max: ");
+        eprintln!("NOT TESTED: limits that control groups keep: {}", run.stderr.trim());
+        baton.wait_status("m", Status::Errored);
+        baton.run(["why", "m"]).stdout_has("cannot keep tasks_max");
+    }
+}
+
+#[test]
+fn an_app_that_the_kernel_ends_for_memory_says_so() {
+    let baton = Baton::new();
+    let config = json!([{
+        "name": "big", "script": testapp(), "args": ["memory:200", "wait"], "memory_max": "40M", "max_restarts": 1,
+    }]);
+    baton.file("ecosystem.config.json", config.to_string());
+    let run = baton.run(["start", "ecosystem.config.json"]);
+    if run.stderr.contains("cannot keep memory_max") {
+        eprintln!("NOT TESTED: an app without memory: {}", run.stderr.trim());
+        return;
+    }
+    baton.wait_status("big", Status::Errored);
+    baton.run(["why", "big"]).ok().stdout_has("killed by the kernel: out of memory (limit 40M)");
+    let events = baton.run(["events", "big", "--nostream", "--json"]).ok();
+    assert!(events.stdout.contains("\"out_of_memory\":41943040"), "{}", events.stdout);
 }

@@ -68,6 +68,7 @@ impl Driver {
         match failure {
             Some(error) => self.start_failed(key, error),
             None => {
+                let exit = self.explained(key, exit);
                 if let Some(instance) = self.world.current(key.0, key.1) {
                     journal::exited(instance, exit);
                 }

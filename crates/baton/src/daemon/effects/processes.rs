@@ -32,6 +32,8 @@ impl Driver {
                     let mark = format!("{}-{incarnation}", self.nonce);
                     let mut life = Life::new(mark, Routes::of(&slot));
                     life.sockets = sockets::keys(&slot.spec, slot.number);
+                    life.group = self.groups.as_ref().ok().map(|groups| groups.of(*id, *incarnation));
+                    life.limits = Some(slot.spec.group_limits());
                     self.lives.insert((*id, *incarnation), life);
                 }
             }
@@ -49,7 +51,8 @@ impl Driver {
         journal::log(format_args!("{} starting in -{} mode-", journal::app(&slot), word(slot.spec.exec_mode)));
         let view = slot.view(clock::now(), Detail::Definition);
         let alone = self.is_alone(key);
-        self.spawner.make(Job { key, view, mark: life.mark.clone(), routes: life.routes.clone(), alone });
+        let (mark, routes, group) = (life.mark.clone(), life.routes.clone(), life.group.clone());
+        self.spawner.make(Job { key, view, mark, routes, group, alone });
     }
 
     /// The spawner has made a process, or could not.

@@ -53,9 +53,8 @@ impl Driver {
 
     /// The guard holds nothing of a life any more.
     pub(in crate::daemon) fn released(&mut self, key: Key) {
-        if self.lives.remove(key).is_none() {
-            return;
-        }
+        let Some(life) = self.lives.remove(key) else { return };
+        self.remove_group(life.group.clone());
         let others = [notify_path(&self.home, key.1), input_path(&self.home, key.1)];
         for path in fifos(&self.home, key.1).into_iter().chain(others) {
             // It may never have been made.

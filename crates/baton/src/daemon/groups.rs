@@ -1,0 +1,65 @@
+//! The control groups of lives: what they are to keep, what they tell of an end, and that none is left behind.
+
+use super::driver::Driver;
+use super::life::Key;
+use baton_core::units::InstanceId;
+use baton_core::world::{Exit, State};
+use baton_os::cgroup::Group;
+use std::collections::BTreeSet;
+
+impl Driver {
+    /// Has the groups of these slots keep what their definitions say now.
+    pub(super) fn follow_groups(&mut self, touched: &BTreeSet<InstanceId>) {
+        for id in touched {
+            let Some(slot) = self.world.instances.get(id).filter(|slot| slot.state.has_process()) else { continue };
+            let (key, wished) = ((*id, slot.incarnation), slot.spec.group_limits());
+            let Some(life) = self.lives.get_mut(key) else { continue };
+            if life.limits.replace(wished).unwrap_or_default() == wished {
+                continue;
+            }
+            match (&life.group, &self.groups) {
+                (Some(group), _) => self.spawner.limit(key, group.clone(), wished),
+                (None, Ok(_)) => self.not_limited(key, "it was started without a control group"),
+                (None, Err(lack)) => {
+                    let why = lack.to_string();
+                    self.not_limited(key, &why);
+                }
+            }
+        }
+    }
+
+    /// A life that runs does not have the limits that it should.
+    pub(super) fn not_limited(&mut self, key: Key, why: &str) {
+        let Some(slot) = self.world.current(key.0, key.1) else { return };
+        let wished = slot.spec.group_limits();
+        if !wished.is_empty() {
+            let (keys, app) = (wished.keys().join(", "), &slot.spec.name);
+            self.notice(format!("{app} ({}) runs without its new {keys}: {why}", key.0));
+        }
+    }
+
+    /// How a leader has ended, with what its group tells.
+    pub(super) fn explained(&self, key: Key, exit: Exit) -> Exit {
+        let by_us = self
+            .world
+            .current(key.0, key.1)
+            .is_some_and(|slot| matches!(slot.state, State::Stopping { killed: true, .. }));
+        match self.lives.get(key).filter(|_| !by_us) {
+            Some(life) => life.explained(exit),
+            None => exit,
+        }
+    }
+
+    /// Removes the group of a life that is over, and those of earlier ones in which nothing lives any more.
+    pub(super) fn remove_group(&mut self, group: Option<Group>) {
+        self.groups_left.extend(group);
+        self.groups_left.retain(|group| !group.remove());
+    }
+
+    /// Removes what predecessors have left.
+    pub(super) fn sweep_groups(&self) {
+        let Ok(groups) = &self.groups else { return };
+        let known: BTreeSet<&Group> = self.lives.keys().filter_map(|key| self.lives.get(key)?.group.as_ref()).collect();
+        groups.sweep(|group| known.contains(group));
+    }
+}
