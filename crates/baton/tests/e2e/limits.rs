@@ -29,7 +29,8 @@ fn removed(group: &Path) {
 }
 
 /// Starts, in a tree that it then leaves in every way, a process with neither our variables nor our descriptors.
-const SHED: &str = "import os, sys, time
+const SHED: &str = "import os, time
+gone, kept = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
@@ -37,7 +38,9 @@ if os.fork() == 0:
         os.closerange(0, 256)
         os.execve('/bin/sleep', ['sleep', '1000'], {})
     os._exit(0)
+os.close(kept)
 os.wait()
+os.read(gone, 1)
 print('left', flush=True)
 time.sleep(1000)
 ";
