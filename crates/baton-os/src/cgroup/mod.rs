@@ -60,6 +60,8 @@ pub struct Groups(Arc<Place>);
 struct Place {
     folder: PathBuf,
     tag: u32,
+    /// Whether it is the group of the whole machine.
+    root: bool,
 }
 
 impl Groups {
@@ -78,7 +80,9 @@ impl Groups {
         if !facts(&folder, is_mount).is_ours() {
             return Err(Lack::Delegation(folder));
         }
-        let groups = Groups(Arc::new(Place { folder, tag: place::tag(home) }));
+        // The only group without that file.
+        let root = !folder.join("cgroup.events").exists();
+        let groups = Groups(Arc::new(Place { folder, tag: place::tag(home), root }));
         if in_app {
             // Else we would end with an app of whoever manages it.
             let moved = groups.own_group().and_then(|own| {
@@ -93,6 +97,12 @@ impl Groups {
     /// The folder of the group that they are made in.
     pub fn folder(&self) -> &Path {
         &self.0.folder
+    }
+
+    /// Whether every app is to have a group. In the group of the whole machine, which nobody has given to us, only those
+    /// with limits have one.
+    pub fn are_for_all(&self) -> bool {
+        !self.0.root
     }
 
     /// The group of a life.
@@ -207,17 +217,16 @@ impl Groups {
             Ok(()) | Err(_) => Ok(own),
         }
     }
+}
 
-    /// Removes the groups of this home in which nothing lives, and that are none of `known`.
-    pub fn sweep(&self, known: impl Fn(&Group) -> bool) {
-        let Ok(entries) = fs::read_dir(&self.0.folder) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let ours = name.to_str().and_then(place::parse).is_some_and(|(tag, ..)| tag == self.0.tag);
-            let group = Group { folder: entry.path() };
-            if ours && !known(&group) {
-                group.remove();
-            }
+/// Removes the groups of `home` in this folder in which nothing lives, and that are none of `known`.
+pub fn sweep(folder: &Path, home: &Path, known: impl Fn(&Group) -> bool) {
+    let tag = place::tag(home);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let group = Group { folder: entry.path() };
+        if name.to_str().and_then(place::parse).is_some_and(|(of, ..)| of == tag) && !known(&group) {
+            group.remove();
         }
     }
 }

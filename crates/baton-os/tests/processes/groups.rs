@@ -5,7 +5,7 @@ use crate::tree::{KEY, escape, python, sweeper, told};
 use baton_core::spec::GroupLimits;
 use baton_core::units::{Incarnation, InstanceId};
 use baton_core::world::{Exit, Signal};
-use baton_os::cgroup::{Group, Groups, are_together};
+use baton_os::cgroup::{Group, Groups, are_together, sweep};
 use baton_os::process::Process;
 use baton_os::spawn::GroupFolder;
 use baton_os::tree::{Belongings, TreeReport};
@@ -51,16 +51,18 @@ pub(crate) fn a_program_begins_in_its_group_and_the_group_tells_that_it_has_ende
     let members = group.members();
     assert!(group.is_populated() && members.len() == 1, "{members:?}");
     assert!(!group.remove(), "something lives there");
-    groups.sweep(|_| false);
+    sweep(groups.folder(), home.path(), |_| false);
     assert!(group.folder().exists());
     let left = Process::identify(members[0]).unwrap().unwrap();
     assert!(group.kill(&[members[0]]).is_err(), "it is spared");
     group.kill(&[1]).unwrap();
     crate::spawn::wait_readable(&left);
     assert!(!group.is_populated());
-    groups.sweep(|known| *known == group);
+    sweep(groups.folder(), home.path(), |known| *known == group);
     assert!(group.folder().exists(), "it is known");
-    groups.sweep(|_| false);
+    sweep(groups.folder(), Path::new("/another/home"), |_| false);
+    assert!(group.folder().exists(), "it is another's");
+    sweep(groups.folder(), home.path(), |_| false);
     assert!(!group.folder().exists());
 }
 
@@ -154,6 +156,7 @@ pub(crate) fn room_is_made_for_limits_where_only_we_are_in_the_way() {
     enter(&given);
     let inner = Groups::find(home.path(), None).unwrap();
     assert_eq!(inner.folder(), given);
+    assert!(inner.are_for_all());
     let (mut launch, _output) = shell("exec sleep 1000");
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
     let folder = rustix::fs::open(&given, flags, rustix::fs::Mode::empty()).unwrap();

@@ -2,10 +2,12 @@
 
 use super::driver::Driver;
 use super::life::Key;
+use baton_core::spec::GroupLimits;
 use baton_core::units::InstanceId;
 use baton_core::world::{Exit, State};
-use baton_os::cgroup::Group;
+use baton_os::cgroup::{Group, Groups, sweep};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 impl Driver {
     /// Has the groups of these slots keep what their definitions say now.
@@ -19,13 +21,19 @@ impl Driver {
             }
             match (&life.group, &self.groups) {
                 (Some(group), _) => self.spawner.limit(key, group.clone(), wished),
-                (None, Ok(_)) => self.not_limited(key, "it was started without a control group"),
+                (None, Ok(_)) => self.not_limited(key, "it has no control group before its next start"),
                 (None, Err(lack)) => {
                     let why = lack.to_string();
                     self.not_limited(key, &why);
                 }
             }
         }
+    }
+
+    /// The group that is to be made for a life.
+    pub(super) fn group_for(&self, (id, incarnation): Key, limits: &GroupLimits) -> Option<Group> {
+        let groups = self.groups.as_ref().ok().filter(|groups| groups.are_for_all() || !limits.is_empty())?;
+        Some(groups.of(id, incarnation))
     }
 
     /// A life that runs does not have the limits that it should.
@@ -58,8 +66,13 @@ impl Driver {
 
     /// Removes what predecessors have left.
     pub(super) fn sweep_groups(&self) {
-        let Ok(groups) = &self.groups else { return };
         let known: BTreeSet<&Group> = self.lives.keys().filter_map(|key| self.lives.get(key)?.group.as_ref()).collect();
-        groups.sweep(|group| known.contains(group));
+        // A predecessor may have been given another place.
+        let places: BTreeSet<&Path> = (known.iter().filter_map(|group| group.folder().parent()))
+            .chain(self.groups.as_ref().ok().map(Groups::folder))
+            .collect();
+        for place in places {
+            sweep(place, self.home.root(), |group| known.contains(group));
+        }
     }
 }

@@ -6,16 +6,46 @@ use baton_os::cgroup::{Group, Groups};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// The control group that an app's process is in, or word that this machine has none to give.
-fn group_of(baton: &Baton, name: &str) -> Option<PathBuf> {
-    match Groups::find(baton.home(), None) {
-        Ok(_) => {
-            let group = Group::of_process(baton.pid(name), baton.home());
-            Some(group.unwrap_or_else(|| panic!("{name} is in no group of its own")).folder().to_owned())
+/// The control group that an app's process is in.
+fn group_of(baton: &Baton, name: &str) -> PathBuf {
+    let group = Group::of_process(baton.pid(name), baton.home());
+    group.unwrap_or_else(|| panic!("{name} is in no group of its own")).folder().to_owned()
+}
+
+/// A group that a daemon is given, with nothing of others in it.
+struct Given(Option<PathBuf>);
+
+impl Given {
+    /// One of a test's own. To be made before what uses it, so that it goes after that.
+    fn new(test: &str) -> Given {
+        let made = Groups::find(Path::new("/"), None).map_err(|lack| lack.to_string()).and_then(|groups| {
+            let folder = groups.folder().join(format!("{test}-{}", std::process::id()));
+            std::fs::create_dir(&folder).map(|()| folder).map_err(|error| error.to_string())
+        });
+        if let Err(why) = &made {
+            eprintln!("NOT TESTED: {test}: {why}");
         }
-        Err(lack) => {
-            eprintln!("NOT TESTED: control groups: {lack}");
-            None
+        Given(made.ok())
+    }
+
+    /// Gives it to a daemon, which ends for that and has a successor.
+    fn to(&self, baton: &Baton) -> bool {
+        let Some(folder) = &self.0 else { return false };
+        baton.run(["ls"]).ok();
+        let daemon = baton.daemon();
+        for pid in [baton.guard(), daemon] {
+            std::fs::write(folder.join("cgroup.procs"), pid.to_string()).expect("moved");
+        }
+        kill(daemon);
+        drop(baton.connect_to_successor(daemon));
+        true
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0 {
+            Group::at(folder).remove();
         }
     }
 }
@@ -89,16 +119,20 @@ fn an_app_whose_limits_cannot_be_set_does_not_start_and_the_others_do() {
 
 #[test]
 fn nobody_escapes_a_stop_and_no_group_is_left_where_there_are_control_groups() {
+    let given = Given::new("escape");
     let baton = Baton::new();
+    if !given.to(&baton) {
+        return;
+    }
     baton.file("shed.py", SHED);
     baton.run(["start", "shed.py"]).ok();
     let child = child_in(&baton.wait_log("shed-out.log", "left"));
-    let Some(group) = group_of(&baton, "shed") else { return kill(child) };
+    let group = group_of(&baton, "shed");
     assert!(alive(child));
     baton.run(["restart", "shed"]).ok();
     assert!(!alive(child), "it is ended before the next life begins");
     removed(&group);
-    let next = group_of(&baton, "shed").expect("as before");
+    let next = group_of(&baton, "shed");
     assert_ne!(next, group, "each life has its own");
     baton.run(["delete", "shed"]).ok();
     removed(&next);
@@ -106,11 +140,15 @@ fn nobody_escapes_a_stop_and_no_group_is_left_where_there_are_control_groups() {
 
 #[test]
 fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
+    let given = Given::new("again");
     let baton = Baton::new();
+    if !given.to(&baton) {
+        return;
+    }
     baton.file("shed.py", SHED);
     baton.run(["start", "shed.py"]).ok();
     let child = child_in(&baton.wait_log("shed-out.log", "left"));
-    let Some(group) = group_of(&baton, "shed") else { return kill(child) };
+    let group = group_of(&baton, "shed");
     let (daemon, guard) = (baton.daemon(), baton.guard());
     kill(daemon);
     drop(baton.connect_to_successor(daemon));
@@ -124,7 +162,7 @@ fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
     }
     ended(daemon);
     baton.run(["ls"]).ok();
-    assert_eq!(group_of(&baton, "shed").as_ref(), Some(&group));
+    assert_eq!(group_of(&baton, "shed"), group);
     assert!(!left.exists(), "what nobody knows is removed");
     baton.run(["stop", "shed"]).ok();
     assert!(!alive(child));
@@ -133,11 +171,15 @@ fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
 
 #[test]
 fn children_that_may_stay_keep_their_control_group_until_they_have_ended() {
+    let given = Given::new("stay");
     let baton = Baton::new();
+    if !given.to(&baton) {
+        return;
+    }
     let script = format!("{} child:wait wait", testapp().display());
     baton.run(["start", &script, "--name", "t", "--no-treekill"]).ok();
     let child = child_in(&baton.wait_log("t-out.log", "child "));
-    let Some(group) = group_of(&baton, "t") else { return kill(child) };
+    let group = group_of(&baton, "t");
     baton.run(["stop", "t"]).ok();
     assert!(alive(child) && group.exists());
     kill(child);
@@ -146,7 +188,9 @@ fn children_that_may_stay_keep_their_control_group_until_they_have_ended() {
 
 #[test]
 fn a_daemon_that_an_app_of_another_starts_does_not_end_with_that_app() {
+    let given = Given::new("another");
     let (outer, inner) = (Baton::new(), Baton::new());
+    let grouped = given.to(&outer);
     let program = env!("CARGO_BIN_EXE_baton");
     let home = inner.home().display();
     let start = format!("env -u PM2_HOME BATON_HOME={home} {program} start 'sleep 1000' --name inner");
@@ -155,8 +199,8 @@ fn a_daemon_that_an_app_of_another_starts_does_not_end_with_that_app() {
     let pid = inner.pid("inner");
     outer.run(["stop", "outer"]).ok();
     assert!(alive(pid) && alive(inner.daemon()) && alive(inner.guard()));
-    if let Some(group) = group_of(&inner, "inner") {
-        assert_eq!(group.parent(), Groups::find(inner.home(), None).expect("groups").folder().into());
+    if grouped {
+        assert_eq!(group_of(&inner, "inner").parent(), given.0.as_deref(), "not in the group of the app");
     }
 }
 
@@ -168,7 +212,7 @@ fn a_limit_that_nothing_keeps_is_refused_and_one_that_is_kept_follows_the_defini
     baton.file("ecosystem.config.json", config(20));
     let run = baton.run(["start", "ecosystem.config.json"]);
     if !run.stderr.contains("cannot keep") {
-        let file = group_of(&baton, "m").expect("a group").join("pids.max");
+        let file = group_of(&baton, "m").join("pids.max");
         assert_eq!(std::fs::read_to_string(&file).expect("the kernel's word"), "20\n");
         let (pid, watch) = (baton.pid("m"), Watch::on(file.parent().expect("folder")));
         baton.file("ecosystem.config.json", config(30));

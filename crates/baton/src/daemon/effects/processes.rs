@@ -32,8 +32,9 @@ impl Driver {
                     let mark = format!("{}-{incarnation}", self.nonce);
                     let mut life = Life::new(mark, Routes::of(&slot));
                     life.sockets = sockets::keys(&slot.spec, slot.number);
-                    life.group = self.groups.as_ref().ok().map(|groups| groups.of(*id, *incarnation));
-                    life.limits = Some(slot.spec.group_limits());
+                    let limits = slot.spec.group_limits();
+                    life.group = self.group_for((*id, *incarnation), &limits);
+                    life.limits = Some(limits);
                     self.lives.insert((*id, *incarnation), life);
                 }
             }
