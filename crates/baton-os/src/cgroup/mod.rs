@@ -143,6 +143,10 @@ impl Groups {
         self.enable(&limits.controllers())?;
         let controllers = read(&group.folder.join("cgroup.controllers"));
         let has = |name: &str| words(&controllers).any(|there| there == name);
+        if let Some(name) = limits.controllers().into_iter().find(|name| !has(name)) {
+            // One that was made in another place than ours.
+            return Err(format!("the control group {} has no controller `{name}`", group.folder.display()));
+        }
         for (file, value) in limits.settings(has) {
             match fs::write(group.folder.join(file), &value) {
                 // Before Linux 4.19 one process of the group was ended.
@@ -427,6 +431,31 @@ mod tests {
         assert_eq!(with("max 9\noom 1\noom_kill 1\n", "0\n"), None, "it may have been another of the group");
         let (_folder, without) = group(&[]);
         assert_eq!(without.out_of_memory(), None, "nobody counts");
+    }
+
+    #[test]
+    fn limits_are_written_where_the_group_can_keep_them_and_refused_where_not() {
+        let (folder, _) = group(&[("cgroup.subtree_control", "cpu memory pids\n"), ("cgroup.events", "populated 1\n")]);
+        let groups = Groups(Arc::new(Place { folder: folder.path().into(), tag: 7, root: false }));
+        let group = groups.of(InstanceId(3), Incarnation(5));
+        assert_eq!(group.folder().file_name().unwrap(), "baton-00000007-3-5");
+        fs::create_dir(group.folder()).unwrap();
+        let tasks = GroupLimits { tasks: Some(9), ..GroupLimits::default() };
+        let refused = groups.limit(&group, &tasks).unwrap_err();
+        assert!(refused.ends_with("baton-00000007-3-5 has no controller `pids`"), "{refused}");
+        fs::write(group.folder().join("cgroup.controllers"), "cpu memory pids\n").unwrap();
+        let limits = GroupLimits { memory: Some(Bytes(4096)), cpu: baton_core::spec::Cpus::of(0.5), ..tasks };
+        groups.limit(&group, &limits).unwrap();
+        let said = |name: &str| fs::read_to_string(group.folder().join(name)).unwrap();
+        let files = ["memory.max", "memory.oom.group", "cpu.max", "pids.max"];
+        assert_eq!(files.map(said), ["4096", "1", "50000 100000", "9"]);
+        groups.limit(&group, &tasks).unwrap();
+        assert_eq!(files.map(said), ["max", "0", "max 100000", "9"], "what is no more is taken back");
+        // Neither here nor above: nothing is left of a start that can't have it.
+        fs::write(folder.path().join("cgroup.subtree_control"), "pids\n").unwrap();
+        let other = groups.of(InstanceId(3), Incarnation(6));
+        assert!(groups.make(&other, &limits).unwrap_err().contains("has no controller `memory`"));
+        assert!(!other.folder().exists());
     }
 
     #[test]

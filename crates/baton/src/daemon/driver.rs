@@ -347,6 +347,7 @@ impl Driver {
             .cloned()
             .chain(troubles)
             .chain(heart)
+            .chain(self.unlimited())
             .chain(dropped)
             .chain(unread)
             .chain(orphans)

@@ -1,10 +1,11 @@
 //! The control groups of lives: what they are to keep, what they tell of an end, and that none is left behind.
 
 use super::driver::Driver;
+use super::journal;
 use super::life::Key;
 use baton_core::spec::GroupLimits;
 use baton_core::units::InstanceId;
-use baton_core::world::{Exit, State};
+use baton_core::world::{Exit, Instance, State};
 use baton_os::cgroup::{Group, Groups, sweep};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,12 +14,17 @@ impl Driver {
     /// Has the groups of these slots keep what their definitions say now.
     pub(super) fn follow_groups(&mut self, touched: &BTreeSet<InstanceId>) {
         for id in touched {
-            let Some(slot) = self.world.instances.get(id).filter(|slot| slot.state.has_process()) else { continue };
+            let runs = |slot: &&Instance| {
+                matches!(slot.state, State::Starting { .. } | State::Unready { .. } | State::Online { .. })
+            };
+            // The next life of any other begins with them.
+            let Some(slot) = self.world.instances.get(id).filter(runs) else { continue };
             let (key, wished) = ((*id, slot.incarnation), slot.spec.group_limits());
             let Some(life) = self.lives.get_mut(key) else { continue };
             if life.limits.replace(wished).unwrap_or_default() == wished {
                 continue;
             }
+            life.unlimited = None;
             match (&life.group, &self.groups) {
                 (Some(group), _) => self.spawner.limit(key, group.clone(), wished),
                 (None, Ok(_)) => self.not_limited(key, "it has no control group before its next start"),
@@ -40,10 +46,16 @@ impl Driver {
     pub(super) fn not_limited(&mut self, key: Key, why: &str) {
         let Some(slot) = self.world.current(key.0, key.1) else { return };
         let wished = slot.spec.group_limits();
-        if !wished.is_empty() {
-            let (keys, app) = (wished.keys().join(", "), &slot.spec.name);
-            self.notice(format!("{app} ({}) runs without its new {keys}: {why}", key.0));
-        }
+        let Some(life) = self.lives.get_mut(key).filter(|_| !wished.is_empty()) else { return };
+        let (keys, app) = (wished.keys().join(", "), &slot.spec.name);
+        let text = format!("{app} ({}) runs without its new {keys}: {why}", key.0);
+        journal::warn(&text);
+        life.unlimited = Some(text);
+    }
+
+    /// Those that run without limits that they should have.
+    pub(super) fn unlimited(&self) -> impl Iterator<Item = String> {
+        self.lives.keys().filter_map(|key| self.lives.get(key)?.unlimited.clone())
     }
 
     /// How a leader has ended, with what its group tells.

@@ -113,6 +113,8 @@ pub(super) struct Life {
     pub(super) group: Option<Group>,
     /// What that was told to keep; unknown of a life that a predecessor left.
     pub(super) limits: Option<GroupLimits>,
+    /// Why it runs without limits that its definition has by now.
+    pub(super) unlimited: Option<String>,
     /// The sockets that it was given, until it is over.
     pub(super) sockets: Vec<SocketKey>,
     /// A thread looks whether it is ready for as long as this is kept.
@@ -146,6 +148,7 @@ impl Life {
             has_channel: false,
             group: None,
             limits: None,
+            unlimited: None,
             sockets: Vec::new(),
             looking: None,
             examining: None,
