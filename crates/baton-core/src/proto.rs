@@ -11,7 +11,7 @@ use crate::select::{SelectError, Selector};
 use crate::spec::{AppSpec, Environment, External};
 use crate::sync::{Baseline, Desired, Plan, Sync, SyncError, Synced};
 use crate::units::{Bytes, InstanceId, Millis, WallTime};
-use crate::world::{Detail, InstanceView, Job, Signal};
+use crate::world::{Detail, InstanceView, Signal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -273,9 +273,6 @@ pub struct Saved {
     pub increment: Option<i64>,
     /// Whether it ran when the dump was written.
     pub up: bool,
-    /// What was known of it as a job when its daemon ended; the daemon adds it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<Box<Job>>,
 }
 
 /// What to do with slots.

@@ -228,7 +228,7 @@ pub fn saved_from_record(record: &Map<String, Value>) -> Result<Saved, RecordErr
     let increment = spec.increment_var.as_ref().and_then(|variable| record.get(variable)).and_then(whole);
     let armed = record.get("baton").and_then(|baton| baton.get("armed")).and_then(Value::as_bool);
     let up = armed.unwrap_or_else(|| record.get("status").is_none_or(|status| status != "stopped"));
-    Ok(Saved { spec, number: number.unwrap_or(0), increment, up, job: None })
+    Ok(Saved { spec, number: number.unwrap_or(0), increment, up })
 }
 
 /// The part of a definition that a record states plainly.

@@ -250,7 +250,11 @@ pub(crate) fn unit_style(unit: &UnitView) -> Style {
 /// A unit's state in a word.
 pub(crate) fn unit_word(unit: &UnitView) -> &'static str {
     // What is online and not well is degraded.
-    if unit.status == Status::Online && !unit.healthy { DEGRADED } else { unit.status.as_str() }
+    match unit.status {
+        Status::Online if !unit.healthy => DEGRADED,
+        _ if unit.idle == unit.total => "scheduled",
+        status => status.as_str(),
+    }
 }
 
 /// The text of one cell and how it is painted.

@@ -11,7 +11,7 @@ pub struct Schedule {
     /// The times, in cron notation: five fields, six with seconds first, or a nickname such as `@daily`.
     pub cron: String,
     /// Time zone of these times, by its IANA name. Without it that of the machine counts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
     /// What becomes of a time at which the run before is still under way.
     #[serde(default)]
@@ -20,7 +20,7 @@ pub struct Schedule {
     #[serde(default)]
     pub jitter: Millis,
     /// How long a run may take (ms).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Millis>,
     /// What becomes of a time at which nobody was there to run it.
     #[serde(default)]

@@ -426,9 +426,6 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
         let spec = Arc::new(slot.spec);
         let id = cut_off.unwrap_or_else(|| insert(world, now, spec.clone(), Some(slot.number), slot.increment));
         redefine(world, id, spec);
-        if let (None, Some(job), Some(instance)) = (cut_off, slot.job, world.instances.get_mut(&id)) {
-            job::restored(instance, *job);
-        }
         if slot.up {
             begin_slot(world, now, id, start, Done::Restarted, Vec::new(), &mut pending, effects);
         }
@@ -483,6 +480,7 @@ pub(super) fn insert(
     world.next_id += 1;
     let owner = staying_of(world, &spec.name).find_map(|sibling| sibling.owner.clone());
     let mut instance = Instance::new(id, number, spec, now.wall, &world.directories);
+    job::restored(&mut instance, &mut world.kept, now);
     instance.increment = increment;
     instance.owner = owner;
     world.instances.insert(id, instance);

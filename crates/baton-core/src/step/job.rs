@@ -8,7 +8,7 @@ use super::lifecycle::{end, touch};
 use super::overlap;
 use crate::spec::{EventKind, Missed, Overlap, Schedule};
 use crate::units::{InstanceId, Millis, Now, WallTime};
-use crate::world::{Cause, Due, Instance, Job, Next, Outcome, Run, State, Then, Verb, World};
+use crate::world::{Cause, Due, Instance, Job, KeptJobs, Next, Outcome, Run, State, Then, Verb, World};
 
 /// A run that begins later than this after its time was missed: the machine or the daemon was away (ms).
 const LATE: Millis = Millis(60_000);
@@ -229,13 +229,18 @@ pub(super) fn run(world: &mut World, now: Now, id: InstanceId, effects: &mut Eff
     true
 }
 
-/// A slot is made again of which this was known when the daemon before ended.
-pub(super) fn restored(slot: &mut Instance, mut job: Job) {
-    if let Some(run) = job.current() {
-        run.cause = Some(Cause::Reboot);
-    }
-    (job.once, job.queued) = (false, None);
-    if slot.job.is_some() {
+/// A slot is made, perhaps again: what was known of it as a job when a signal ended the daemon before goes on, when it is
+/// the same job and comes soon after the start, as from `resurrect` or the file of a service.
+pub(super) fn restored(slot: &mut Instance, kept: &mut KeptJobs, now: Now) {
+    let Some(schedule) = &slot.spec.schedule else { return };
+    let at = kept.jobs.iter().position(|kept| kept.name == slot.spec.name && kept.number == slot.number);
+    let Some(kept) = at.map(|at| kept.jobs.swap_remove(at)).filter(|_| now.instant <= kept.until) else { return };
+    if kept.pattern == schedule.pattern() {
+        let mut job = kept.job;
+        if let Some(run) = job.current() {
+            run.cause = Some(Cause::Reboot);
+        }
+        (job.once, job.queued) = (false, None);
         slot.job = Some(Box::new(job));
     }
 }

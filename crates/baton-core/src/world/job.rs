@@ -172,6 +172,28 @@ impl Instance {
     }
 }
 
+/// What was known of jobs when a signal ended the daemon before, and all apps with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeptJobs {
+    /// Each of them.
+    pub jobs: Vec<KeptJob>,
+    /// Slots that are made later than this are others.
+    pub until: Instant,
+}
+
+/// What was known of one of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeptJob {
+    /// Name of the app.
+    pub name: String,
+    /// Number among its instances.
+    pub number: u32,
+    /// Its times.
+    pub pattern: String,
+    /// What was known.
+    pub job: Job,
+}
+
 /// A job as the outside sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobView {

@@ -27,7 +27,7 @@ pub use beside::{Beside, Phase};
 pub use care::{Beat, Care, CareDeadlines, Well, Wellness};
 pub use cause::{Cause, Exit, Signal, SpawnError, SpawnStage, Verb};
 pub use instance::{Changed, Death, Identity, Instance, InstanceFiles, Record, Transition};
-pub use job::{Due, Job, JobView, Next, Outcome, RUNS, Run};
+pub use job::{Due, Job, JobView, KeptJob, KeptJobs, Next, Outcome, RUNS, Run};
 pub use state::{State, Then, Wanted};
 pub use telling::Telling;
 pub use unit::{DEFAULT_UNIT, UnitView, units};
@@ -61,6 +61,8 @@ pub struct World {
     pub ending: bool,
     /// What the jitter of jobs is drawn from.
     pub seed: u64,
+    /// What was known of jobs when the daemon before was ended with all apps.
+    pub kept: KeptJobs,
     /// Where default log and pid files go.
     pub directories: Directories,
     /// What the last pass of each source made of its apps.

@@ -27,6 +27,8 @@ pub struct UnitView {
     pub total: usize,
     /// Starts of its slots beyond the first ones.
     pub restarts: u64,
+    /// Slots that are jobs between two runs.
+    pub idle: usize,
     /// Memory of all its processes, when it was asked for and something runs.
     pub memory: Option<Bytes>,
     /// Processor share of all its processes in percent of one processor, when it was asked for and something runs.
@@ -52,6 +54,7 @@ impl UnitView {
             healthy: slots.iter().all(|slot| is_healthy(slot)),
             online: slots.iter().filter(|slot| slot.status == Status::Online).count(),
             total: slots.len(),
+            idle: slots.iter().filter(|slot| slot.is_idle()).count(),
             restarts: slots.iter().map(|slot| u64::from(slot.restarts)).sum(),
             memory: slots.iter().filter_map(|slot| slot.memory).reduce(|a, b| Bytes(a.0.saturating_add(b.0))),
             cpu: slots.iter().filter_map(|slot| slot.cpu).reduce(|a, b| a + b),

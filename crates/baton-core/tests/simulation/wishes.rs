@@ -169,7 +169,6 @@ pub(crate) fn command(word: u32) -> Command {
                     number: n % 2,
                     increment: None,
                     up: !(word + n).is_multiple_of(4),
-                    job: None,
                 })
                 .collect(),
         },

@@ -4,28 +4,32 @@
 use super::driver::Driver;
 use super::inbox::{Inbox, Message};
 use super::journal;
-use baton_core::proto::Saved;
-use baton_core::spec::Schedule;
+use crate::home::Home;
 use baton_core::step::Event;
-use baton_core::units::{InstanceId, WallTime};
-use baton_core::world::{Instance, Job, Next};
+use baton_core::units::{InstanceId, Millis, WallTime};
+use baton_core::world::{Instance, KeptJob, KeptJobs, Next};
 use baton_os::alarm::{Alarm, Rang};
 use baton_os::clock;
 use baton_os::files;
 use baton_os::moments;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::AsFd;
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// What is kept of one job.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    name: String,
-    number: u32,
-    pattern: String,
-    job: Job,
+/// How long after its start the daemon takes slots that are made for those that were there before (ms).
+const SOON: Millis = Millis(600_000);
+
+/// What [`Driver::keep_jobs`] has kept. It counts once.
+pub(super) fn kept(home: &Home) -> KeptJobs {
+    let path = home.jobs();
+    let Ok(bytes) = std::fs::read(&path) else { return KeptJobs::default() };
+    let _ = std::fs::remove_file(&path);
+    let jobs = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        journal::warn(format_args!("{} is left out: {error}", path.display()));
+        Vec::new()
+    });
+    KeptJobs { jobs, until: clock::now().instant + SOON }
 }
 
 impl Driver {
@@ -39,7 +43,7 @@ impl Driver {
             unplanned.extend(slot.and_then(|slot| plan(slot, |next| *next == Next::Unplanned)));
         }
         self.queue.extend(unplanned);
-        if concerned || self.alarm.is_some() {
+        if concerned {
             self.set_alarm();
         }
     }
@@ -66,14 +70,10 @@ impl Driver {
         let armed = self.world.instances.values().filter(|slot| slot.armed_job().is_some());
         let kept = armed.filter_map(|slot| {
             let (schedule, job) = slot.job()?;
-            Some(Kept {
-                name: slot.spec.name.clone(),
-                number: slot.number,
-                pattern: schedule.pattern(),
-                job: job.clone(),
-            })
+            let (name, pattern, job) = (slot.spec.name.clone(), schedule.pattern(), job.clone());
+            Some(KeptJob { name, number: slot.number, pattern, job })
         });
-        let kept: Vec<Kept> = kept.collect();
+        let kept: Vec<KeptJob> = kept.collect();
         if kept.is_empty() {
             return;
         }
@@ -81,26 +81,6 @@ impl Driver {
         let written = serde_json::to_vec(&kept).map_err(io::Error::from);
         if let Err(error) = written.and_then(|bytes| files::write_atomic(&path, &bytes, 0o600)) {
             journal::warn(format_args!("could not write {}: {error}", path.display()));
-        }
-    }
-
-    /// Gives jobs that are restored what was kept of them. It counts once.
-    pub(super) fn give_back_jobs(&self, slots: &mut [Saved]) {
-        let path = self.home.jobs();
-        let Ok(bytes) = std::fs::read(&path) else { return };
-        let _ = std::fs::remove_file(&path);
-        match serde_json::from_slice::<Vec<Kept>>(&bytes) {
-            Ok(kept) => {
-                for slot in slots {
-                    let pattern = slot.spec.schedule.as_ref().map(Schedule::pattern);
-                    let same = |kept: &&Kept| {
-                        (&kept.name, kept.number) == (&slot.spec.name, slot.number)
-                            && Some(&kept.pattern) == pattern.as_ref()
-                    };
-                    slot.job = kept.iter().find(same).map(|kept| Box::new(kept.job.clone()));
-                }
-            }
-            Err(error) => journal::warn(format_args!("{} is left out: {error}", path.display())),
         }
     }
 

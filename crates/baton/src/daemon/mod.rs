@@ -166,6 +166,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     }
     let recover::Left { mut world, lives: left, rebooted, gone } = left;
     let nonce = nonce()?;
+    world.kept = jobs::kept(home);
     world.seed = u64::from_str_radix(&nonce, 16).unwrap_or(0);
 
     let batch = held.remove("batch:r").zip(held.remove("batch:w"));

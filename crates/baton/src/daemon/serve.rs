@@ -7,7 +7,7 @@ use super::measure::{Answer, Order};
 use super::server::{ClientId, Responder};
 use crate::logs::source::{Filter, Streams};
 use baton_core::proto::{
-    Change, ClientMessage, Command, Greeting, LineStream, List, Listing, PROTOCOL, Refusal, Reply, Request, Update,
+    Change, ClientMessage, Greeting, LineStream, List, Listing, PROTOCOL, Refusal, Reply, Request, Update,
 };
 use baton_core::select::Selector;
 use baton_core::spec::External;
@@ -70,10 +70,7 @@ impl Driver {
                 }
                 return;
             }
-            Request::Command(mut command) => {
-                if let Command::Restore { slots } = &mut command {
-                    self.give_back_jobs(slots);
-                }
+            Request::Command(command) => {
                 let op = self.new_op();
                 self.asked.insert(op, (client, id));
                 self.queue.push_back(Event::Command { op, command });
