@@ -105,7 +105,7 @@ mod tests {
         let one = canonical(&json!("./alert.sh --now")).unwrap();
         assert_eq!(
             one,
-            json!([{"by": {"exec": "./alert.sh --now"}, "events": ["errored", "crash-loop", "unhealthy", "failed"],
+            json!([{"by": {"exec": "./alert.sh --now"}, "events": ["oom", "errored", "crash-loop", "unhealthy", "failed"],
                     "timeout": 10_000, "retries": 3}])
         );
         assert_eq!(canonical(&one).as_ref(), Ok(&one), "the canonical form is its own");
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!((hooks[1].timeout.0, hooks[1].retries), (60_000, 0));
         assert_eq!(
             canonical(&json!({"exec": "x", "events": "all"})).unwrap()[0]["events"].as_array().unwrap().len(),
-            7
+            8
         );
         assert_eq!(canonical(&json!(false)).unwrap(), json!([]));
     }

@@ -91,6 +91,14 @@ fn a_crash_is_told_as_its_exit_and_its_restart_and_a_stop_by_hand_as_nothing() {
 }
 
 #[test]
+fn a_lack_of_memory_is_told_as_that_and_as_an_exit_to_whom_that_is_enough() {
+    let hooks = vec![hook("alarms", &EventKind::ALARMS), hook("exits", &[EventKind::Exit])];
+    let mut bench = Bench::new(AppSpec { on_event: hooks, ..AppSpec::default() });
+    bench.end(Exit::OutOfMemory(None));
+    assert_eq!(bench.take(), told(&[("alarms", "oom"), ("exits", "exit")]));
+}
+
+#[test]
 fn a_hook_is_told_of_what_it_wants_and_once_of_what_is_two_things() {
     let hooks = vec![
         hook("all", &EventKind::ALARMS),

@@ -227,7 +227,7 @@ app_spec! {
     /// CHECK_INTERVAL. Beside `apps` or in a unit it holds for all its apps.
     heartbeat: Option<Heartbeat> = None, Kind::Heartbeat, Live;
     /// Who is told when something happens: a command, an `http://` address, or a map with `exec` or `http` and with `events`
-    /// (`exit`, `restart`, `errored`, `crash-loop`, `unhealthy`, `healthy`, `failed`), `timeout` (10 s) and `retries` (3); or a
+    /// (`exit`, `oom`, `restart`, `errored`, `crash-loop`, `unhealthy`, `healthy`, `failed`), `timeout` (10 s) and `retries` (3); or a
     /// list of these. Beside `apps` or in a unit it holds for all its apps.
     on_event: Vec<Hook> = Vec::new(), Kind::Hooks, Live;
     /// Restart when a file changes: `true` for everything below `cwd`, or a list of files and folders relative to it. What git

@@ -49,6 +49,8 @@ impl fmt::Display for HookBy {
 pub enum EventKind {
     /// Its process has ended by itself.
     Exit,
+    /// The kernel has killed it because memory was short, or it had used what its group may.
+    Oom,
     /// It is started again, and nobody has asked for that.
     Restart,
     /// It was given up.
@@ -65,8 +67,9 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [EventKind; 7] = [
+    pub const ALL: [EventKind; 8] = [
         EventKind::Exit,
+        EventKind::Oom,
         EventKind::Restart,
         EventKind::Errored,
         EventKind::CrashLoop,
@@ -76,13 +79,14 @@ impl EventKind {
     ];
 
     /// Those that somebody should look at: what a hook is told when its `events` do not say.
-    pub const ALARMS: [EventKind; 4] =
-        [EventKind::Errored, EventKind::CrashLoop, EventKind::Unhealthy, EventKind::Failed];
+    pub const ALARMS: [EventKind; 5] =
+        [EventKind::Oom, EventKind::Errored, EventKind::CrashLoop, EventKind::Unhealthy, EventKind::Failed];
 
     /// Its word in process files.
     pub fn as_str(self) -> &'static str {
         match self {
             EventKind::Exit => "exit",
+            EventKind::Oom => "oom",
             EventKind::Restart => "restart",
             EventKind::Errored => "errored",
             EventKind::CrashLoop => "crash-loop",

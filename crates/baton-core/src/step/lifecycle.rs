@@ -280,7 +280,11 @@ pub(super) fn exited(
             instance.last_delay = verdict.last_delay;
             instance.bury(Death { incarnation, exit, at: now.wall, uptime });
             let why = Cause::Exited(exit);
-            instance.alert(&[EventKind::Exit], &why, Some(exit));
+            let kinds: &[EventKind] = match exit {
+                Exit::OutOfMemory(_) => &[EventKind::Oom, EventKind::Exit],
+                Exit::Code(_) | Exit::Signal(_) | Exit::Unknown => &[EventKind::Exit],
+            };
+            instance.alert(kinds, &why, Some(exit));
             if verdict.unstable == policy::CRASH_LOOP && matches!(verdict.then, Then::Respawn { .. }) {
                 instance.alert(&[EventKind::CrashLoop], &why, Some(exit));
             }
