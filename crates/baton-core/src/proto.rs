@@ -178,6 +178,23 @@ pub enum Command {
         /// Until when to wait.
         wait: Wait,
     },
+    /// Put more slots into the list, whether there are some of that name or not, as PM2's `prepare` does.
+    Add {
+        /// The app.
+        #[serde(with = "shared::single")]
+        app: Box<Wish>,
+        /// Start them; they are only listed otherwise.
+        up: bool,
+        /// Number among the instances of the app; the lowest free ones without it.
+        number: Option<u32>,
+    },
+    /// Switch the watching of files on, off or over.
+    Watch {
+        /// For which slots.
+        targets: Vec<Selector>,
+        /// To what; over, when nothing is said.
+        on: Option<bool>,
+    },
     /// Do something with slots that exist.
     Act {
         /// What.

@@ -13,6 +13,9 @@ pub struct Selector {
     pub text: String,
     /// The word as an absolute path, resolved against the caller's directory: a script can stand for its app.
     pub path: Option<String>,
+    /// Exactly the slot of this number, whatever the word is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<InstanceId>,
 }
 
 /// Why a word names nothing.
@@ -35,7 +38,12 @@ pub enum SelectError {
 impl Selector {
     /// A selector for a word, without a path.
     pub fn new(text: impl Into<String>) -> Self {
-        Selector { text: text.into(), path: None }
+        Selector { text: text.into(), path: None, id: None }
+    }
+
+    /// The selector for the slot of this number, also where an app or unit is named so.
+    pub fn of(id: InstanceId) -> Self {
+        Selector { id: Some(id), ..Selector::new(id.to_string()) }
     }
 
     /// The slots that this word means, in ascending order.
@@ -50,6 +58,9 @@ impl Selector {
             world.instances.values().filter(|i| keep(i)).map(|i| i.id).collect()
         };
         let text = self.text.as_str();
+        if let Some(id) = self.id {
+            return some(ids(&|i| i.id == id), || SelectError::NoId(text.into()));
+        }
         if text == "all" {
             return some(ids(&|_| true), || SelectError::Nothing);
         }

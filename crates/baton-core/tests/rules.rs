@@ -129,7 +129,7 @@ fn a_word_means_what_it_means_under_pm2() {
     assert_eq!(chosen("nobody"), Err(SelectError::NoName("nobody".into())));
     assert_eq!(chosen("/nobody/"), Err(SelectError::Nothing));
     assert!(matches!(chosen("/(/"), Err(SelectError::BadPattern(..))));
-    let by_path = Selector { text: "db.sh".into(), path: Some("/w/db.sh".into()) };
+    let by_path = Selector { text: "db.sh".into(), path: Some("/w/db.sh".into()), id: None };
     assert_eq!(by_path.resolve(&world()), Ok(vec![InstanceId(3)]));
     assert_eq!(Selector::new("all").resolve(&World::default()), Err(SelectError::Nothing));
 }

@@ -5,7 +5,7 @@
 //! the shell's part, which `--update-env` replaces, all others to the app's own, so that no setting gets lost.
 
 use crate::environment::scalar;
-use baton_core::proto::Saved;
+use baton_core::proto::{Patch, Saved};
 use baton_core::spec::{
     AppSpec, Dependency, EnvPriority, Environment, ExecMode, Field, Instances, LATER, Layer, LogType, Source, Watch,
     WatchOptions,
@@ -229,6 +229,78 @@ pub fn saved_from_record(record: &Map<String, Value>) -> Result<Saved, RecordErr
     let armed = record.get("baton").and_then(|baton| baton.get("armed")).and_then(Value::as_bool);
     let up = armed.unwrap_or_else(|| record.get("status").is_none_or(|status| status != "stopped"));
     Ok(Saved { spec, number: number.unwrap_or(0), increment, up })
+}
+
+/// What a client asks to be started (`prepare`). The record has the client's own number of instances, or none for one.
+///
+/// # Errors
+/// As [`saved_from_record`].
+pub fn prepared(record: &Map<String, Value>) -> Result<Saved, RecordError> {
+    let mut saved = saved_from_record(record)?;
+    saved.spec.instances = match record.get("instances") {
+        None | Some(Value::Null) => Instances::default(),
+        Some(count) => {
+            let count = whole(count).and_then(|count| i32::try_from(count).ok());
+            Instances(count.ok_or(RecordError::Wrong("instances"))?)
+        }
+    };
+    Ok(saved)
+}
+
+/// What PM2's client always says of an app that is started again, also where nobody meant to change it.
+fn is_always_said(key: &str, value: &Value) -> bool {
+    match key {
+        // Of files it knows only those of new processes: the paths of this one stay under PM2 too.
+        "merge_logs" | "env" => true,
+        "instance_var" => *value == "NODE_APP_INSTANCE",
+        "filter_env" => value.as_array().is_some_and(Vec::is_empty),
+        _ => false,
+    }
+}
+
+/// The new values that a client gives an app which it has started again: `env` of PM2's `restartProcessId` and its like
+/// holds variables, and `current_conf` with keys. `record` is what the client was told of the app.
+///
+/// A variable that the app has keeps its place among its own or the shell's; new ones are the shell's, as those of
+/// `--update-env`. `env` in `current_conf` takes the place of all that were the app's own.
+///
+/// # Errors
+/// When a record can't be read with the new values in it.
+pub fn patch(spec: &AppSpec, record: &Map<String, Value>, env: &Map<String, Value>) -> Result<Patch, RecordError> {
+    let conf = env.get("current_conf").and_then(Value::as_object);
+    let given = texts(conf.and_then(|conf| conf.get("env")));
+    let (mut own, mut base) = (if given.is_empty() { spec.env.clone() } else { given.clone() }, spec.base_env.clone());
+    for (key, value) in env.iter().filter(|(key, _)| *key != "current_conf" && !ADDED.contains(&key.as_str())) {
+        let Some(text) = scalar(value) else { continue };
+        match own.get_mut(key) {
+            Some(_) if given.contains_key(key) => {}
+            Some(present) => *present = text,
+            None if base.get(key) == Some(&text) => {}
+            None => drop(Arc::make_mut(&mut base).insert(key.clone(), text)),
+        }
+    }
+    let mut patch = Patch::default();
+    if own != spec.env {
+        patch.fields.insert("env".into(), json!(own));
+        patch.fields.insert("env_layers".into(), Value::Null);
+    }
+    if base != spec.base_env {
+        patch.base_env = Some(base);
+    }
+    // What is switched off or down is shown as not watched.
+    let mut before = record.clone();
+    before.insert("watch".into(), json!(spec.watch));
+    let mut after = before.clone();
+    for (key, value) in conf.into_iter().flatten().filter(|(key, value)| !is_always_said(key, value)) {
+        if value.is_null() || value == "null" {
+            after.remove(key);
+        } else {
+            after.insert(key.clone(), value.clone());
+        }
+    }
+    let (before, after) = (definition(&before)?, definition(&after)?);
+    patch.fields.extend(before.changes(&after).into_iter().map(|change| (change.field, change.new)));
+    Ok(patch)
 }
 
 /// The part of a definition that a record states plainly.

@@ -31,6 +31,21 @@ pub fn list(views: &[InstanceView], host: Host<'_>) -> Value {
     json!(Processes(views, host))
 }
 
+/// One process as PM2's methods answer with it: an entry of the list without what it uses.
+pub fn process(view: &InstanceView, host: Host<'_>) -> Value {
+    json!({ "pid": view.pid.unwrap_or(0), "name": view.name, "pm2_env": Record::of(view, host), "pm_id": view.id })
+}
+
+/// One process as PM2's methods answer that have started it.
+pub fn started(view: &InstanceView, host: Host<'_>) -> Value {
+    let process = view.pid.map_or_else(|| json!({}), |pid| json!({ "pid": pid }));
+    let mut started = json!({ "process": process, "pm2_env": Record::of(view, host) });
+    if let (Some(pid), ExecMode::Fork) = (view.pid, view.mode) {
+        started["pid"] = pid.into();
+    }
+    started
+}
+
 /// That list. It is made one process at a time: the records of a hundred would fill a megabyte for a moment.
 struct Processes<'a>(&'a [InstanceView], Host<'a>);
 

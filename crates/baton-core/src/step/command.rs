@@ -39,6 +39,28 @@ pub(super) fn begin_command(
             Ok(pending)
         }
         Command::Launch { app, force, wait } => launch(world, now, *app, force, wait, effects),
+        Command::Add { app, up, number } => {
+            check(world, std::slice::from_ref(&app), Order::Dependencies)?;
+            let (mut pending, mut starts) = (Pending::default(), Vec::new());
+            let spec = Arc::new(app.spec);
+            for _ in 0..app.count {
+                let id = insert(world, now, spec.clone(), number, None);
+                if up {
+                    starts.push((id, Done::Launched));
+                } else {
+                    pending.outcomes.push(Outcome { id, name: spec.name.clone(), done: Done::Launched });
+                }
+            }
+            let start = Start { verb: Verb::Start, wait: Wait::Spawned, order: Order::Dependencies };
+            begin_slots(world, now, starts, start, &mut pending, effects);
+            Ok(pending)
+        }
+        Command::Watch { targets, on } => {
+            for id in resolve(world, &targets)? {
+                watch(world, id, on);
+            }
+            Ok(Pending::default())
+        }
         Command::Act { action, targets, patch, order, wait } => {
             act(world, now, action, &targets, &patch, Asked { order, wait }, effects)
         }
@@ -332,12 +354,7 @@ fn act(
     Asked { order, wait }: Asked,
     effects: &mut Effects,
 ) -> Result<Pending, Refusal> {
-    let mut ids: Vec<InstanceId> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for target in targets {
-        let found = target.resolve(world).map_err(Refusal::Unknown)?;
-        ids.extend(found.into_iter().filter(|id| seen.insert(*id)));
-    }
+    let ids = resolve(world, targets)?;
     // All definitions first, so that a bad value changes nothing.
     let patched: Vec<(InstanceId, Arc<AppSpec>)> = ids
         .iter()
@@ -383,6 +400,29 @@ fn act(
         Action::Run => ids.into_iter().for_each(|id| run(world, now, id, &mut pending, effects)),
     }
     Ok(pending)
+}
+
+/// The slots that the words mean, each once.
+fn resolve(world: &World, targets: &[Selector]) -> Result<Vec<InstanceId>, Refusal> {
+    let mut ids: Vec<InstanceId> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for target in targets {
+        let found = target.resolve(world).map_err(Refusal::Unknown)?;
+        ids.extend(found.into_iter().filter(|id| seen.insert(*id)));
+    }
+    Ok(ids)
+}
+
+/// Switches the watching of files for one slot; one that says nothing of it watches everything.
+fn watch(world: &mut World, id: InstanceId, on: Option<bool>) {
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    let was_on = instance.spec.watch.is_on() && !instance.unwatched;
+    let on = on.unwrap_or(!was_on);
+    instance.unwatched = !on;
+    if on && !instance.spec.watch.is_on() {
+        Arc::make_mut(&mut instance.spec).watch = Watch::All(true);
+    }
+    world.touched.insert(id);
 }
 
 /// Refuses what would make slots depend on themselves, and starts of slots that lack something they need.

@@ -270,7 +270,9 @@ pub(super) fn graph(world: &World) -> Graph<'_> {
 pub(super) fn needed(world: &World, names: &BTreeSet<String>, next: &[Arc<AppSpec>]) -> Vec<InstanceId> {
     let of = |slot: &Instance| next.iter().find(|spec| spec.name == slot.spec.name).unwrap_or(&slot.spec).clone();
     let specs: Vec<Arc<AppSpec>> = staying(world).map(of).collect();
-    let needed = Graph::of(specs.iter().map(|spec| &**spec)).closure(names.iter().map(String::as_str));
+    let graph = Graph::of(specs.iter().map(|spec| &**spec));
+    // Not the apps themselves: of several instances one can be started and the others left.
+    let needed = graph.closure(names.iter().flat_map(|name| graph.needs(name)));
     let slots = staying(world).filter(|instance| needed.contains(instance.spec.name.as_str()));
     slots.filter(|instance| is_down(instance)).map(|instance| instance.id).collect()
 }

@@ -64,6 +64,8 @@ const SIGNALS: &[(&str, i32)] = &[
 impl Signal {
     /// Asks a program to end, as Ctrl-C does.
     pub const INT: Signal = Signal(2);
+    /// Asks a program to quit; PM2's client takes it as the sign that its daemon has ended.
+    pub const QUIT: Signal = Signal(3);
     /// Ends a program; it can't refuse.
     pub const KILL: Signal = Signal(9);
     /// Asks a program to end.

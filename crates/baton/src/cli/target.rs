@@ -101,7 +101,7 @@ fn is_listed(text: &str, session: &Session) -> Result<bool, Failure> {
 /// The selector for a word: a script's path stands for its app.
 pub(crate) fn selector(text: &str, directory: &Path) -> Selector {
     let path = target::resolve(directory, text).into_os_string().into_string().ok();
-    Selector { text: text.into(), path }
+    Selector { path, ..Selector::new(text) }
 }
 
 /// The selector for exactly this slot's app, or for the slot when the name would be read as something else.

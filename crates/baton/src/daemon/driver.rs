@@ -113,6 +113,8 @@ pub(super) struct Driver {
     pub(super) inbox: Inbox,
     /// The lock on the home; the guard holds the same open file.
     pub(super) lock: OwnedFd,
+    /// PM2's sockets, once they are open.
+    pub(super) pm2: Option<super::pm2::Ours>,
     /// Distinguishes the marks of this daemon's lives from those of any other.
     pub(super) nonce: String,
     pub(super) started_at: WallTime,

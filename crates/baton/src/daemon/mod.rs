@@ -231,6 +231,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         bus: bus::Bus::new(home.clone()),
         inbox,
         lock,
+        pm2: None,
         nonce,
         started_at: clock::now().wall,
         notices: Vec::new(),
@@ -261,7 +262,7 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
     driver.find_beaters();
     let listener = server::listen(home)?;
     // After ours: where PM2's is there, ours answers.
-    pm2::open(home);
+    driver.pm2 = pm2::open(home);
     let pid = std::process::id().to_string();
     write_quick(&home.pid_file(), pid.as_bytes(), 0o600).map_err(|e| named(&e, "write", &home.pid_file()))?;
     if let Some(guard) = &driver.guard {
@@ -301,13 +302,13 @@ fn lock(home: &Home, guard: Option<&GuardLink>, held: Option<OwnedFd>) -> io::Re
 
 /// What must be done last. A successor finds everything else on disk and with the guard.
 fn leave(home: &Home, driver: Driver, ending: Ending) {
-    let Driver { logs, lock, hooks, .. } = driver;
+    let Driver { logs, lock, hooks, pm2, .. } = driver;
     hooks.end();
     logs.stop();
     if ending == Ending::Replaced {
         return;
     }
-    pm2::close(home);
+    pm2::close(home, pm2.as_ref());
     for path in [home.socket(), home.pid_file()] {
         if let Err(error) = remove_file(&path) {
             journal::warn(named(&error, "remove", &path));

@@ -30,6 +30,7 @@ mod hooks;
 mod limits;
 mod log_files;
 mod logs;
+mod pm2_client;
 mod preload;
 mod programs;
 mod projects;

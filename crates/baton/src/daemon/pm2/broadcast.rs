@@ -26,7 +26,7 @@ const AHEAD: usize = 16 * 1024 * 1024;
 const MOST: usize = 256;
 
 /// The hold on the thread.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Bus {
     orders: Sender<Sender<()>>,
     wake: Arc<OwnedFd>,

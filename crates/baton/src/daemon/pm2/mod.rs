@@ -5,14 +5,18 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `rpc` | what is asked, by which requests it is answered |
+//! | `rpc` | what is asked, and how it is answered |
+//! | `methods` | what changes something, by which requests |
 //! | `broadcast` | who listens, and what they are told |
 
 mod broadcast;
+mod methods;
 mod rpc;
 
 use super::journal;
 use crate::home::{Home, named, remove_file};
+use baton_core::world::Signal;
+use baton_os::process::Process;
 use rustix::event::{Timespec, poll};
 use rustix::net::sockopt::socket_peercred;
 use std::fs::{self, Permissions};
@@ -20,7 +24,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// Connections that are served at once; more are closed.
@@ -28,27 +32,56 @@ const MOST: usize = 64;
 /// Pause after a connection could not be accepted.
 const AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Opens both. A daemon without them serves all the same; what is wrong is in the journal.
-pub(super) fn open(home: &Home) {
-    if let Err(error) = try_open(home) {
-        journal::warn(format_args!("PM2's JavaScript client can't connect: {error}"));
+/// What every connection shares.
+#[derive(Clone, Debug)]
+pub(super) struct Ours {
+    bus: broadcast::Bus,
+    farewells: Farewells,
+}
+
+/// Who asked for the daemon's end: PM2's client waits for a SIGQUIT as the sign that it has come.
+#[derive(Clone, Debug, Default)]
+struct Farewells(Arc<Mutex<Vec<Process>>>);
+
+impl Farewells {
+    fn add(&self, pid: Option<u32>) {
+        if let Some(Ok(Some(process))) = pid.map(Process::identify) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+        }
+    }
+
+    fn say(&self) {
+        for process in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // Who has gone meanwhile waits for nothing.
+            let _ = process.signal(Signal::QUIT);
+        }
     }
 }
 
-fn try_open(home: &Home) -> io::Result<()> {
+/// Opens both. A daemon without them serves all the same; what is wrong is in the journal.
+pub(super) fn open(home: &Home) -> Option<Ours> {
+    let opened = try_open(home);
+    opened.map_err(|error| journal::warn(format_args!("PM2's JavaScript client can't connect: {error}"))).ok()
+}
+
+fn try_open(home: &Home) -> io::Result<Ours> {
     let (rpc, publisher) = (listen(home, &home.rpc_socket())?, listen(home, &home.pub_socket())?);
     let bus = broadcast::Bus::start(home.clone(), publisher)?;
-    let home = home.clone();
-    thread::Builder::new().name("pm2-rpc".into()).spawn(move || accept(&rpc, &home, &bus))?;
-    Ok(())
+    let (home, ours) = (home.clone(), Ours { bus, farewells: Farewells::default() });
+    let shared = ours.clone();
+    thread::Builder::new().name("pm2-rpc".into()).spawn(move || accept(&rpc, &home, &shared))?;
+    Ok(ours)
 }
 
 /// The daemon ends for good: nobody finds the sockets any more.
-pub(super) fn close(home: &Home) {
+pub(super) fn close(home: &Home, ours: Option<&Ours>) {
     for path in [home.rpc_socket(), home.pub_socket()] {
         if let Err(error) = remove_file(&path) {
             journal::warn(named(&error, "remove", &path));
         }
+    }
+    if let Some(ours) = ours {
+        ours.farewells.say();
     }
 }
 
@@ -72,15 +105,15 @@ fn is_ours(stream: &UnixStream) -> bool {
     socket_peercred(stream).is_ok_and(|peer| peer.uid == ours || peer.uid.is_root())
 }
 
-fn accept(listener: &UnixListener, home: &Home, bus: &broadcast::Bus) {
+fn accept(listener: &UnixListener, home: &Home, ours: &Ours) {
     // One reference for each connection.
     let served = Arc::new(());
     loop {
         match listener.accept() {
             Ok((stream, _)) if is_ours(&stream) && Arc::strong_count(&served) <= MOST => {
-                let (home, bus, place) = (home.clone(), bus.clone(), Arc::clone(&served));
+                let (home, ours, place) = (home.clone(), ours.clone(), Arc::clone(&served));
                 let spawned = thread::Builder::new().name("pm2-rpc".into()).spawn(move || {
-                    rpc::serve(stream, &home, &bus);
+                    rpc::serve(stream, &home, &ours);
                     drop(place);
                 });
                 if let Err(error) = spawned {

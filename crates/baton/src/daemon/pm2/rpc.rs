@@ -1,6 +1,7 @@
 //! What PM2's client asks, and the requests of our own that answer it.
 
-use super::broadcast::Bus;
+use super::Ours;
+use super::methods::Asked;
 use crate::client::{Client, ClientError};
 use crate::home::Home;
 use crate::input::Input;
@@ -11,9 +12,13 @@ use baton_core::world::Detail;
 use baton_pm2::amp::{Argument, Decoder, encode};
 use baton_pm2::record::{self, Host};
 use baton_pm2::version::nearest;
+use rustix::net::sockopt::socket_peercred;
 use serde_json::{Map, Value, json};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// The version of PM2 that we answer as. Its command line compares it with its own.
@@ -22,24 +27,26 @@ const VERSION: &str = "7.0.4";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Methods that are here.
-const PRESENT: &[&str] =
-    &["getMonitorData", "getSystemData", "getVersion", "msgProcess", "ping", "sendDataToProcessId", "sendLineToStdin"];
-/// Methods of PM2 that are not.
-const ABSENT: &[&str] = &[
+const PRESENT: &[&str] = &[
     "deleteProcessId",
     "duplicateProcessId",
+    "getMonitorData",
     "getReport",
+    "getSystemData",
+    "getVersion",
     "killMe",
     "monitor",
+    "msgProcess",
     "notifyByProcessId",
     "notifyKillPM2",
+    "ping",
     "prepare",
-    "profileCPU",
-    "profileMEM",
     "reloadLogs",
     "reloadProcessId",
     "resetMetaProcessId",
     "restartProcessId",
+    "sendDataToProcessId",
+    "sendLineToStdin",
     "sendSignalToProcessId",
     "sendSignalToProcessName",
     "softReloadProcessId",
@@ -50,26 +57,64 @@ const ABSENT: &[&str] = &[
     "toggleWatch",
     "unmonitor",
 ];
+/// Methods of PM2 that are not.
+const ABSENT: &[&str] = &["profileCPU", "profileMEM"];
+/// Methods that may wait for an app; what is asked after them is answered meanwhile.
+const SLOW: &[&str] = &[
+    "deleteProcessId",
+    "duplicateProcessId",
+    "killMe",
+    "prepare",
+    "reloadProcessId",
+    "restartProcessId",
+    "sendLineToStdin",
+    "softReloadProcessId",
+    "startProcessId",
+    "stopProcessId",
+];
+/// Slow methods of one client that may be under way; with more, it waits.
+const UNDER_WAY: usize = 16;
+
+/// What a method gives.
+pub(super) enum Answer {
+    /// A value.
+    Value(Value),
+    /// That it is done.
+    Done,
+    /// Nothing at all.
+    Silence,
+}
 
 /// Answers one client until it is gone.
-pub(super) fn serve(mut stream: UnixStream, home: &Home, bus: &Bus) {
+pub(super) fn serve(mut stream: UnixStream, home: &Home, ours: &Ours) {
     if stream.set_write_timeout(Some(PATIENCE)).is_err() {
         return;
     }
+    let Ok(answers) = stream.try_clone().map(|stream| Arc::new(Mutex::new(stream))) else { return };
     let mut decoder = Decoder::default();
     let mut bytes = [0; 16 * 1024];
     loop {
         loop {
-            let message = match decoder.next_message() {
+            let mut message = match decoder.next_message() {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
                 // No client of PM2's.
                 Err(_) => return,
             };
-            let [Argument::Json(body), .., of] = message.as_slice() else { return };
-            let answer = encode(&[Argument::Json(answer(body, home, bus)), of.clone()]);
-            let Ok(answer) = answer else { return };
-            if stream.write_all(&answer).is_err() {
+            let Some(of) = message.pop() else { return };
+            let Some(Argument::Json(body)) = message.into_iter().next() else { return };
+            let slow = body["method"].as_str().is_some_and(|method| SLOW.contains(&method));
+            let asked = Asking { body, of, peer: peer(&stream), answers: Arc::clone(&answers) };
+            if slow && Arc::strong_count(&answers) <= UNDER_WAY {
+                let (home, ours) = (home.clone(), ours.clone());
+                let (sending, sent) = channel();
+                let thread = thread::Builder::new().name("pm2-call".into());
+                if thread.spawn(move || asked.answer(&home, &ours, Some(sending))).is_err() {
+                    return;
+                }
+                // Nothing is ever sent: the other end goes.
+                let _ = sent.recv();
+            } else if !asked.answer(home, ours, None) {
                 return;
             }
         }
@@ -82,51 +127,132 @@ pub(super) fn serve(mut stream: UnixStream, home: &Home, bus: &Bus) {
     }
 }
 
-fn answer(body: &Value, home: &Home, bus: &Bus) -> Value {
-    if body["type"] == "methods" {
-        let of = |name: &&str| ((*name).to_owned(), json!({ "name": name, "params": ["arg", "cb"] }));
-        return json!({ "methods": PRESENT.iter().map(of).collect::<Map<_, _>>() });
-    }
-    let Some(method) = body["method"].as_str() else { return json!({ "error": ".method required" }) };
-    let argument = body["args"].get(0).unwrap_or(&Value::Null);
-    match call(method, argument, home, bus) {
-        Ok(value) => json!({ "args": [value] }),
-        Err(text) => json!({ "error": text }),
+/// The process at the other end.
+fn peer(stream: &UnixStream) -> Option<u32> {
+    socket_peercred(stream).ok().and_then(|peer| u32::try_from(peer.pid.as_raw_nonzero().get()).ok())
+}
+
+/// One question, and where its answer goes.
+struct Asking {
+    body: Value,
+    of: Argument,
+    peer: Option<u32>,
+    answers: Arc<Mutex<UnixStream>>,
+}
+
+impl Asking {
+    /// Says whether the client can be answered further.
+    fn answer(self, home: &Home, ours: &Ours, sent: Option<Sender<()>>) -> bool {
+        let Some(answer) = answer(&self.body, self.peer, home, (ours, sent)) else { return true };
+        let Ok(answer) = encode(&[Argument::Json(answer), self.of]) else { return false };
+        let mut stream = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.write_all(&answer).is_ok()
     }
 }
 
-fn call(method: &str, argument: &Value, home: &Home, bus: &Bus) -> Result<Value, String> {
-    match method {
-        "ping" => Ok(json!({ "msg": "pong" })),
-        "getVersion" => Ok(VERSION.into()),
-        "getSystemData" => Ok(json!({})),
-        "getMonitorData" => list(home),
+/// What all connections share, and what goes when a command is on its way.
+type Shared<'a> = (&'a Ours, Option<Sender<()>>);
+
+fn answer(body: &Value, peer: Option<u32>, home: &Home, shared: Shared<'_>) -> Option<Value> {
+    if body["type"] == "methods" {
+        let of = |name: &&str| ((*name).to_owned(), json!({ "name": name, "params": ["arg", "cb"] }));
+        return Some(json!({ "methods": PRESENT.iter().map(of).collect::<Map<_, _>>() }));
+    }
+    let Some(method) = body["method"].as_str() else { return Some(json!({ "error": ".method required" })) };
+    let args = body["args"].as_array().map_or(&[][..], Vec::as_slice);
+    match call(method, args, peer, home, shared) {
+        Ok(Answer::Value(value)) => Some(json!({ "args": [value] })),
+        Ok(Answer::Done) => Some(json!({ "args": [] })),
+        Ok(Answer::Silence) => None,
+        Err(text) => Some(json!({ "error": text })),
+    }
+}
+
+fn call(
+    method: &str,
+    args: &[Value],
+    peer: Option<u32>,
+    home: &Home,
+    (ours, sent): Shared<'_>,
+) -> Result<Answer, String> {
+    let argument = args.first().unwrap_or(&Value::Null);
+    let value = match method {
+        "ping" => json!({ "msg": "pong" }),
+        "getVersion" => VERSION.into(),
+        "getSystemData" => json!({}),
+        "getMonitorData" => list(home)?,
         "msgProcess" => {
             // Who listens already is to hear the answers.
-            bus.settle();
-            trigger(argument, home)
+            ours.bus.settle();
+            trigger(argument, home)?
         }
         "sendDataToProcessId" => {
-            bus.settle();
-            send(argument, home)
+            ours.bus.settle();
+            send(argument, home)?
         }
-        "sendLineToStdin" => write_line(argument, home),
+        "sendLineToStdin" => write_line(argument, home)?,
+        // A notice before everything is deleted: nothing starts again what is being deleted here.
+        "notifyKillPM2" => return Ok(Answer::Silence),
         method if ABSENT.contains(&method) => {
-            Err(format!("`{method}` is not available yet on baton's PM2 socket: use baton's command line"))
+            return Err(format!("`{method}` is not available yet on baton's PM2 socket: use baton's command line"));
+        }
+        method if !PRESENT.contains(&method) => return Err(format!("method \"{method}\" does not exist")),
+        method => return act(method, args, peer, home, (ours, sent)),
+    };
+    Ok(Answer::Value(value))
+}
+
+fn act(
+    method: &str,
+    args: &[Value],
+    peer: Option<u32>,
+    home: &Home,
+    (ours, sent): Shared<'_>,
+) -> Result<Answer, String> {
+    let argument = args.first().unwrap_or(&Value::Null);
+    ours.bus.settle();
+    let mut asked = Asked::new(home, sent)?;
+    match method {
+        "prepare" => asked.prepare(argument),
+        "startProcessId" => asked.start(argument),
+        "stopProcessId" => asked.stop(argument),
+        "restartProcessId" => asked.restart(argument, false),
+        "reloadProcessId" | "softReloadProcessId" => asked.restart(argument, true),
+        "deleteProcessId" => asked.delete(argument),
+        "duplicateProcessId" => asked.duplicate(argument),
+        "resetMetaProcessId" => asked.reset(argument),
+        "sendSignalToProcessId" => asked.signal_id(argument),
+        "sendSignalToProcessName" => asked.signal_name(argument),
+        "startWatch" => asked.watch(args, Some(true)),
+        "stopWatch" => asked.watch(args, Some(false)),
+        "toggleWatch" => asked.watch(args, None),
+        "monitor" | "unmonitor" => asked.monitor(argument),
+        "notifyByProcessId" => asked.notify(argument),
+        "reloadLogs" => asked.reload_logs(),
+        "getReport" => asked.report(VERSION),
+        "killMe" => {
+            ours.farewells.add(peer);
+            asked.kill()?;
+            Ok(Answer::Silence)
         }
         method => Err(format!("method \"{method}\" does not exist")),
     }
 }
 
-fn ask(client: &mut Client, request: Request) -> Result<Reply, String> {
-    match client.call(request).map_err(|error| error.to_string())? {
+pub(super) fn ask(client: &mut Client, request: Request) -> Result<Reply, String> {
+    taken(client.call(request))
+}
+
+/// An answer that is no refusal.
+pub(super) fn taken(answer: Result<Reply, ClientError>) -> Result<Reply, String> {
+    match answer.map_err(|error| error.to_string())? {
         Reply::Refused(Refusal::System(text)) => Err(text),
         Reply::Refused(refusal) => Err(refusal.to_string()),
         reply => Ok(reply),
     }
 }
 
-fn client(home: &Home) -> Result<Client, String> {
+pub(super) fn client(home: &Home) -> Result<Client, String> {
     let connected = Client::connect(home).map_err(ClientError::from);
     connected.map_err(|error| error.to_string())?.ok_or_else(|| "the daemon is ending".into())
 }
@@ -184,7 +310,7 @@ fn write_line(packet: &Value, home: &Home) -> Result<Value, String> {
 }
 
 /// The number of a slot, as PM2's clients write it.
-fn number(given: &Value) -> Result<InstanceId, String> {
+pub(super) fn number(given: &Value) -> Result<InstanceId, String> {
     let number = given.as_u64().or_else(|| given.as_str()?.parse().ok());
     let id = number.and_then(|number| u32::try_from(number).ok()).map(InstanceId);
     id.ok_or_else(|| format!("Process with ID <{given}> unknown."))
