@@ -13,6 +13,7 @@ use super::inbox::{Call, Inbox, Message};
 use super::journal;
 use super::life::{Key, Lives};
 use super::measure::Measurer;
+use super::panics;
 use super::prober::Prober;
 use super::records::Records;
 use super::rotation::Known;
@@ -240,11 +241,18 @@ impl Driver {
         }
         self.write_records();
         for effect in effects {
-            self.abort.reached();
             let name = effect_name(&effect);
-            // What is left half done here is what a crash would leave, and the same recovery mends it.
-            if catch_unwind(AssertUnwindSafe(|| self.carry_out(effect))).is_err() {
-                self.notice(format!("an error of baton: the effect `{name}` failed; please report it with pm2.log"));
+            let deed = AssertUnwindSafe(|| {
+                self.abort.reached();
+                self.carry_out(effect);
+            });
+            if catch_unwind(deed).is_err() {
+                let text = format!("an error of baton: the effect `{name}` failed; please report it with pm2.log");
+                // What is left half done here is what a crash would leave, and the same recovery mends it.
+                if self.guard.is_some() && self.ending.is_none() {
+                    panics::hand_over(&self.home, &text);
+                }
+                self.notice(text);
             }
         }
     }

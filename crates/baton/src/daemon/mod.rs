@@ -24,6 +24,7 @@
 //! | `groups` | the control groups of lives, and what they are to keep |
 //! | `channel/` | Node's IPC channels |
 //! | `journal` | lines for people |
+//! | `panics` | what becomes of an error of ours |
 //!
 //! Invariants: only `driver` changes the world, through the core's `step`. Records are written before the deeds that
 //! follow from them. Nothing in the loop waits. With nothing to do nothing wakes up.
@@ -46,6 +47,7 @@ mod lost;
 mod measure;
 mod messages;
 mod modules;
+mod panics;
 mod pm2;
 mod prober;
 mod proc_stat;
@@ -101,6 +103,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     memory::share_one_heap();
+    panics::end_with_needed_threads();
     let mut readiness = readiness_pipe();
     match run(&home, &mut readiness) {
         Ok(()) => ExitCode::SUCCESS,

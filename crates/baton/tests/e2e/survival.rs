@@ -1,6 +1,5 @@
 //! The manager may die at any moment: processes are killed and their successors looked for.
 
-use crate::chaos::of_home;
 use crate::harness::{Baton, Watch, alive, ended, kill, port_in, testapp};
 use baton_core::world::{Exit, Status};
 use serde_json::json;
@@ -167,59 +166,6 @@ fn an_update_touches_no_app() {
     kill(daemon);
     baton.connect_to_successor(daemon);
     assert_eq!(baton.pid("a"), app);
-}
-
-/// The daemon is killed right before its k-th effect, for every k of a scenario; whatever was acknowledged holds, nothing
-/// runs twice and nothing is orphaned.
-#[test]
-fn every_crash_point_recovers() {
-    let mut last = 0;
-    for k in 1_u32.. {
-        let fired = crash_before_effect(k);
-        if !fired {
-            last = k;
-            break;
-        }
-    }
-    assert!(last > 20, "the scenario has only {last} effects: the fault was not injected");
-}
-
-fn crash_before_effect(k: u32) -> bool {
-    let baton = Baton::new();
-    let mark = baton.dir().join("fired");
-    let baton = baton.env("BATON_ABORT_AT_EFFECT", k.to_string()).env("BATON_ABORT_MARK", mark.to_str().expect("path"));
-    let app = testapp();
-    let path = app.to_str().expect("path");
-    let retried = |args: &[&str]| -> bool {
-        let run = baton.command(args).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("run");
-        run.success()
-    };
-    let a = retried(&["start", path, "--name", "a", "--", "wait"]);
-    let b = retried(&["start", path, "--name", "b", "--", "wait"]);
-    let stopped = retried(&["stop", "a"]);
-    let restarted = retried(&["restart", "b"]);
-    let deleted = retried(&["delete", "a"]);
-    let settled = baton.wait_for("rest", |list| {
-        list.iter().all(|view| matches!(view.status, Status::Online | Status::Stopped | Status::Errored))
-    });
-    let find = |name: &str| settled.iter().filter(|view| view.name == name).collect::<Vec<_>>();
-    if b {
-        assert_eq!(find("b").len(), 1, "k={k}: an acknowledged start was lost");
-        assert_eq!(find("b")[0].status, Status::Online, "k={k}");
-    }
-    if a && stopped && !deleted {
-        assert!(find("a").iter().all(|view| view.status == Status::Stopped), "k={k}: an acknowledged stop was undone");
-    }
-    if deleted {
-        assert!(find("a").is_empty(), "k={k}: an acknowledged delete was undone");
-    }
-    let _ = restarted;
-    // Every process of this home is one that the list knows.
-    let known: Vec<u32> = settled.iter().filter_map(|view| view.pid).collect();
-    for pid in of_home(&baton) {
-        assert!(known.contains(&pid), "k={k}: process {pid} is supervised by nobody; the list knows {known:?}");
-    }
-    mark.exists()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod kills;
 mod overload;
 mod peers;
+mod points;
 mod state;
 mod tree;
 
