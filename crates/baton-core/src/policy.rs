@@ -2,12 +2,14 @@
 
 use crate::spec::AppSpec;
 use crate::units::{Instant, Millis};
-use crate::world::{Cause, Changed, Exit, Instance, Then};
+use crate::world::{Cause, Changed, Exit, Instance, SpawnError, Then};
 
 /// Unstable exits in a row after which PM2 gives up by default.
 const DEFAULT_MAX_RESTARTS: u32 = 16;
 /// The longest pause of the growing series (PM2's figure).
 const LONGEST_PAUSE: Millis = Millis(15_000);
+/// The first pause after the system had no room for a process.
+const AFTER_SHORTAGE: Millis = Millis(1_000);
 /// Uptime after which the growing series begins anew (PM2's `EXP_BACKOFF_RESET_TIMER`).
 const SERIES_RESET: Millis = Millis(30_000);
 
@@ -65,6 +67,19 @@ pub fn after_failure(instance: &Instance, why: Cause, now: Instant) -> Verdict {
         return Verdict { then: Then::GiveUp(why), unstable: 0, last_delay: Millis(0) };
     }
     respawn(instance, why, unstable, Millis(0), now)
+}
+
+/// What to do after a life that could not be begun. What the machine is short of may be there again later: then it is
+/// tried again, after pauses that grow, for as long as the app is wanted. Any other reason stays until somebody acts.
+pub fn after_spawn_failure(instance: &Instance, error: SpawnError, now: Instant) -> Verdict {
+    let spec = &*instance.spec;
+    let unstable = instance.unstable;
+    if !error.is_shortage() || !spec.autorestart || spec.oneshot || spec.schedule.is_some() {
+        return Verdict { then: Then::GiveUp(Cause::SpawnFailed(error)), unstable, last_delay: instance.last_delay };
+    }
+    let delay = next_pause(AFTER_SHORTAGE.max(spec.restart_delay), instance.last_delay, Millis(0));
+    let then = Then::Respawn { at: now + delay, delay, why: Cause::SpawnFailed(error) };
+    Verdict { then, unstable, last_delay: delay }
 }
 
 /// Another start, after the pause that the definition and the life's `uptime` give.

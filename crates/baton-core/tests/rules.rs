@@ -1,14 +1,14 @@
 //! The rules, one by one: what follows an exit, which slots a word means, which files a slot has, what a change needs.
 
-use baton_core::policy::after_exit;
+use baton_core::policy::{after_exit, after_spawn_failure};
 use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
 use baton_core::select::{SelectError, Selector};
 use baton_core::spec::{AppSpec, ChangeClass, FIELDS, Field, Instances, LATER};
 use baton_core::step::{Effect, Event, Found, Scope, step};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
-    Cause, Detail, Directories, Exit, Identity, Instance, InstanceFiles, InstanceView, Signal, State, Status, Then,
-    Transition, Verb, World, units,
+    Cause, Detail, Directories, Exit, Identity, Instance, InstanceFiles, InstanceView, Signal, SpawnError, SpawnStage,
+    State, Status, Then, Transition, Verb, World, units,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -362,4 +362,25 @@ fn a_unit_is_healthy_when_all_of_it_runs_or_has_done_its_work() {
         assert!(!healthy(&[up(0, "a", "u"), down(1, "u", why.clone())]), "{why}");
     }
     assert!(!healthy(&[slot(0, "a", "u", State::Starting { since: NOW }, Cause::Operator(Verb::Start))]));
+}
+
+#[test]
+fn what_the_machine_is_short_of_is_waited_for_and_anything_else_is_the_end() {
+    let error = |errno| SpawnError { stage: SpawnStage::Fork, errno, message: "no".into() };
+    let mut slot = instance(AppSpec::default());
+    let mut seen = Vec::new();
+    for _ in 0..9 {
+        let verdict = after_spawn_failure(&slot, error(11), NOW);
+        slot.last_delay = verdict.last_delay;
+        let Then::Respawn { at, delay, why } = verdict.then else { panic!("{:?}", verdict.then) };
+        assert_eq!((at, why), (NOW + delay, Cause::SpawnFailed(error(11))));
+        seen.push(delay.0);
+    }
+    assert_eq!(seen, [1000, 1500, 2250, 3375, 5062, 7593, 11_389, 15_000, 15_000]);
+    let given_up = |spec: AppSpec, errno| {
+        after_spawn_failure(&instance(spec), error(errno), NOW).then == Then::GiveUp(Cause::SpawnFailed(error(errno)))
+    };
+    assert!(given_up(AppSpec::default(), 2));
+    assert!(given_up(AppSpec { oneshot: true, ..AppSpec::default() }, 11));
+    assert!(given_up(AppSpec { autorestart: false, ..AppSpec::default() }, 24));
 }

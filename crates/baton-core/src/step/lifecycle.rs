@@ -238,7 +238,9 @@ pub(super) fn spawn_failed(
         State::Starting { .. } => {
             instance.process = None;
             effects.push(Effect::Release { id, incarnation });
-            settle_down(world, now, id, Then::GiveUp(Cause::SpawnFailed(error)), false, effects);
+            let verdict = policy::after_spawn_failure(instance, error, now.instant);
+            instance.last_delay = verdict.last_delay;
+            settle_down(world, now, id, verdict.then, false, effects);
         }
         State::Stopping { .. } => {
             instance.process = None;

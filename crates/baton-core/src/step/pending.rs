@@ -141,6 +141,16 @@ enum Decision {
     Failed(String),
 }
 
+/// Why a slot waits that could not be begun.
+fn shortage(instance: &Instance) -> Option<String> {
+    match (&instance.state, instance.last_transition().map(|last| &last.cause)) {
+        (State::Backoff { .. }, Some(Cause::SpawnFailed(error))) => {
+            Some(format!("{}; it is tried again by itself", error.message))
+        }
+        _ => None,
+    }
+}
+
 fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
     let Some(instance) = instance else {
         return match goal {
@@ -188,13 +198,13 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
                 Decision::Failed(error.message.clone())
             }
             State::Errored { why } if why.is_dependency() => Decision::Failed(why.to_string()),
+            State::Backoff { .. } => shortage(instance).map_or(Decision::Reached, Decision::Failed),
             // It ran, whatever came of it.
             State::Unready { .. }
             | State::Online { .. }
             | State::Stopping { .. }
             | State::Stopped { .. }
             | State::Idle { .. }
-            | State::Backoff { .. }
             | State::Errored { .. } => Decision::Reached,
         },
         Goal::Replaced(candidate) if instance.incarnation < candidate => match &instance.refused {
@@ -225,6 +235,9 @@ fn decide(instance: Option<&Instance>, goal: Goal) -> Decision {
             | State::Idle { .. }
             | State::Backoff { .. }
             | State::Errored { .. } => {
+                if let Some(error) = shortage(instance) {
+                    return Decision::Failed(error);
+                }
                 if let Some(late @ Cause::NotReady(_)) = instance.last_transition().map(|last| &last.cause) {
                     return Decision::Failed(late.to_string());
                 }

@@ -167,6 +167,14 @@ pub struct SpawnError {
     pub message: String,
 }
 
+impl SpawnError {
+    /// Whether the machine, or a limit that baton is under, had no room for one more process: EAGAIN, ENOMEM, ENFILE or
+    /// EMFILE.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self.errno, 11 | 12 | 23 | 24)
+    }
+}
+
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

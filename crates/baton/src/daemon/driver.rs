@@ -141,6 +141,9 @@ pub(super) struct Driver {
     pub(super) tidy_at: Option<Instant>,
     /// The state or a record could not be written; when that is tried again.
     pub(super) save_again_at: Option<Instant>,
+    /// A connection could not be accepted, and none has been since; when the next is tried.
+    pub(super) crowded: bool,
+    pub(super) accept_again_at: Option<Instant>,
 }
 
 /// What reaches the loop from outside.
@@ -195,13 +198,15 @@ impl Driver {
             let weigh_at = self.weigh_at();
             let tidy_at = self.tidy_at.filter(|_| self.rests());
             let save_again_at = self.save_again_at;
+            let accept_again_at = self.accept_again_at;
             tokio::select! {
                 Some(message) = messages.recv() => self.receive(message),
                 Some(call) = calls.recv() => self.answer(call),
-                accepted = listener.accept() => self.welcome(accepted.map(|(stream, _)| stream)),
+                accepted = listener.accept(), if accept_again_at.is_none() => self.welcome(accepted.map(|(stream, _)| stream)),
                 () = until(deadline), if deadline.is_some() => self.queue.push_back(Event::Timer),
                 () = until(weigh_at), if weigh_at.is_some() => self.weigh(),
                 () = until(tidy_at), if tidy_at.is_some() => self.tidy(),
+                () = until(accept_again_at), if accept_again_at.is_some() => self.accept_again_at = None,
                 () = until(save_again_at), if save_again_at.is_some() => self.save_again(),
                 _ = signals.terminate.recv() => self.stop_all("SIGTERM"),
                 _ = signals.interrupt.recv() => self.stop_all("SIGINT"),

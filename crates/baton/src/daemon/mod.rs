@@ -240,6 +240,8 @@ fn start(home: &Home) -> io::Result<(Driver, Sources)> {
         notices: Vec::new(),
         troubles: BTreeMap::new(),
         save_again_at: None,
+        crowded: false,
+        accept_again_at: None,
         unread: unread::Unread::default(),
         fingerprints: Default::default(),
         told_of_drops: BTreeMap::new(),

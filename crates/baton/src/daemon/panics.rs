@@ -28,7 +28,9 @@ pub(super) fn end_with_needed_threads() {
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);
         if std::thread::current().name().is_some_and(|name| NEEDED.contains(&name)) {
-            journal::error("an error of baton: a thread has failed, and its daemon ends; please report it with pm2.log");
+            journal::error(
+                "an error of baton: a thread has failed, and its daemon ends; please report it with pm2.log",
+            );
             std::process::exit(FAILED);
         }
     }));

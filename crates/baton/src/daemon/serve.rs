@@ -13,8 +13,8 @@ use baton_core::select::Selector;
 use baton_core::spec::External;
 use baton_core::step::Event;
 use baton_core::sync;
-use baton_core::units::{InstanceId, Now};
-use baton_core::world::{Detail, Instance, InstanceView, Signal, Telling};
+use baton_core::units::{InstanceId, Millis, Now};
+use baton_core::world::{Detail, Instance, InstanceView, Signal, Telling, Wanted};
 use baton_node::told::Told;
 use baton_os::clock;
 use baton_os::metrics::Leaders;
@@ -24,17 +24,33 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 
+/// Pause after a connection could not be accepted.
+const ACCEPT_AGAIN: Millis = Millis(100);
+
 impl Driver {
     /// Someone has connected.
     pub(super) fn welcome(&mut self, accepted: io::Result<UnixStream>) {
         match accepted {
             Ok(stream) => {
                 self.works();
-                if let Err(reason) = self.connections.accept(stream) {
-                    journal::warn(reason);
+                if std::mem::take(&mut self.crowded) {
+                    journal::log("connections are accepted again");
+                }
+                let asked = &self.asked;
+                let waits = |client| asked.values().any(|(asker, _)| *asker == client);
+                match self.connections.accept(stream, waits) {
+                    Ok(None) => {}
+                    Ok(Some(dropped)) => self.answer(Call::Gone(dropped)),
+                    Err(reason) => journal::warn(reason),
                 }
             }
-            Err(error) => journal::error(format_args!("a connection could not be accepted: {error}")),
+            Err(error) => {
+                // Nothing tells when there are descriptors again, and until then the next try fails as well.
+                self.accept_again_at = Some(clock::now().instant + ACCEPT_AGAIN);
+                if !std::mem::replace(&mut self.crowded, true) {
+                    journal::error(format_args!("connections can't be accepted for now: {error}"));
+                }
+            }
         }
     }
 
@@ -278,8 +294,9 @@ impl Driver {
     /// Has the dump written; an answer that is known at once is returned.
     fn save(&mut self, force: bool, answer: Option<Responder>) -> Option<Reply> {
         let now = clock::now();
-        let views: Vec<_> =
-            self.world.instances.values().map(|instance| instance.view(now, Detail::Definition)).collect();
+        // What is being deleted must not come back.
+        let stay = self.world.instances.values().filter(|instance| instance.state.wanted() != Wanted::Gone);
+        let views: Vec<_> = stay.map(|instance| instance.view(now, Detail::Definition)).collect();
         let dump = self.home.dump();
         if views.is_empty() && !force && dump.exists() {
             return Some(Reply::Saved { path: dump.display().to_string(), slots: None });

@@ -7,6 +7,7 @@ use super::inbox::Call;
 use crate::frame;
 use crate::home::{Home, named};
 use baton_core::proto::{ClientMessage, LogLines, ProgramMessage, Reply, ServerMessage, Update};
+use rustix::process::{Resource, getrlimit};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, Permissions};
 use std::io;
@@ -22,6 +23,11 @@ use tokio::task::JoinHandle;
 const QUEUE: usize = 1024;
 /// How long a client may take to read its last answers when the daemon ends.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Connections that are kept: a part of the descriptors that there are, because apps need some, too.
+const SHARE: usize = 4;
+const LEAST: usize = 16;
+const MOST: usize = 4096;
 
 /// Names a connection; never used twice.
 pub(super) type ClientId = u64;
@@ -127,6 +133,8 @@ struct Connection {
     writer: JoinHandle<()>,
     follows: bool,
     hears: bool,
+    /// It was promised lines.
+    reads: bool,
 }
 
 /// All connections.
@@ -135,16 +143,24 @@ pub(super) struct Connections {
     calls: Sender<Call>,
     open: BTreeMap<ClientId, Connection>,
     next: ClientId,
+    /// How many are kept.
+    most: usize,
 }
 
 impl Connections {
     /// None yet; what they ask goes to `calls`.
     pub(super) fn new(calls: Sender<Call>) -> Connections {
-        Connections { calls, open: BTreeMap::new(), next: 0 }
+        let files = getrlimit(Resource::Nofile).current.map_or(MOST, |limit| usize::try_from(limit).unwrap_or(MOST));
+        Connections { calls, open: BTreeMap::new(), next: 0, most: (files / SHARE).clamp(LEAST, MOST) }
     }
 
-    /// Takes a connection in, if it is of our own user or root.
-    pub(super) fn accept(&mut self, stream: UnixStream) -> Result<(), String> {
+    /// Takes a connection in, if it is of our own user or root. Where there are too many, the oldest that nothing is owed
+    /// to is let go for it, and returned: `waits` tells who waits for an answer.
+    pub(super) fn accept(
+        &mut self,
+        stream: UnixStream,
+        waits: impl Fn(ClientId) -> bool,
+    ) -> Result<Option<ClientId>, String> {
         let ours = rustix::process::geteuid().as_raw();
         let peer = stream.peer_cred().map_err(|error| format!("a peer could not be identified: {error}"))?.uid();
         if peer != ours && peer != 0 {
@@ -172,8 +188,13 @@ impl Connections {
                 }
             }
         });
-        self.open.insert(id, Connection { queue, reader, writer, follows: false, hears: false });
-        Ok(())
+        let idle = |(id, connection): (&ClientId, &Connection)| {
+            let owed = connection.follows || connection.hears || connection.reads || waits(*id);
+            (!owed).then_some(*id)
+        };
+        let dropped = if self.open.len() < self.most { None } else { self.open.iter().find_map(idle) };
+        self.open.insert(id, Connection { queue, reader, writer, follows: false, hears: false, reads: false });
+        Ok(dropped)
     }
 
     /// Whether there is none.
@@ -199,8 +220,10 @@ impl Connections {
     }
 
     /// Where lines for a client go; `None` when it is gone. The answer to its request is sent with the first of them.
-    pub(super) fn line_sink(&self, client: ClientId, request: u64) -> Option<LineSink> {
-        let queue = self.open.get(&client)?.queue.downgrade();
+    pub(super) fn line_sink(&mut self, client: ClientId, request: u64) -> Option<LineSink> {
+        let connection = self.open.get_mut(&client)?;
+        connection.reads = true;
+        let queue = connection.queue.downgrade();
         Some(LineSink { queue, request, sent: VecDeque::new() })
     }
 

@@ -110,56 +110,107 @@ fn facts(list: &[Value]) -> Vec<Value> {
     list.iter().map(of).collect()
 }
 
+/// Apps of every kind, each under load, and one that prints as fast as it can.
+pub(super) struct Stage {
+    pub(super) baton: Baton,
+    loads: [Load; 4],
+    lines: u64,
+    before: Vec<Value>,
+}
+
+impl Stage {
+    pub(super) fn set(lines: u64) -> Stage {
+        let baton = Baton::new();
+        baton.file("server.js", NODE);
+        baton.file("server.py", PYTHON);
+        baton.file("loop.sh", "while :; do echo tick; sleep 0.1; done\n");
+        let ports = [free_port(), free_port(), free_port(), free_port()];
+        let server = |name: &str, script: &str, port: u16, more: Value| {
+            let mut app = json!({"name": name, "script": script, "min_uptime": 50, "env": {"AT": port.to_string()}});
+            app.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+            app
+        };
+        let apps = json!([
+            server("node", "server.js", ports[0], json!({})),
+            server("python", "server.py", ports[1], json!({"interpreter": "python3"})),
+            server("shared", "server.js", ports[2], json!({"instances": 2, "balance": "shared", "merge_logs": true})),
+            server("turns", "server.js", ports[3], json!({"instances": 2, "exec_mode": "cluster", "merge_logs": true})),
+            {"name": "loop", "script": "loop.sh"},
+            {"name": "spam", "script": testapp(), "args": [format!("spam:{lines}"), "out:done", "wait"], "max_size": "100G"},
+        ]);
+        baton.file("ecosystem.config.json", apps.to_string());
+        baton.run(["start", "ecosystem.config.json", "--wait=10m"]).ok();
+        for (name, count) in [("node", 1), ("python", 1), ("shared", 2), ("turns", 2)] {
+            while baton.wait_log(&format!("{name}-out.log"), "listens").matches("listens").count() < count {}
+        }
+        let before = facts(&baton.jlist());
+        let loads = ports.map(|port| Load::on(port, 2, Connections::Short));
+        Stage { baton, loads, lines, before }
+    }
+
+    /// Each app is served on, and none has changed.
+    pub(super) fn goes_on(&self, when: &str) {
+        for load in &self.loads {
+            load.wait_more(20);
+        }
+        assert_eq!(facts(&self.baton.jlist()), self.before, "{when}");
+    }
+
+    /// No request has failed, where the daemon deals connections out one for each daemon that is gone, and no line is
+    /// missing or there twice.
+    pub(super) fn was_whole(self, daemons: u64) {
+        let [node, python, shared, turns]: [Seen; 4] = self.loads.map(Load::end);
+        for (name, seen) in [("node", node), ("python", python), ("shared", shared)] {
+            let first = seen.failed.first();
+            assert!(seen.failed.is_empty(), "{name}: {} of {}: {first:?}", seen.failed.len(), seen.good());
+        }
+        let lost = turns.failed.len() as u64;
+        assert!(lost <= daemons, "turns: {lost} of {} for {daemons} daemons: {:?}", turns.good(), turns.failed.first());
+        self.baton.wait_log("spam-out.log", "done");
+        let log = std::fs::read(self.baton.home().join("logs/spam-out.log")).expect("a log");
+        let whole = log.strip_suffix(b"done\n").expect("the end");
+        spam_is_whole(whole, self.lines);
+    }
+}
+
 #[test]
 fn whatever_befalls_the_manager_no_app_no_request_and_no_line_is_lost() {
     if !node() {
         return;
     }
-    let baton = Baton::new();
-    baton.file("server.js", NODE);
-    baton.file("server.py", PYTHON);
-    baton.file("loop.sh", "while :; do echo tick; sleep 0.1; done\n");
-    let ports = [free_port(), free_port(), free_port(), free_port()];
-    let lines = runs(200_000, 5_000_000) as u64;
-    let server = |name: &str, script: &str, port: u16, more: Value| {
-        let mut app = json!({"name": name, "script": script, "min_uptime": 50, "env": {"AT": port.to_string()}});
-        app.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
-        app
-    };
-    let apps = json!([
-        server("node", "server.js", ports[0], json!({})),
-        server("python", "server.py", ports[1], json!({"interpreter": "python3"})),
-        server("shared", "server.js", ports[2], json!({"instances": 2, "balance": "shared", "merge_logs": true})),
-        server("turns", "server.js", ports[3], json!({"instances": 2, "exec_mode": "cluster", "merge_logs": true})),
-        {"name": "loop", "script": "loop.sh"},
-        {"name": "spam", "script": testapp(), "args": [format!("spam:{lines}"), "out:done", "wait"], "max_size": "100G"},
-    ]);
-    baton.file("ecosystem.config.json", apps.to_string());
-    baton.run(["start", "ecosystem.config.json", "--wait=10m"]).ok();
-    for (name, count) in [("node", 1), ("python", 1), ("shared", 2), ("turns", 2)] {
-        while baton.wait_log(&format!("{name}-out.log"), "listens").matches("listens").count() < count {}
-    }
-    let before = facts(&baton.jlist());
-    let loads = ports.map(|port| Load::on(port, 2, Connections::Short));
+    let stage = Stage::set(runs(200_000, 5_000_000) as u64);
     let mut daemons = 0;
     for run in 0..runs(5, 100) {
         // Those that are not dealt out by the daemon are served while it does nothing.
-        daemons +=
-            Harm::ALL[run % Harm::ALL.len()].befall(&baton, || loads[..3].iter().for_each(|load| load.wait_more(20)));
-        for load in &loads {
-            load.wait_more(20);
+        let meanwhile = || stage.loads[..3].iter().for_each(|load| load.wait_more(20));
+        daemons += Harm::ALL[run % Harm::ALL.len()].befall(&stage.baton, meanwhile);
+        stage.goes_on(&format!("after {} runs", run + 1));
+    }
+    stage.was_whole(daemons);
+}
+
+#[test]
+fn updates_to_another_executable_and_back_lose_nothing_under_load() {
+    if !node() {
+        return;
+    }
+    let stage = Stage::set(runs(200_000, 2_000_000) as u64);
+    let first = std::path::PathBuf::from(env!("CARGO_BIN_EXE_baton"));
+    let other = stage.baton.dir().join("another-baton");
+    if std::fs::hard_link(&first, &other).is_err() {
+        std::fs::copy(&first, &other).expect("a copy");
+    }
+    let updates = runs(2, 40);
+    for run in 0..updates {
+        let executable = [&other, &first][run % 2];
+        let guard = stage.baton.guard();
+        stage.baton.run(["update", "--executable", executable.to_str().expect("a path")]).ok();
+        assert_eq!(stage.baton.guard(), guard, "it becomes the new one in its place");
+        for pid in [guard, stage.baton.daemon()] {
+            let runs = std::fs::read_link(format!("/proc/{pid}/exe")).expect("a link");
+            assert_eq!(runs, *executable);
         }
-        assert_eq!(facts(&baton.jlist()), before, "after {} runs", run + 1);
+        stage.goes_on(&format!("after {} updates", run + 1));
     }
-    let [node, python, shared, turns]: [Seen; 4] = loads.map(Load::end);
-    for (name, seen) in [("node", node), ("python", python), ("shared", shared)] {
-        assert!(seen.failed.is_empty(), "{name}: {} of {}: {:?}", seen.failed.len(), seen.good(), seen.failed.first());
-    }
-    let lost = turns.failed.len() as u64;
-    assert!(lost <= daemons, "turns: {lost} of {} for {daemons} daemons: {:?}", turns.good(), turns.failed.first());
-    // The last words come, and nothing of what was written before is missing or there twice.
-    baton.wait_log("spam-out.log", "done");
-    let log = std::fs::read(baton.home().join("logs/spam-out.log")).expect("a log");
-    let whole = log.strip_suffix(b"done\n").expect("the end");
-    spam_is_whole(whole, lines);
+    stage.was_whole(updates as u64);
 }

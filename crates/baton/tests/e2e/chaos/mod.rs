@@ -3,8 +3,10 @@
 //! In CI each scenario runs a few times; `just chaos` sets `BATON_TEST_LONG` and runs it as often as is worth waiting for.
 
 mod kills;
+mod limits;
 mod overload;
 mod peers;
+mod pids;
 mod points;
 mod state;
 mod tree;

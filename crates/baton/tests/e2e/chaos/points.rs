@@ -26,9 +26,8 @@ impl Faulty {
     fn new(fault: Fault, k: usize) -> Faulty {
         let baton = Baton::new();
         let mark = baton.dir().join("fired");
-        let mut baton = baton
-            .env("BATON_ABORT_AT_EFFECT", k.to_string())
-            .env("BATON_ABORT_MARK", mark.to_str().expect("a path"));
+        let mut baton =
+            baton.env("BATON_ABORT_AT_EFFECT", k.to_string()).env("BATON_ABORT_MARK", mark.to_str().expect("a path"));
         if fault == Fault::Panics {
             baton = baton.env("BATON_ABORT_BY", "panic");
         }
@@ -150,12 +149,12 @@ fn verbs(faulty: &Faulty) {
 /// The promise: whatever was acknowledged holds, nothing runs twice and nothing is orphaned.
 #[test]
 fn whatever_was_acknowledged_holds_wherever_the_daemon_is_killed() {
-    at_every_effect(Fault::Killed, 7, 40, verbs);
+    at_every_effect(Fault::Killed, 11, 40, verbs);
 }
 
 #[test]
 fn whatever_was_acknowledged_holds_whichever_effect_panics() {
-    at_every_effect(Fault::Panics, 7, 40, verbs);
+    at_every_effect(Fault::Panics, 11, 40, verbs);
 }
 
 /// Answers with its version, its pid and the path.
@@ -222,6 +221,6 @@ fn reloads_and_syncs_under_load_survive_whatever_befalls_the_daemon() {
         return;
     }
     for fault in [Fault::Killed, Fault::Panics] {
-        at_every_effect(fault, 60, 60, rollouts);
+        at_every_effect(fault, 80, 60, rollouts);
     }
 }
