@@ -18,7 +18,7 @@ test-long:
     BATON_TEST_LONG=1 cargo test --release --package baton --test e2e a_rotated_log_is_whole
 
 # Chaos as often as is worth waiting for: the manager killed a hundred times under load, trees that fight back, broken
-# files, nonsense on the sockets, many stops at once. In CI each of them runs a few times. About a quarter of an hour.
+# files, nonsense on the sockets, many stops at once, every crash point. In CI each of them runs a few times. Half an hour.
 chaos:
     cargo build --package baton --example testapp --bin baton
     BATON_TEST_LONG=1 cargo test --package baton --test e2e chaos::

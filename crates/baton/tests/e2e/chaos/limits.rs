@@ -1,7 +1,7 @@
 //! Descriptors run out.
 
 use crate::harness::{Baton, Watch, kill};
-use baton_core::world::Status;
+use baton_core::world::{Cause, InstanceView, Status};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::os::unix::net::UnixStream;
 
@@ -26,8 +26,11 @@ fn an_app_that_finds_no_descriptors_is_begun_when_there_are_some() {
     // Enough for one client and a look at the processes, not for the pipes of an app.
     allow(daemon, descriptors(daemon) + 5);
     kill(a);
-    let view = baton.wait_status("a", Status::WaitingRestart);
-    assert_eq!(view.pid, None);
+    let refused = |view: &InstanceView| {
+        let why = view.last.as_ref().map(|last| &last.cause);
+        view.status == Status::WaitingRestart && view.pid.is_none() && matches!(why, Some(Cause::SpawnFailed(_)))
+    };
+    baton.wait_for("a to be refused", |list| list.iter().any(refused));
     baton.run(["why", "a"]).ok().says("oo many open files");
     allow(daemon, 1024);
     baton.wait_status("a", Status::Online);
