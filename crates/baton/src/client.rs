@@ -191,15 +191,28 @@ impl Client {
 }
 
 impl Client {
-    /// Has everything that programs say sent to the connection from now on, and gives that away.
+    /// Has everything that happens, and that programs say and write, sent to the connection from now on. Gives that away,
+    /// and what has come already.
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub(crate) fn hear(mut self) -> Result<BufReader<UnixStream>, ClientError> {
-        match self.call(Request::Hear)? {
-            Reply::Done => Ok(self.stream),
-            other => Err(ClientError::Foreign(format!("the daemon answered a listener with {other:?}"))),
+    pub(crate) fn overhear(mut self) -> Result<(Vec<ServerMessage>, BufReader<UnixStream>), ClientError> {
+        let mut open = vec![
+            self.ask(Request::Listen { targets: Vec::new(), stream: None })?,
+            self.ask(Request::Subscribe)?,
+            self.ask(Request::Hear)?,
+        ];
+        let mut early = Vec::new();
+        while !open.is_empty() {
+            match frame::read(&mut self.stream)?.ok_or(ClientError::Lost)? {
+                ServerMessage::Reply { id, reply: Reply::Done } => open.retain(|asked| *asked != id),
+                ServerMessage::Reply { reply, .. } => {
+                    return Err(ClientError::Foreign(format!("the daemon answered a listener with {reply:?}")));
+                }
+                message => early.push(message),
+            }
         }
+        Ok((early, self.stream))
     }
 }
 

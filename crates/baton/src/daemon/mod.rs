@@ -307,13 +307,13 @@ fn lock(home: &Home, guard: Option<&GuardLink>, held: Option<OwnedFd>) -> io::Re
 
 /// What must be done last. A successor finds everything else on disk and with the guard.
 fn leave(home: &Home, driver: Driver, ending: Ending) {
-    let Driver { logs, lock, hooks, pm2, .. } = driver;
+    let Driver { logs, lock, hooks, pm2, world, .. } = driver;
     hooks.end();
     logs.stop();
     if ending == Ending::Replaced {
         return;
     }
-    pm2::close(home, pm2.as_ref());
+    pm2::close(home, pm2.as_ref(), world.ending);
     for path in [home.socket(), home.pid_file()] {
         if let Err(error) = remove_file(&path) {
             journal::warn(named(&error, "remove", &path));

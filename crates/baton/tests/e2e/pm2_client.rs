@@ -87,6 +87,59 @@ const call = (name, ...args) => new Promise(done => pm2[name](...args, (error, r
 })();
 ";
 
+/// Listens on the bus, does one thing after the other, and prints what it hears of each until the last of it has come.
+const LISTENER: &str = "
+const pm2 = require(process.argv[2]);
+const heard = [];
+let wanted = () => {};
+const members = ['pm_id', 'name', 'namespace', 'exec_mode', 'pm_exec_path', 'pm_cwd', 'restart_time', 'env'];
+pm2.connect(() => pm2.launchBus(async (error, bus) => {
+  bus.on('*', (topic, packet) => {
+    const { at, process: of, ...rest } = packet;
+    if (topic === 'process:event') heard.push([topic, packet.event, packet.manually, at > 0, members.map(key => `${of[key]}`)]);
+    else if (topic === 'log:out' || topic === 'log:err') heard.push([topic, of.pm_id, of.name, of.namespace, of.rev, at > 0, packet.data]);
+    else if (topic === 'pm2:kill') heard.push([topic, packet]);
+    wanted();
+  });
+  const after = (what, app, name, ...args) => new Promise(done => {
+    wanted = () => {
+      if (!what.every(word => heard.some(packet => packet[1] === word || packet[0] === word))) return;
+      wanted = () => {};
+      // PM2 tells an end by command twice, the second time late, and its two streams and sockets in no order.
+      const meant = ([topic, event, , , of]) => topic !== 'process:event' || of[1] === app && (event !== 'exit' || what.includes(event));
+      const lines = new Set(heard.splice(0).filter(meant).map(packet => JSON.stringify(packet).replaceAll(__dirname, '')));
+      console.log(JSON.stringify([name, [...lines].sort()]));
+      done();
+    };
+    pm2[name](...args, () => {});
+  });
+  await after(['start', 'log:out', 'log:err'], 'a', 'start', { script: __dirname + '/app.js', name: 'a', namespace: 'n', vizion: false });
+  await after(['restart', 'exit', 'online', 'log:out', 'log:err'], 'a', 'restart', 'a');
+  await after(['stop', 'exit'], 'a', 'stop', 'a');
+  await after(['restart', 'online', 'log:out', 'log:err'], 'a', 'start', 'a');
+  await after(['start', 'exit', 'restart overlimit'], 'bad', 'start', { script: __dirname + '/bad.js', name: 'bad', max_restarts: 1, vizion: false });
+  await after(['pm2:kill'], '', 'killDaemon');
+  process.exit();
+}));
+";
+
+#[test]
+fn the_bus_of_pm2_tells_events_logs_and_the_end() {
+    if program().is_none() {
+        return;
+    }
+    let Some(pair) = Pair::new() else { return };
+    pair.file("app.js", "console.log('out ü'); console.error('err'); setInterval(() => {}, 1e6)");
+    pair.file("bad.js", "process.exit(1)");
+    pair.file("client.js", LISTENER);
+    pair.baton.run(["ping"]).ok();
+    let theirs = calls(pair.pm2.home(), &pair.pm2.work().join("client.js"));
+    let ours = calls(pair.baton.home(), &pair.baton.dir().join("client.js"));
+    let different: Vec<_> = theirs.iter().zip(&ours).filter(|(theirs, ours)| theirs != ours).collect();
+    assert!(different.is_empty(), "{different:#?}");
+    assert_eq!((theirs.len(), ours.len()), (6, 6), "{theirs:#?} {ours:#?}");
+}
+
 /// Runs the client on a home; the lines that it prints.
 fn calls(home: &Path, script: &Path) -> Vec<String> {
     #[expect(clippy::disallowed_methods, reason = "a client of PM2's is started as a user would")]

@@ -1,4 +1,5 @@
-//! PM2's two sockets, for its JavaScript client: `rpc.sock` answers, `pub.sock` tells what programs say.
+//! PM2's two sockets, for its JavaScript client: `rpc.sock` answers, `pub.sock` tells what programs say and what
+//! happens to them.
 //!
 //! Both are clients of the native socket with threads of their own; the loop knows nothing of them. With nobody
 //! connected nothing wakes up.
@@ -73,8 +74,11 @@ fn try_open(home: &Home) -> io::Result<Ours> {
     Ok(ours)
 }
 
-/// The daemon ends for good: nobody finds the sockets any more.
-pub(super) fn close(home: &Home, ours: Option<&Ours>) {
+/// The daemon ends for good, `by_command` with its apps: nobody finds the sockets any more.
+pub(super) fn close(home: &Home, ours: Option<&Ours>, by_command: bool) {
+    if let Some(ours) = ours {
+        ours.bus.end(by_command);
+    }
     for path in [home.rpc_socket(), home.pub_socket()] {
         if let Err(error) = remove_file(&path) {
             journal::warn(named(&error, "remove", &path));
