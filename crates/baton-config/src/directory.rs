@@ -236,6 +236,11 @@ fn says_so(name: &str) -> bool {
     name.contains("ecosystem") || name.contains(".config.") || name.contains(".pm2.")
 }
 
+/// The same of a file.
+pub(crate) fn says_so_by_name(path: &Path) -> bool {
+    name(path).is_some_and(says_so)
+}
+
 fn is_called_so(directory: &Path) -> bool {
     name(directory).is_some_and(|name| name.contains("ecosystems"))
 }

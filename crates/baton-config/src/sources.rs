@@ -4,7 +4,7 @@ use crate::clj::{self, CljError, CljOptions, settings};
 use crate::declare::changed;
 use crate::directory::{self, Directory, Skipped};
 use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
-use crate::js::Trace;
+use crate::js::{Trace, exports};
 use crate::load::{Export, export};
 use crate::options::LoadOptions;
 use crate::{env, glob, target};
@@ -80,6 +80,12 @@ pub(crate) fn read(targets: &[PathBuf], options: &LoadOptions) -> Result<Sources
     let exports = side_by_side(&others, |file| export(&file.path, options));
     for (File { path, how }, whole) in others.into_iter().zip(exports) {
         let whole = whole?;
+        // A helper or data beside the process files, in a directory where any name may be one.
+        if matches!(how, How::Among) && !directory::says_so_by_name(&path) && exports::apps(whole.root.clone()).is_err()
+        {
+            sources.skipped.push(Skipped { path, why: "it defines no apps" });
+            continue;
+        }
         if let How::Index(beside) = how {
             let idle = beside.into_iter().filter(|file| !whole.inputs.contains(file));
             sources.skipped.extend(idle.map(|path| Skipped { path, why: "the index does not load it" }));

@@ -381,3 +381,23 @@ fn what_the_other_loaders_look_at_is_known() {
     let found = project.load(&["./daemons"], plain);
     assert_eq!(project.inside(&found.directories), ["daemons", "daemons/one", "daemons/two"]);
 }
+
+#[test]
+fn helpers_and_data_beside_the_files_of_a_directory_of_sources_are_left_aside() {
+    let project = Project::new(&[
+        ("ecosystems/web.js", "module.exports = [require('./helper').app('web', require('./data.json').script)];"),
+        ("ecosystems/helper.js", "exports.app = (name, script) => ({ name, script });"),
+        ("ecosystems/data.json", "{\"script\": \"web.sh\"}"),
+        ("ecosystems/wrong.config.js", "module.exports = { aps: [] };"),
+        ("ecosystems/web.sh", ""),
+    ]);
+    let load = || load_all(&["ecosystems".into()], &project.options());
+    // A name that says it is a process file is held to that.
+    assert!(load().unwrap_err().to_string().contains("wrong.config.js"));
+    std::fs::remove_file(project.path().join("ecosystems/wrong.config.js")).unwrap();
+    let found = load().unwrap();
+    assert_eq!(names(&found), ["web"]);
+    let skipped: Vec<_> =
+        found.skipped.iter().map(|one| (one.path.file_name().unwrap().to_str().unwrap(), one.why)).collect();
+    assert_eq!(skipped, [("data.json", "it defines no apps"), ("helper.js", "it defines no apps")]);
+}

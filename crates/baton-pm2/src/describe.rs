@@ -45,7 +45,7 @@ pub fn render(view: &InstanceView, options: &DescribeOptions<'_>) -> String {
             text.push_str(&heading(options.colour, " Divergent env variables from local env "));
         }
         if !rows.is_empty() {
-            let shown = rows.iter().map(|(key, value)| (key.as_str(), mask::value(key, value).to_owned(), None));
+            let shown = rows.iter().map(|(key, value)| (key.as_str(), mask::value(key, value).into_owned(), None));
             text.push_str(&two_columns(options.colour, shown));
         }
     }

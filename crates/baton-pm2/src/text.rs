@@ -238,7 +238,7 @@ pub fn signal_sent(signal: &str, word: &str) -> String {
 /// The variables of a record as `env <id>` lists them: PM2's own members are left out, the last one comes first. With
 /// `masked`, secrets do not show.
 pub fn env_lines(record: &Map<String, Value>, masked: bool) -> Vec<String> {
-    let shown = |key: &str, value: String| if masked { mask::value(key, &value).to_owned() } else { value };
+    let shown = |key: &str, value: String| if masked { mask::value(key, &value).into_owned() } else { value };
     record
         .iter()
         .rev()

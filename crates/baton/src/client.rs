@@ -191,6 +191,19 @@ impl Client {
 }
 
 impl Client {
+    /// Another handle to the connection, by which it can be ended.
+    ///
+    /// # Errors
+    /// When there is no descriptor to be had.
+    pub(crate) fn handle(&self) -> io::Result<UnixStream> {
+        self.stream.get_ref().try_clone()
+    }
+
+    /// Waits until the connection has ended; what comes meanwhile is of no interest.
+    pub(crate) fn await_end(&mut self) {
+        while let Ok(Some(_)) = frame::read::<ServerMessage>(&mut self.stream) {}
+    }
+
     /// Has everything that happens, and that programs say and write, sent to the connection from now on. Gives that away,
     /// and what has come already.
     ///

@@ -31,7 +31,7 @@ pub(crate) fn lines(view: &InstanceView, home: &str, masked: bool, session: &Ses
     }
     let mut lines = Vec::new();
     for (name, given) in all {
-        let shown = |value: &str| if masked { mask::value(&name, value).to_owned() } else { value.to_owned() };
+        let shown = |value: &str| if masked { mask::value(&name, value).into_owned() } else { value.to_owned() };
         for (depth, (source, value)) in given.iter().rev().enumerate() {
             let value = one_line(&shown(value));
             let what = if depth == 0 { format!("{name}={value}") } else { format!("  over {value}") };

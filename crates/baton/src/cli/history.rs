@@ -46,6 +46,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         for line in show::brief(&entry.plan) {
             session.line(&format!("    {line}"));
         }
+        if entry.unfinished {
+            session.line("    interrupted: how much of it was done is not known");
+        }
         if !entry.failed.is_empty() {
             session.line(&format!("    failed: {}", entry.failed.iter().cloned().collect::<Vec<_>>().join(", ")));
         }
@@ -61,5 +64,6 @@ fn document(entry: &Entry) -> Value {
     document["files"] = json!(entry.files);
     document["rollback"] = json!(entry.rollback);
     document["failed"] = json!(entry.failed);
+    document["unfinished"] = entry.unfinished.into();
     document
 }

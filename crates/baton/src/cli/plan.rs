@@ -42,7 +42,7 @@ pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Res
     let read = source.read(DriftRule::Leave, session);
     made::tell_stale(&read, source, session)?;
     let reading = read?;
-    watch::report(source, None, false, session);
+    watch::report_once(source, None, session);
     let mut client = if json { session.quiet_client()? } else { session.client()? };
     let present = list(&mut client, List::default())?.instances;
     let apps: Vec<&AppSpec> = reading.desired.apps.iter().map(|wish| &wish.spec).collect();

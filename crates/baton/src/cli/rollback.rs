@@ -38,9 +38,14 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     sync::again(number, desired, args.yes, session)
 }
 
-/// The entry before the last of the same source.
+/// The last entry of the same source that says something else.
 fn before_last(mut entries: Vec<Entry>) -> Result<Entry, Failure> {
     let none = || Failure::Usage("there is nothing to go back to: `history` shows what is kept".into());
     let last = entries.pop().ok_or_else(none)?;
-    entries.into_iter().rev().find(|entry| entry.desired.source == last.desired.source).ok_or_else(none)
+    let differs = |entry: &Entry| entry.desired.apps != last.desired.apps;
+    entries
+        .into_iter()
+        .rev()
+        .find(|entry| entry.desired.source == last.desired.source && differs(entry))
+        .ok_or_else(none)
 }

@@ -54,3 +54,53 @@ fn each_pass_that_did_something_is_kept_and_can_be_made_again() {
     // The files are the truth again at the next pass.
     baton.run(["sync"]).ok().stdout_has("+ d: create").stdout_has("~ a: change (restart)");
 }
+
+#[test]
+fn a_pass_over_some_apps_leaves_a_whole_state_to_go_back_to() {
+    let baton = Baton::new();
+    file(&baton, &[("a", "1"), ("b", "1")]);
+    baton.run(["sync"]).ok();
+    file(&baton, &[("a", "2"), ("b", "1")]);
+    baton.run(["sync", "--only", "a"]).ok();
+    file(&baton, &[("a", "2"), ("b", "2")]);
+    baton.run(["sync"]).ok();
+    let diff = baton.run(["diff", "1", "2"]).ok().stdout_has("~ a: change (restart)");
+    assert!(!diff.stdout.contains(" b:"), "{diff}");
+    let before = pids(&baton);
+    baton.run(["rollback"]).ok().stdout_has("env.LEVEL: 2 → 1");
+    assert_eq!(touched(&before, &pids(&baton)), ["b"]);
+    assert_eq!(baton.entry("b")["pm2_env"]["env"]["LEVEL"], "1");
+}
+
+#[test]
+fn a_pass_whose_caller_dies_is_in_the_history() {
+    let baton = Baton::new();
+    file(&baton, &[("a", "1")]);
+    baton.run(["sync"]).ok();
+    // Its turn goes on until it is ready, which it never is.
+    let slow =
+        json!([{"name": "a", "script": testapp(), "args": ["wait", "a"], "env": {"LEVEL": "2"}, "min_uptime": "1h"}]);
+    baton.file("ecosystem.config.json", slow.to_string());
+    let first = baton.pid("a");
+    let mut child = baton.command(["sync"]).spawn().expect("it starts");
+    baton.wait_for("the new process", |list| list.iter().any(|view| view.pid.is_some_and(|pid| pid != first)));
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    let history = baton.run(["history"]).ok().stdout_has("~ a: ").stdout_has("interrupted");
+    assert_eq!(history.stdout.matches("ecosystem.config.json:").count(), 2, "{history}");
+}
+
+#[test]
+fn what_files_of_variables_hold_is_no_part_of_a_state() {
+    let baton = Baton::new();
+    let app = |level: &str| json!([{"name": "a", "script": testapp(), "args": "wait", "min_uptime": 50, "env_file": ".env", "env": {"LEVEL": level}}]);
+    for (level, value) in [("1", "X=1"), ("2", "X=2")] {
+        baton.file("ecosystem.config.json", app(level).to_string());
+        baton.file(".env", value);
+        baton.run(["sync"]).ok();
+    }
+    let back = baton.run(["rollback"]).ok().stdout_has("env.LEVEL: 2 → 1");
+    assert!(!back.stdout.contains("env_file"), "{back}");
+    let before = pids(&baton);
+    baton.run(["rollback", "1"]).ok().stdout_has("nothing to do");
+    assert_eq!(touched(&before, &pids(&baton)), Vec::<String>::new());
+}

@@ -211,7 +211,10 @@ fn an_error_is_told_by_every_daemon_while_the_source_is_followed_and_not_longer(
     let daemon = baton.daemon();
     kill(daemon);
     baton.connect_to_successor(daemon);
-    baton.file("ecosystems/b.cljs", broken);
+    tells(true);
+    // One that was ended on purpose, too, when there is another.
+    baton.run(["kill"]).ok();
+    baton.run(["ping"]).ok();
     tells(true);
     drop(watcher);
     tells(false);
@@ -465,4 +468,25 @@ fn a_job_is_stopped_and_started_by_its_name() {
     baton.run(["start", "sync-eco-config-json"]).ok();
     baton.wait_log("sync-eco-config-json-out.log", "watching ");
     baton.run(["delete", "sync-eco-config-json"]).ok();
+}
+
+#[test]
+fn a_command_that_makes_a_source_runs_once_for_a_change_whoever_sees_it() {
+    let baton = Baton::new();
+    baton.file(
+        "src/apps.json",
+        json!([{"name": "web", "script": testapp(), "args": "wait", "min_uptime": 50}]).to_string(),
+    );
+    // It goes on until the test lets it: two callers want it at the same time.
+    let made = "echo ran >> runs; cat go; cp src/apps.json made.config.json";
+    let words = ["sync", "made.config.json", "--generate", made, "--generate-from", "src"];
+    let go = baton.dir().join("go");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("a FIFO");
+    let mut callers = [0, 1].map(|_| baton.command(words).spawn().expect("it starts"));
+    // Opening waits for the one that reads.
+    drop(File::options().write(true).open(&go).expect("it runs"));
+    for caller in &mut callers {
+        assert!(caller.wait().expect("it ends").success());
+    }
+    assert_eq!(std::fs::read_to_string(baton.dir().join("runs")).expect("it ran").lines().count(), 1);
 }

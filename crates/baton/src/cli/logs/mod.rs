@@ -537,19 +537,23 @@ pub(crate) fn subscribe(client: Client, home: Home) -> io::Result<Mailbox<Update
 }
 
 /// Sees a daemon come back: its socket is renamed into its place when it answers.
-struct Returns {
+pub(crate) struct Returns {
     inotify: OwnedFd,
 }
 
 impl Returns {
-    fn watch(home: &Home) -> io::Result<Returns> {
+    /// Looks from now on.
+    ///
+    /// # Errors
+    /// When the home can't be watched.
+    pub(crate) fn watch(home: &Home) -> io::Result<Returns> {
         let inotify = inotify::init(CreateFlags::CLOEXEC)?;
         inotify::add_watch(&inotify, home.root(), WatchFlags::MOVED_TO)?;
         Ok(Returns { inotify })
     }
 
     /// The next daemon; `None` when the home can't be watched any more.
-    fn wait(&self, home: &Home) -> Option<Client> {
+    pub(crate) fn wait(&self, home: &Home) -> Option<Client> {
         loop {
             if let Ok(Some(client)) = Client::connect(home) {
                 return Some(client);

@@ -70,6 +70,14 @@ pub(crate) fn tell_differences(words: &[Selector], client: &mut Client, session:
     let Some(baselines) = (!owned.is_empty()).then(|| baselines(client).ok()).flatten() else { return };
     for (source, apps) in owned {
         let Ok((reading, words)) = read(&source, &apps, &baselines, DriftRule::Leave, session) else { continue };
+        let is_here = session.directory().is_ok_and(|here| here.as_os_str() == &*reading.desired.origin.directory);
+        // Words count from where they were said.
+        let words = if is_here { words.join(" ") } else { source.replace(", ", " ") };
+        for name in apps.iter().filter(|name| !reading.desired.apps.iter().any(|wish| wish.spec.name == **name)) {
+            let program = session.called.program();
+            session
+                .caution(&format!("{name} is not in its source any more: `{program} sync {words} --prune` removes it"));
+        }
         let Ok(plan) = plan::ask(reading.desired, client) else { continue };
         let differs = |deed: &Deed| !matches!(deed, Deed::Keep | Deed::Start | Deed::Orphan);
         for step in plan.steps.iter().filter(|step| apps.contains(&step.app) && differs(&step.deed)) {
@@ -77,7 +85,7 @@ pub(crate) fn tell_differences(words: &[Selector], client: &mut Client, session:
                 "{} is defined differently in its source: `{} sync {} --only {}` applies it",
                 step.app,
                 session.called.program(),
-                words.join(" "),
+                words,
                 step.app
             ));
         }

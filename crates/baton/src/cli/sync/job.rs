@@ -54,6 +54,7 @@ pub(super) fn begin(args: &Args, manner: Manner, session: &Session) -> Result<()
     crate::cli::act::tell_failures(&outcomes, session);
     crate::cli::act::success(&outcomes)?;
     session.say(&format!("following {source} as the app {name}"));
+    session.say(&format!("`{} save` keeps it over a boot of the machine", session.called.program()));
     Ok(())
 }
 
@@ -161,7 +162,12 @@ pub(super) fn end(source: &SourceOptions, session: &Session) -> Result<(), Failu
 /// When there is none, or none of them runs.
 pub(super) fn wake(source: &SourceOptions, session: &Session) -> Result<(), Failure> {
     let mut client = session.client()?;
-    let targets = selectors(&meant(source, &mut client, session)?);
+    let jobs = meant(source, &mut client, session)?;
+    if let Some(job) = jobs.first().filter(|_| jobs.iter().all(|job| job.pid.is_none())) {
+        let program = session.called.program();
+        return Err(Failure::Usage(format!("the job {0} does not run: `{program} start {0}` starts it", job.name)));
+    }
+    let targets = selectors(&jobs);
     match client.call(Request::Signal { targets, signal: NOW })? {
         Reply::Done => Ok(()),
         other => Err(unexpected(other)),

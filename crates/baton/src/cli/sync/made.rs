@@ -10,10 +10,11 @@ use baton_core::sync::DriftRule;
 use baton_os::files::write_atomic;
 use baton_os::probe;
 use clap::Args;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Folders below what a command reads that hold nothing of its own.
@@ -243,6 +244,19 @@ impl Note {
         fs::read_to_string(&self.path).ok().is_none_or(|before| before != self.now)
     }
 
+    /// Keeps others from running the command, until what this returns is closed.
+    fn lock(&self) -> Result<File, Failure> {
+        let path = self.path.with_extension("lock");
+        let failed = || Failure::system(path.display().to_string());
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed())?;
+        }
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = open.map_err(failed())?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|error| failed()(error.into()))?;
+        Ok(file)
+    }
+
     fn write(&self, session: &Session) -> Result<(), Failure> {
         let failed = || Failure::system(self.path.display().to_string());
         DirBuilder::new().recursive(true).mode(0o700).create(session.home.generated()).map_err(failed())?;
@@ -259,6 +273,12 @@ fn run_if(
     session: &Session,
 ) -> Result<bool, Failure> {
     let mut note = Note::of(generate, read, source, session)?;
+    if !note.is_stale() && !all {
+        return Ok(false);
+    }
+    // Somebody else may be at it, who leaves nothing to do.
+    let _running = note.lock()?;
+    note.now = fingerprint(&generate.command, &sources(generate));
     if !note.is_stale() && !all {
         return Ok(false);
     }

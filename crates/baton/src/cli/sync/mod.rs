@@ -8,6 +8,7 @@
 //! * `again` reads sources for `restart`.
 
 pub(super) mod again;
+mod complaint;
 mod inputs;
 mod job;
 pub(super) mod made;
@@ -22,7 +23,7 @@ use super::common::Common;
 use super::failure::Failure;
 use super::plan;
 use super::session::{Session, unexpected};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use baton_core::proto::{Command, Refusal, Reply, Request};
 use baton_core::sync::{Desired, DriftRule, Plan, Sync, SyncError, Synced};
 use clap::Parser;
@@ -101,21 +102,24 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let pass = args.made.read(&args.source, DriftRule::Leave, true, session);
     let Pass { read: Ok(reading), .. } = &pass else {
         let failure = pass.read.err().unwrap_or(Failure::Told);
-        watch::report(&args.source, Some(watch::unread(&failure)), false, session);
+        watch::report_once(&args.source, Some(watch::unread_once(&failure)), session);
+        if args.daemon {
+            session.error("no job was made: repair the source first");
+        }
         return Err(failure);
     };
     let mut client = session.client()?;
     for line in show::skipped(&reading.loaded.skipped) {
         session.line(&line);
     }
-    let agreed = prepare(&reading.desired, args.yes, &mut client, session);
+    let agreed = prepare(&reading.desired, args.yes || args.watch, &mut client, session);
     let synced = agreed.and_then(|()| carry_out(reading, manner, &mut client, session)).inspect_err(|failure| {
         // An empty source is an error of the files, as one that can't be read.
         if matches!(failure, Failure::Refused(Refusal::Sync(SyncError::Empty { .. }))) {
-            watch::report(&args.source, Some(watch::unread(failure)), false, session);
+            watch::report_once(&args.source, Some(watch::unread_once(failure)), session);
         }
     })?;
-    watch::report(&args.source, None, false, session);
+    watch::report_once(&args.source, None, session);
     let result = tell(&synced, session);
     pass.emit(session)?;
     if args.daemon {
@@ -128,12 +132,14 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When the daemon refuses, the removals are not agreed to, or a step failed (told already).
-pub(super) fn again(number: u64, desired: Desired, yes: bool, session: &Session) -> Result<(), Failure> {
+pub(super) fn again(number: u64, mut desired: Desired, yes: bool, session: &Session) -> Result<(), Failure> {
+    // What files of variables held then is not kept: they are read as they are.
+    desired.variables = source::fingerprints(&desired.apps);
     let mut client = session.client()?;
     prepare(&desired, yes, &mut client, session)?;
-    let draft = past::Draft::again(number, desired.clone());
-    let synced = send(desired, Manner { parallel: 1, go_on: false }, &mut client)?;
-    draft.write(&synced, session);
+    let plan = plan::ask(desired.clone(), &mut client)?;
+    let begun = past::Draft::again(number, desired.clone()).begin(&plan, session);
+    let synced = recorded(send(desired, Manner { parallel: 1, go_on: false }, &mut client), begun, session)?;
     tell(&synced, session)
 }
 
@@ -162,10 +168,20 @@ fn tell(Synced { plan, outcomes }: &Synced, session: &Session) -> Result<(), Fai
 /// # Errors
 /// When it refuses; a mistake in dependencies with where they are written.
 fn carry_out(reading: &Reading, manner: Manner, client: &mut Client, session: &Session) -> Result<Synced, Failure> {
-    let done = send(reading.desired.clone(), manner, client);
-    let synced = done.map_err(|failure| with_place(failure, &reading.loaded.depends))?;
-    past::Draft::of(reading).write(&synced, session);
-    Ok(synced)
+    let place = |failure| with_place(failure, &reading.loaded.depends);
+    let plan = plan::ask(reading.desired.clone(), client).map_err(place)?;
+    let begun = past::Draft::of(reading).begin(&plan, session);
+    recorded(send(reading.desired.clone(), manner, client), begun, session).map_err(place)
+}
+
+/// What came of a pass goes into its entry. One whose answer is lost stays as it was begun.
+fn recorded(done: Result<Synced, Failure>, begun: past::Begun, session: &Session) -> Result<Synced, Failure> {
+    match &done {
+        Ok(synced) => begun.end(synced, session),
+        Err(Failure::Client(ClientError::Lost)) => {}
+        Err(_) => begun.cancel(),
+    }
+    done
 }
 
 fn send(desired: Desired, Manner { parallel, go_on }: Manner, client: &mut Client) -> Result<Synced, Failure> {

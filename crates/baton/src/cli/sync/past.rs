@@ -7,7 +7,7 @@ use super::{show, source::Reading};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use baton_core::proto::{Done, Outcome};
-use baton_core::sync::{Deed, Desired, Plan, Step, Synced, between};
+use baton_core::sync::{Deed, Desired, Plan, Scope, Step, Synced, between};
 use baton_core::units::WallTime;
 use baton_os::clock;
 use baton_os::files::write_atomic;
@@ -42,6 +42,9 @@ pub(crate) struct Entry {
     pub(crate) plan: Plan,
     /// Apps that failed.
     pub(crate) failed: BTreeSet<String>,
+    /// Whether who asked for it did not live to its end, or the daemon: how much of the plan was done is not known.
+    #[serde(default)]
+    pub(crate) unfinished: bool,
     /// What was to be.
     pub(crate) desired: Desired,
 }
@@ -64,21 +67,28 @@ impl Draft {
         Draft { desired, files: Vec::new(), rollback: Some(number) }
     }
 
-    /// Writes the entry, when something was done. That it could not be written undoes nothing, and is told.
-    pub(super) fn write(self, synced: &Synced, session: &Session) {
-        if synced.plan.is_empty() {
-            return;
-        }
+    /// Writes the entry of what is about to be done, when that is anything: whoever asks for it may not live to its end.
+    /// That it could not be written hinders nothing, and is told.
+    pub(super) fn begin(self, plan: &Plan, session: &Session) -> Begun {
         let folder = session.home.history();
-        let user = baton_config::user_name(&session.environment());
-        if let Err(error) = self.try_write(synced, user, &folder) {
-            session.warn(&format!("could not keep what was done in {}: {error}", folder.display()));
+        let mut begun = Begun { folder, entry: None };
+        if !plan.is_empty() {
+            let user = baton_config::user_name(&session.environment());
+            let made = self.try_begin(plan.clone(), user, &begun.folder);
+            begun.entry = made.map_err(|error| begun.tell(&error, session)).ok();
         }
+        begun
     }
 
-    fn try_write(self, synced: &Synced, user: String, folder: &Path) -> io::Result<()> {
+    fn try_begin(mut self, plan: Plan, user: String, folder: &Path) -> io::Result<Entry> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut numbers = numbers(folder)?;
+        let numbers = numbers(folder)?;
+        if self.desired.scope == Scope::Some {
+            let known = numbers.iter().rev().filter_map(|number| read(folder, *number));
+            if let Some(last) = known.into_iter().find(|entry| entry.desired.source == self.desired.source) {
+                self.desired = over(last.desired, self.desired);
+            }
+        }
         let mut number = numbers.last().map_or(1, |last| last + 1);
         // Whoever makes the file has the number.
         while let Err(error) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path(folder, number)) {
@@ -88,24 +98,73 @@ impl Draft {
             number += 1;
         }
         let Draft { desired, files, rollback } = self;
-        let failed = |outcome: &&Outcome| matches!(outcome.done, Done::Failed(_));
-        let entry = Entry {
-            version: VERSION,
-            number,
-            at: clock::now().wall,
-            user,
-            files,
-            rollback,
-            plan: synced.plan.clone(),
-            failed: synced.outcomes.iter().filter(failed).map(|outcome| outcome.name.clone()).collect(),
-            desired,
-        };
-        write_atomic(&path(folder, number), &serde_json::to_vec(&entry)?, 0o600)?;
-        numbers.push(number);
-        for old in &numbers[..numbers.len().saturating_sub(KEPT)] {
-            fs::remove_file(path(folder, *old))?;
+        let (at, failed) = (clock::now().wall, BTreeSet::new());
+        let entry =
+            Entry { version: VERSION, number, at, user, files, rollback, plan, failed, unfinished: true, desired };
+        entry.write(folder)?;
+        Ok(entry)
+    }
+}
+
+/// What a pass over some apps leaves: those, and the others as the pass before it had them.
+fn over(before: Desired, mut some: Desired) -> Desired {
+    let mut apps = before.apps;
+    apps.retain(|old| !some.gone.contains(&old.spec.name));
+    for wish in std::mem::take(&mut some.apps) {
+        match apps.iter_mut().find(|old| old.spec.name == wish.spec.name) {
+            Some(old) => *old = wish,
+            None => apps.push(wish),
         }
-        Ok(())
+    }
+    let variables = before.variables.into_iter().chain(some.variables).collect();
+    Desired { apps, variables, scope: before.scope, gone: Vec::new(), ..some }
+}
+
+/// An entry of a pass that is under way.
+pub(super) struct Begun {
+    folder: PathBuf,
+    entry: Option<Entry>,
+}
+
+impl Begun {
+    /// The pass is done: the entry says what it did, and goes when that was nothing.
+    pub(super) fn end(mut self, synced: &Synced, session: &Session) {
+        if synced.plan.is_empty() {
+            return self.cancel();
+        }
+        let Some(mut entry) = self.entry.take() else { return };
+        let failed = |outcome: &&Outcome| matches!(outcome.done, Done::Failed(_));
+        entry.plan = synced.plan.clone();
+        entry.failed = synced.outcomes.iter().filter(failed).map(|outcome| outcome.name.clone()).collect();
+        entry.unfinished = false;
+        if let Err(error) = entry.write(&self.folder).and_then(|()| self.drop_old()) {
+            self.tell(&error, session);
+        }
+    }
+
+    /// Nothing was done.
+    pub(super) fn cancel(self) {
+        if let Some(entry) = self.entry {
+            // One that stays says that it was not finished.
+            let _ = fs::remove_file(path(&self.folder, entry.number));
+        }
+    }
+
+    fn drop_old(&self) -> io::Result<()> {
+        let numbers = numbers(&self.folder)?;
+        numbers[..numbers.len().saturating_sub(KEPT)]
+            .iter()
+            .try_for_each(|old| fs::remove_file(path(&self.folder, *old)))
+    }
+
+    fn tell(&self, error: &io::Error, session: &Session) {
+        session.warn(&format!("could not keep what was done in {}: {error}", self.folder.display()));
+    }
+}
+
+impl Entry {
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        write_atomic(&path(folder, self.number), &serde_json::to_vec(self)?, 0o600)
     }
 }
 

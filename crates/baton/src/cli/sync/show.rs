@@ -100,6 +100,8 @@ fn shown(change: &Change, value: &Value) -> String {
         Value::String(text) => text,
         other => other.to_string(),
     };
+    // A line of the plan is a line, and leaves the terminal as it is.
+    let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
@@ -111,6 +113,10 @@ fn safe(change: &Change, value: &Value) -> Value {
     let name = change.field.rsplit('.').next().unwrap_or(&change.field);
     match value {
         Value::String(text) => mask::value(name, text).into(),
+        Value::Array(list) if change.field == "args" => {
+            let words: Option<Vec<String>> = list.iter().map(|word| word.as_str().map(str::to_owned)).collect();
+            words.map_or_else(|| value.clone(), |words| mask::arguments(&words).into())
+        }
         other => other.clone(),
     }
 }

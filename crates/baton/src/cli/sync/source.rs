@@ -132,7 +132,7 @@ impl SourceOptions {
         let desired = Desired {
             origin: Origin { directory: session.directory()?.display().to_string(), words: self.words() },
             source: self.name(session)?,
-            variables: apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), variables(&wish.spec)?))).collect(),
+            variables: fingerprints(&apps),
             apps,
             gone: std::mem::take(&mut loaded.unknown_only),
             scope: if self.file.only.is_empty() { Scope::Whole } else { Scope::Some },
@@ -142,6 +142,11 @@ impl SourceOptions {
         };
         Ok(Reading { desired, loaded })
     }
+}
+
+/// Fingerprints of what the files of variables of apps hold, by name.
+pub(super) fn fingerprints(apps: &[Wish]) -> BTreeMap<String, String> {
+    apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), variables(&wish.spec)?))).collect()
 }
 
 /// A fingerprint of what the files of variables of an app hold; nothing for an app without them.

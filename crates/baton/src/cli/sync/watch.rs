@@ -1,5 +1,6 @@
 //! `sync --watch`: a pass now, and one after each change of anything that the source is made of.
 
+use super::complaint::Complaint;
 use super::inputs::{Inputs, Wanted};
 use super::job;
 use super::made::{MakeOptions, Sources};
@@ -53,6 +54,7 @@ pub(super) fn run(
             wanted: beginnings(source, session)?,
             told: None,
             complaint: None,
+            name: source.name(session)?,
         }
         .run()
         .await
@@ -70,8 +72,10 @@ struct Watcher<'a> {
     wanted: Wanted,
     /// The error that was told last.
     told: Option<String>,
-    /// The connection over which the daemon knows of an error: it tells it for as long as that is open.
-    complaint: Option<Client>,
+    /// The name of the source, which may have gone since.
+    name: String,
+    /// What is told to whoever looks at the list.
+    complaint: Option<Complaint>,
 }
 
 impl Watcher<'_> {
@@ -166,7 +170,7 @@ impl Watcher<'_> {
 
     /// Tells what a pass is about.
     fn tell(&self, plan: &Plan) {
-        let touched = |step: &&Step| !matches!(step.deed, Deed::Keep | Deed::Orphan);
+        let touched = |step: &&Step| !matches!(step.deed, Deed::Keep);
         let steps = plan.steps.iter().filter(touched).cloned().collect();
         for line in show::text(&Plan { steps, ..plan.clone() }) {
             self.session.line(&line);
@@ -176,11 +180,10 @@ impl Watcher<'_> {
     /// Tells what is wrong, once, and has the daemon tell it to whoever looks at the list.
     fn broken(&mut self, failure: &Failure) {
         let text = failure.to_string();
-        // The daemon may be another one than last time, which does not know of it.
-        self.complaint = report(self.source, Some(unread(failure)), true, self.session);
         if self.told.as_ref() == Some(&text) {
             return;
         }
+        self.complain(unread(failure));
         failure.tell(self.session);
         self.session.say("nothing was changed; waiting for the repair");
         self.told = Some(text);
@@ -197,31 +200,45 @@ impl Watcher<'_> {
         let rest = if left == 0 { String::new() } else { format!("; {left} more were not attempted") };
         let failed =
             format!("is applied in part: {}{rest}; the next change or SIGUSR1 tries again", failures.join(", "));
-        let failed = (!failures.is_empty()).then_some(failed);
-        let fails = failed.is_some();
-        // A single pass may have complained, too.
-        self.complaint = report(self.source, failed, true, self.session).filter(|_| fails);
         self.told = None;
+        // A single pass may have complained, too.
+        report(&self.name, None, true, self.session);
+        self.complaint = None;
+        if !failures.is_empty() {
+            self.complain(failed);
+        }
+    }
+
+    fn complain(&mut self, what: String) {
+        // Without a thread for it, it is told here alone.
+        self.complaint = Complaint::begin(self.name.clone(), what, self.session).ok();
     }
 }
 
-/// What is told of a source that can't be read.
+/// What is told of a source that could not be read once.
+pub(super) fn unread_once(failure: &Failure) -> String {
+    format!("could not be read, and its apps stay as they are; `plan` or `sync` of it looks again: {failure}")
+}
+
+/// What is told of a followed source that can't be read.
 pub(super) fn unread(failure: &Failure) -> String {
     format!("is not followed until this is repaired; its apps stay as they are: {failure}")
 }
 
 /// Has the daemon tell everybody who looks at the list how reading a source went, and gives the connection on which it
 /// was said. Without a daemon there is no list.
-pub(crate) fn report(
-    source: &SourceOptions,
-    error: Option<String>,
-    follows: bool,
-    session: &Session,
-) -> Option<Client> {
-    let (mut client, source) = (session.present_client().ok()??, source.name(session).ok()?);
+pub(crate) fn report(source: &str, error: Option<String>, follows: bool, session: &Session) -> Option<Client> {
+    let mut client = session.present_client().ok()??;
     // Whether it arrives changes nothing for the source.
-    client.call(Request::Report { source, error, follows }).ok()?;
+    client.call(Request::Report { source: source.into(), error, follows }).ok()?;
     Some(client)
+}
+
+/// The same for a source that was read once.
+pub(crate) fn report_once(source: &SourceOptions, error: Option<String>, session: &Session) {
+    if let Ok(name) = source.name(session) {
+        report(&name, error, false, session);
+    }
 }
 
 /// What to watch before anything was read: the files and directories of the command line.
