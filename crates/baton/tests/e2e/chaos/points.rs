@@ -8,6 +8,9 @@ use baton_core::world::{InstanceView, Status};
 use serde_json::json;
 use std::process::Stdio;
 
+/// How often is looked whether a reload is over; each look asks the daemon for its list.
+const LOOKS: usize = 500;
+
 /// What happens at the k-th effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -50,12 +53,24 @@ impl Faulty {
     /// The list once nothing is under way, in which every process of the home stands.
     fn settled(&self) -> Vec<InstanceView> {
         let rest = [Status::Online, Status::Stopped, Status::Errored];
-        let list = self.baton.wait_for("rest", |list| {
-            let online = |view: &InstanceView| view.status == Status::Online;
-            list.iter().all(|view| rest.contains(&view.status) && online(view) == view.pid.is_some())
-        });
-        let mut known: Vec<u32> = list.iter().filter_map(|view| view.pid).collect();
-        known.sort_unstable();
+        let look = || {
+            let list = self.baton.wait_for("rest", |list| {
+                let online = |view: &InstanceView| view.status == Status::Online;
+                list.iter().all(|view| rest.contains(&view.status) && online(view) == view.pid.is_some())
+            });
+            let mut known: Vec<u32> = list.iter().filter_map(|view| view.pid).collect();
+            known.sort_unstable();
+            (list, known)
+        };
+        // A reload that goes on has lives beside those in the list, which take a slot or end; an orphan would stay.
+        let (mut list, mut known) = look();
+        for _ in 0..LOOKS {
+            if programs(&self.baton) == known {
+                break;
+            }
+            self.baton.jlist();
+            (list, known) = look();
+        }
         assert_eq!(programs(&self.baton), known, "{self}: processes, and what the list knows");
         if self.fault == Fault::Panics && self.fired() {
             let log = std::fs::read_to_string(self.baton.home().join("pm2.log")).expect("a log");
