@@ -1,7 +1,7 @@
 //! Everyone who is connected to `pub.sock` is told what programs say and write, and what happens to them. The daemon is
 //! listened to only while somebody is.
 //!
-//! Who does not read misses messages: [`AHEAD`] bytes are kept for it.
+//! Who does not read misses messages: [`AHEAD`] bytes are kept for it, the same for everyone who is as far behind.
 
 use super::is_ours;
 use crate::client::Client;
@@ -30,7 +30,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Bytes that may wait for one who listens.
-const AHEAD: usize = 16 * 1024 * 1024;
+const AHEAD: usize = 4 * 1024 * 1024;
 /// How long the end of the daemon waits for its last words to be said.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Most who may listen; more are closed.
@@ -122,7 +122,12 @@ struct Daemon {
 
 struct Ear {
     stream: UnixStream,
-    waiting: VecDeque<u8>,
+    /// Whole packets that it has still to be sent, shared with the others.
+    waiting: VecDeque<Arc<[u8]>>,
+    /// How many bytes these are.
+    behind: usize,
+    /// What has been sent of the first of them.
+    sent: usize,
     gone: bool,
 }
 
@@ -150,7 +155,7 @@ impl Worker {
             }
             for order in self.orders.try_iter() {
                 if let Some(packet) = order.packet {
-                    say(&mut self.ears, packet);
+                    say(&mut self.ears, [packet]);
                     self.ears.iter_mut().for_each(Ear::look);
                 }
                 // Who asked may have gone.
@@ -169,7 +174,7 @@ impl Worker {
             match self.listener.accept() {
                 Ok((stream, _)) if is_ours(&stream) && self.ears.len() < MOST => {
                     stream.set_nonblocking(true)?;
-                    self.ears.push(Ear { stream, waiting: VecDeque::new(), gone: false });
+                    self.ears.push(Ear { stream, waiting: VecDeque::new(), behind: 0, sent: 0, gone: false });
                 }
                 Ok(_) => journal::warn("a connection to PM2's bus was refused"),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -223,14 +228,17 @@ impl Worker {
             ServerMessage::Update(update) => daemon.change(update.change, &self.home),
             ServerMessage::Reply { .. } => Vec::new(),
         };
-        packets.into_iter().for_each(|packet| say(&mut self.ears, packet));
+        say(&mut self.ears, packets);
     }
 }
 
 /// Tells everyone.
-fn say(ears: &mut [Ear], (topic, payload): (String, Value)) {
+fn say(ears: &mut [Ear], packets: impl IntoIterator<Item = (String, Value)>) {
     // What is too long for PM2's framing nobody could read.
-    if let Ok(bytes) = encode(&[Argument::Text(topic), Argument::Json(payload)]) {
+    let encoded =
+        packets.into_iter().flat_map(|(topic, payload)| encode(&[Argument::Text(topic), Argument::Json(payload)]));
+    let bytes: Arc<[u8]> = encoded.flatten().collect();
+    if !bytes.is_empty() {
         ears.iter_mut().for_each(|ear| ear.take(&bytes));
     }
 }
@@ -309,17 +317,25 @@ fn packets(
 }
 
 impl Ear {
-    fn take(&mut self, bytes: &[u8]) {
-        if self.waiting.is_empty() || self.waiting.len() + bytes.len() <= AHEAD {
-            self.waiting.extend(bytes);
+    fn take(&mut self, bytes: &Arc<[u8]>) {
+        if self.behind == 0 || self.behind + bytes.len() <= AHEAD {
+            self.waiting.push_back(Arc::clone(bytes));
+            self.behind += bytes.len();
         }
     }
 
     /// Sends what there is room for, and sees whether it is still there.
     fn look(&mut self) {
-        while !self.waiting.is_empty() && !self.gone {
-            match self.stream.write(self.waiting.as_slices().0) {
-                Ok(count) => drop(self.waiting.drain(..count)),
+        while let (Some(first), false) = (self.waiting.front(), self.gone) {
+            match self.stream.write(&first[self.sent..]) {
+                Ok(count) => {
+                    self.behind -= count;
+                    self.sent += count;
+                    if self.sent == first.len() {
+                        self.waiting.pop_front();
+                        self.sent = 0;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.gone = true,
