@@ -264,7 +264,7 @@ async fn talk(stream: tokio::net::TcpStream, version: &str, mut drains: watch::R
         let mut head = String::new();
         let idle = async {
             let _ = drains.wait_for(|draining| *draining).await;
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         };
         tokio::select! {
             () = read_head(&mut stream, &mut head) => {}
