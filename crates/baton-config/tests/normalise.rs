@@ -212,13 +212,19 @@ fn every_field_that_a_file_can_set_reaches_the_definition() {
         "max_total_size": "1G", "watch": true, "ignore_watch": "x", "watch_delay": 6, "cron_restart": "@daily", "max_memory_restart": "1G",
         "watch_options": {"usePolling": true}, "listen": 3000, "stdin": false, "listen_pid": false,
         "health": {"tcp": 80}, "watchdog": "1m", "heartbeat": true, "nice": 5, "rlimits": {"core": 0}, "oom_score_adj": 9,
-        "memory_max": "1G", "cpu_max": 2, "tasks_max": 50,
+        "memory_max": "1G", "cpu_max": 2, "tasks_max": 50, "on_event": "tell",
     });
     keys.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
     let spec = serde_json::to_value(app(keys.clone(), &options)).expect("json");
     let default = serde_json::to_value(AppSpec::default()).expect("json");
     for field in baton_core::spec::FIELDS {
         if ["username", "env_profiles", "env_layers", "base_env", "declared", "source"].contains(&field.name) {
+            continue;
+        }
+        // Not beside what has an app run at other times.
+        if field.name == "schedule" {
+            let job = app(json!({"script": "app.js", "schedule": "0 3 * * *"}), &options);
+            assert!(job.schedule.is_some());
             continue;
         }
         assert!(keys.get(field.name).is_some(), "{} is not tried here", field.name);
