@@ -1,7 +1,7 @@
 //! Sources read again for apps that belong to them: `restart --from-source`, and what `restart` says of apps whose
 //! definition differs.
 
-use super::{Args, Manner, carry_out, show};
+use super::{Args, Manner, carry_out_at_once, show};
 use crate::cli::Verb;
 use crate::cli::act;
 use crate::cli::failure::Failure;
@@ -42,7 +42,7 @@ pub(crate) fn restart(
             }
         }
         let manner = Manner { parallel: roll.map_or(1, |roll| roll.parallel), go_on: true };
-        let synced = carry_out(&reading, manner, client, session)?;
+        let synced = carry_out_at_once(&reading, manner, client, session)?;
         for line in show::text(&synced.plan) {
             session.line(&line);
         }

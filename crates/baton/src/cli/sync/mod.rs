@@ -113,7 +113,8 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         session.line(&line);
     }
     let agreed = prepare(&reading.desired, args.yes || args.watch, &mut client, session);
-    let synced = agreed.and_then(|()| carry_out(reading, manner, &mut client, session)).inspect_err(|failure| {
+    let done = agreed.and_then(|plan| carry_out(reading, &plan, manner, &mut client, session));
+    let synced = done.inspect_err(|failure| {
         // An empty source is an error of the files, as one that can't be read.
         if matches!(failure, Failure::Refused(Refusal::Sync(SyncError::Empty { .. }))) {
             watch::report_once(&args.source, Some(watch::unread_once(failure)), session);
@@ -136,15 +137,14 @@ pub(super) fn again(number: u64, mut desired: Desired, yes: bool, session: &Sess
     // What files of variables held then is not kept: they are read as they are.
     desired.variables = source::fingerprints(&desired.apps);
     let mut client = session.client()?;
-    prepare(&desired, yes, &mut client, session)?;
-    let plan = plan::ask(desired.clone(), &mut client)?;
+    let plan = prepare(&desired, yes, &mut client, session)?;
     let begun = past::Draft::again(number, desired.clone()).begin(&plan, session);
     let synced = recorded(send(desired, Manner { parallel: 1, go_on: false }, &mut client), begun, session)?;
     tell(&synced, session)
 }
 
 /// Shows the plan, and asks about removals.
-fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session) -> Result<(), Failure> {
+fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session) -> Result<Plan, Failure> {
     let plan = plan::ask(desired.clone(), client)?;
     for line in show::text(&plan) {
         session.line(&line);
@@ -153,7 +153,7 @@ fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session)
     if !plan.removed().is_empty() && !yes && !agreed(&plan)? {
         return Err(Failure::Usage("nothing was done".into()));
     }
-    Ok(())
+    Ok(plan)
 }
 
 /// Tells what came of each step.
@@ -163,15 +163,32 @@ fn tell(Synced { plan, outcomes }: &Synced, session: &Session) -> Result<(), Fai
     act::success(outcomes)
 }
 
-/// Has the daemon make the list what a source says, and keeps what was done.
+/// Has the daemon make the list what a source says, and keeps what was done. `plan` is what it is about to do, which it
+/// finds out itself when its turn has come.
 ///
 /// # Errors
 /// When it refuses; a mistake in dependencies with where they are written.
-fn carry_out(reading: &Reading, manner: Manner, client: &mut Client, session: &Session) -> Result<Synced, Failure> {
-    let place = |failure| with_place(failure, &reading.loaded.depends);
-    let plan = plan::ask(reading.desired.clone(), client).map_err(place)?;
-    let begun = past::Draft::of(reading).begin(&plan, session);
-    recorded(send(reading.desired.clone(), manner, client), begun, session).map_err(place)
+fn carry_out(
+    reading: &Reading,
+    plan: &Plan,
+    manner: Manner,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Synced, Failure> {
+    let begun = past::Draft::of(reading).begin(plan, session);
+    let done = send(reading.desired.clone(), manner, client);
+    recorded(done, begun, session).map_err(|failure| with_place(failure, &reading.loaded.depends))
+}
+
+/// The same where the plan was not shown before.
+fn carry_out_at_once(
+    reading: &Reading,
+    manner: Manner,
+    client: &mut Client,
+    session: &Session,
+) -> Result<Synced, Failure> {
+    let plan = plan::ask(reading.desired.clone(), client)?;
+    carry_out(reading, &plan, manner, client, session)
 }
 
 /// What came of a pass goes into its entry. One whose answer is lost stays as it was begun.

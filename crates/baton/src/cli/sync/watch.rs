@@ -5,11 +5,11 @@ use super::inputs::{Inputs, Wanted};
 use super::job;
 use super::made::{MakeOptions, Sources};
 use super::source::{Reading, SourceOptions};
-use super::{Manner, carry_out, show};
+use super::{Manner, carry_out_at_once, show};
 use crate::cli::act;
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use crate::client::{Client, ClientError};
+use crate::client::ClientError;
 use baton_config::target::resolve;
 use baton_core::proto::{Done, Outcome, Request};
 use baton_core::sync::{Deed, DriftRule, Plan, Step, Synced};
@@ -160,7 +160,7 @@ impl Watcher<'_> {
         let mut tries = 1;
         loop {
             let mut client = self.session.client()?;
-            let done = carry_out(reading, self.manner, &mut client, self.session);
+            let done = carry_out_at_once(reading, self.manner, &mut client, self.session);
             match done {
                 Err(Failure::Client(ClientError::Lost)) if tries < TRIES => tries += 1,
                 other => return other,
@@ -221,17 +221,16 @@ pub(super) fn unread_once(failure: &Failure) -> String {
 }
 
 /// What is told of a followed source that can't be read.
-pub(super) fn unread(failure: &Failure) -> String {
+fn unread(failure: &Failure) -> String {
     format!("is not followed until this is repaired; its apps stay as they are: {failure}")
 }
 
-/// Has the daemon tell everybody who looks at the list how reading a source went, and gives the connection on which it
-/// was said. Without a daemon there is no list.
-pub(crate) fn report(source: &str, error: Option<String>, follows: bool, session: &Session) -> Option<Client> {
-    let mut client = session.present_client().ok()??;
-    // Whether it arrives changes nothing for the source.
-    client.call(Request::Report { source: source.into(), error, follows }).ok()?;
-    Some(client)
+/// Has the daemon tell everybody who looks at the list how reading a source went. Without a daemon there is no list.
+fn report(source: &str, error: Option<String>, follows: bool, session: &Session) {
+    if let Ok(Some(mut client)) = session.present_client() {
+        // Whether it arrives changes nothing for the source.
+        let _ = client.call(Request::Report { source: source.into(), error, follows });
+    }
 }
 
 /// The same for a source that was read once.
