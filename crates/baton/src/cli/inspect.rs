@@ -86,7 +86,7 @@ fn obstacle(view: &InstanceView, session: &Session) -> Option<String> {
 
 /// Opens it; the address, or why not.
 fn open(view: &InstanceView, client: &mut Client) -> Result<Result<String, String>, Failure> {
-    let target = Selector::new(view.id.to_string());
+    let target = Selector::of(view.id);
     let asked = client.ask(Request::Trigger { target, action: ACTION.into(), parameter: None })?;
     match client.answer(asked)? {
         Reply::Triggered(_) => {}

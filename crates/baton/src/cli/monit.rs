@@ -191,7 +191,7 @@ impl Watcher {
         if measure {
             self.board.sample();
             let chosen = self.board.chosen().map(|id| {
-                let targets = vec![Selector::new(id.to_string())];
+                let targets = vec![Selector::of(id)];
                 list(&mut self.client, List { targets, detail: Detail::Definition })
             });
             // It may have gone meanwhile.

@@ -108,7 +108,7 @@ fn restart(module: &str, session: &Session) -> Result<bool, Failure> {
     let Some(mut client) = daemon(session)? else { return Ok(false) };
     let slots = list(&mut client, List::default())?.instances;
     let ids = slots.iter().filter(|view| view.name == module).map(|view| view.id);
-    let targets: Vec<Selector> = ids.map(|id| Selector::new(id.to_string())).collect();
+    let targets: Vec<Selector> = ids.map(Selector::of).collect();
     if targets.is_empty() {
         return Ok(false);
     }

@@ -107,7 +107,7 @@ pub(crate) fn selector(text: &str, directory: &Path) -> Selector {
 /// The selector for exactly this slot's app, or for the slot when the name would be read as something else.
 fn exactly(view: &InstanceView) -> Selector {
     let pattern = view.name.starts_with('/') && view.name.ends_with('/');
-    if view.name == "all" || pattern { Selector::new(view.id.to_string()) } else { Selector::new(&view.name) }
+    if view.name == "all" || pattern { Selector::of(view.id) } else { Selector::new(&view.name) }
 }
 
 /// The selectors of those of these apps that are in the list, once each.

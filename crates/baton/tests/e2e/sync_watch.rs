@@ -304,8 +304,14 @@ fn a_job_follows_its_source_and_survives_the_daemon() {
     is_new("a", old);
     assert_eq!(baton.pid("sync-ecosystems"), job);
     baton.run(["delete", "b"]).ok();
+    // The job is meant by its number, and not whoever is called so.
+    let number = baton.entry("sync-ecosystems")["pm_id"].to_string();
+    baton.start(&number, &["wait"]);
+    let namesake = baton.pid(&number);
     baton.run(["sync", "--now", "ecosystems"]).ok();
     is_new("b", 0);
+    assert_eq!(baton.pid(&number), namesake);
+    baton.run(["delete", &number]).ok();
     baton.run(["sync", "--stop", "elsewhere"]).code(1).stderr_has("elsewhere is not followed by a job");
     baton.run(["sync", "--stop", "ecosystems"]).ok().stdout_has("is not followed any more; its apps stay");
     assert_eq!(pids(&baton).len(), 5);

@@ -175,7 +175,7 @@ pub(super) fn wake(source: &SourceOptions, session: &Session) -> Result<(), Fail
 }
 
 fn selectors(jobs: &[InstanceView]) -> Vec<Selector> {
-    jobs.iter().map(|job| Selector::new(job.id.to_string())).collect()
+    jobs.iter().map(|job| Selector::of(job.id)).collect()
 }
 
 #[cfg(test)]
