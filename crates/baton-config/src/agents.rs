@@ -114,8 +114,7 @@ mod tests {
     /// The units of the apps of a file `/w/<file>` that loads modules with these exports; `-` is none.
     fn found(file: &str, root: Value, modules: Value) -> Vec<String> {
         let exported: Vec<Exported> = serde_json::from_value(modules).unwrap();
-        let apps = crate::js::exports::apps(root.clone()).unwrap();
-        let apps: Vec<&App> = apps.iter().collect();
+        let apps = crate::js::exports::apps(&root).unwrap();
         let units = units(&Path::new("/w").join(file), &root, &exported, &apps);
         units.into_iter().map(|unit| unit.unwrap_or_else(|| "-".into())).collect()
     }

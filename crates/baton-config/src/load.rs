@@ -257,8 +257,8 @@ pub fn evaluate(files: &[PathBuf], options: &LoadOptions) -> Result<Raw, ConfigE
     for (path, export) in exports {
         let place = Place::file(&path);
         let found =
-            exports::apps(export.root).map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?;
-        apps.extend(found.into_iter().map(Value::Object));
+            exports::apps(&export.root).map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?;
+        apps.extend(found.into_iter().cloned().map(Value::Object));
         all.console.extend(export.console);
         all.warnings.extend(export.notes);
     }

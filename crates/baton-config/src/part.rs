@@ -27,6 +27,16 @@ pub(crate) struct Part {
     warnings: Vec<Warning>,
 }
 
+/// Whether a file that exports this is one of apps.
+pub(crate) fn has_apps(root: &Value) -> bool {
+    declares(root) || exports::apps(root).is_ok()
+}
+
+/// Whether what stands beside the list of apps may be all that there is.
+fn declares(root: &Value) -> bool {
+    declare::declares(root) || beside_apps(root, "static").is_some()
+}
+
 impl Part {
     /// The apps as the file writes them.
     ///
@@ -39,9 +49,12 @@ impl Part {
             Some(given) => Some(statics::apps(given, &path, &mut warnings)?),
             None => None,
         };
-        let mut list = match exports::apps(export.root.clone()) {
-            Err(ShapeError::NoApps) if served.is_some() || declare::declares(&export.root) => Vec::new(),
-            found => found.map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?,
+        let mut list: Vec<_> = match exports::apps(&export.root) {
+            Err(ShapeError::NoApps) if declares(&export.root) => Vec::new(),
+            found => {
+                let found = found.map_err(|wrong| ConfigError::Shape { place, what: wrong.to_string() })?;
+                found.into_iter().cloned().collect()
+            }
         };
         list.extend(served.unwrap_or_default());
         Ok(Part { path, export, list, items: Vec::new(), warnings })

@@ -4,9 +4,10 @@ use crate::clj::{self, CljError, CljOptions, settings};
 use crate::declare::changed;
 use crate::directory::{self, Directory, Skipped};
 use crate::error::{ConfigError, FailedEvaluation, Place, Warning};
-use crate::js::{Trace, exports};
+use crate::js::Trace;
 use crate::load::{Export, export};
 use crate::options::LoadOptions;
+use crate::part::has_apps;
 use crate::{env, glob, target};
 use baton_core::spec::Origin;
 use serde_json::Value;
@@ -81,8 +82,7 @@ pub(crate) fn read(targets: &[PathBuf], options: &LoadOptions) -> Result<Sources
     for (File { path, how }, whole) in others.into_iter().zip(exports) {
         let whole = whole?;
         // A helper or data beside the process files, in a directory where any name may be one.
-        if matches!(how, How::Among) && !directory::says_so_by_name(&path) && exports::apps(whole.root.clone()).is_err()
-        {
+        if matches!(how, How::Among) && !directory::says_so_by_name(&path) && !has_apps(&whole.root) {
             sources.skipped.push(Skipped { path, why: "it defines no apps" });
             continue;
         }

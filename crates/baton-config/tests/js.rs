@@ -105,7 +105,8 @@ fn the_apps_of_each_shape_are_found() {
         "single/ecosystem.config.js",
         "type-module/ecosystem.config.js",
     ] {
-        let apps = js::exports::apps(embedded(case).value).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let exported = embedded(case).value;
+        let apps = js::exports::apps(&exported).unwrap_or_else(|error| panic!("{case}: {error}"));
         assert!(!apps.is_empty() && apps.iter().all(|app| app.contains_key("script")), "{case}: {apps:?}");
     }
 }

@@ -401,3 +401,17 @@ fn helpers_and_data_beside_the_files_of_a_directory_of_sources_are_left_aside() 
         found.skipped.iter().map(|one| (one.path.file_name().unwrap().to_str().unwrap(), one.why)).collect();
     assert_eq!(skipped, [("helper.js", "it defines no apps")]);
 }
+
+#[test]
+fn files_whose_apps_all_come_of_what_they_declare_are_read_wherever_they_stand() {
+    let project = Project::new(&[
+        ("ecosystems/units.yml", "units:\n  shop:\n    apps:\n      - { name: web, script: web.sh }\n"),
+        ("ecosystems/site.yml", "static:\n  - { path: ., port: 8081 }\n"),
+        ("ecosystems/web.sh", ""),
+    ]);
+    for source in ["ecosystems", "ecosystems/*.yml"] {
+        let found = project.load(&[source], |_| ());
+        assert_eq!(names(&found), ["static-page-server-8081", "shop_web"], "{source}");
+        assert!(found.skipped.is_empty(), "{source}: {:?}", found.skipped);
+    }
+}

@@ -31,41 +31,37 @@ pub enum ShapeError {
 ///
 /// # Errors
 /// When the export has none of the accepted shapes. A list without apps is accepted.
-pub fn apps(value: Value) -> Result<Vec<Map<String, Value>>, ShapeError> {
+pub fn apps(value: &Value) -> Result<Vec<&Map<String, Value>>, ShapeError> {
     find(value, DEPTH)?
         .into_iter()
         .enumerate()
-        .map(|(index, app)| match app {
-            Value::Object(app) => Ok(app),
-            other => Err(ShapeError::NotAnApp { index, kind: kind(&other) }),
-        })
+        .map(|(index, app)| app.as_object().ok_or_else(|| ShapeError::NotAnApp { index, kind: kind(app) }))
         .collect()
 }
 
-fn find(value: Value, depth: u32) -> Result<Vec<Value>, ShapeError> {
-    let mut object = match value {
+fn find(value: &Value, depth: u32) -> Result<Vec<&Value>, ShapeError> {
+    let object = match value {
         Value::Array(list) => return flatten(list, depth),
         Value::Object(object) => object,
-        other => return Err(ShapeError::NotAnObject(kind(&other))),
+        other => return Err(ShapeError::NotAnObject(kind(other))),
     };
     if depth == 0 {
         return Err(ShapeError::NoApps);
     }
     // `apps` first: a module that exports `apps` and a default means the same by both.
     for key in ["apps", "default", "pm2"] {
-        if matches!(object.get(key), Some(Value::Array(_) | Value::Object(_))) {
-            let inner = object.remove(key).unwrap_or_default();
+        if let Some(inner @ (Value::Array(_) | Value::Object(_))) = object.get(key) {
             return find(inner, depth - 1);
         }
     }
-    if is_app(&object) { Ok(vec![Value::Object(object)]) } else { Err(ShapeError::NoApps) }
+    if is_app(object) { Ok(vec![value]) } else { Err(ShapeError::NoApps) }
 }
 
 /// Lists of lists and lists of whole exports (`[require('./a'), require('./b')]`) become one list.
-fn flatten(list: Vec<Value>, depth: u32) -> Result<Vec<Value>, ShapeError> {
+fn flatten(list: &[Value], depth: u32) -> Result<Vec<&Value>, ShapeError> {
     let mut flat = Vec::with_capacity(list.len());
     for item in list {
-        let wraps = match &item {
+        let wraps = match item {
             Value::Array(_) => true,
             Value::Object(object) => !is_app(object) && object.contains_key("apps"),
             _ => false,
@@ -98,7 +94,7 @@ mod tests {
     use super::*;
 
     fn names(value: Value) -> Vec<String> {
-        let apps = apps(value).unwrap();
+        let apps = apps(&value).unwrap();
         apps.iter().map(|app| app["name"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -128,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_a_list() {
-        assert_eq!(apps(json!({ "apps": [] })), Ok(Vec::new()));
+        assert_eq!(apps(&json!({ "apps": [] })), Ok(Vec::new()));
     }
 
     #[test]
@@ -138,9 +134,9 @@ mod tests {
 
     #[test]
     fn what_holds_no_apps_is_refused_with_the_reason() {
-        assert_eq!(apps(json!("text")), Err(ShapeError::NotAnObject("a string")));
-        assert_eq!(apps(json!(null)), Err(ShapeError::NotAnObject("null")));
-        assert_eq!(apps(json!({ "aps": [] })), Err(ShapeError::NoApps));
-        assert_eq!(apps(json!({ "apps": [1] })), Err(ShapeError::NotAnApp { index: 0, kind: "a number" }));
+        assert_eq!(apps(&json!("text")), Err(ShapeError::NotAnObject("a string")));
+        assert_eq!(apps(&json!(null)), Err(ShapeError::NotAnObject("null")));
+        assert_eq!(apps(&json!({ "aps": [] })), Err(ShapeError::NoApps));
+        assert_eq!(apps(&json!({ "apps": [1] })), Err(ShapeError::NotAnApp { index: 0, kind: "a number" }));
     }
 }

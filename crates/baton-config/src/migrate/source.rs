@@ -228,15 +228,18 @@ type Parts = (Vec<Map<String, Value>>, Map<String, Value>);
 
 /// The apps of an export and what stands beside them.
 fn parts(root: Value) -> Result<Parts, Left> {
-    let unclear = || "has its apps in a shape of its own".to_owned();
-    match root {
-        Value::Object(mut map) if map.get("apps").is_some_and(Value::is_array) => {
-            let apps = js::exports::apps(Value::Object(map.clone())).map_err(|wrong| wrong.to_string())?;
-            map.shift_remove("apps");
-            Ok((apps, map))
+    let apps = || -> Result<Vec<Map<String, Value>>, Left> {
+        let found = js::exports::apps(&root).map_err(|wrong| wrong.to_string())?;
+        Ok(found.into_iter().cloned().collect())
+    };
+    match &root {
+        Value::Object(map) if map.get("apps").is_some_and(Value::is_array) => {
+            let mut beside = map.clone();
+            beside.shift_remove("apps");
+            Ok((apps()?, beside))
         }
-        Value::Array(_) => Ok((js::exports::apps(root).map_err(|wrong| wrong.to_string())?, Map::new())),
-        _ => Err(unclear()),
+        Value::Array(_) => Ok((apps()?, Map::new())),
+        _ => Err("has its apps in a shape of its own".into()),
     }
 }
 
