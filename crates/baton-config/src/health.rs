@@ -4,7 +4,7 @@ use crate::keys;
 use crate::kinds::{self, Misfit};
 use crate::readiness;
 use baton_core::spec::{HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT, Remedy, START_PERIOD};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const PROBES: [&str; 3] = ["http", "tcp", "exec"];
 const OTHERS: [&str; 6] = ["probe", "interval", "timeout", "retries", "start_period", "action"];
@@ -18,25 +18,16 @@ fn shape() -> Misfit {
 
 /// The keys of a map of `health` that mean nothing.
 pub(crate) fn unknown(value: &Value) -> Vec<String> {
-    let known = |key: &&String| {
-        let key = keys::snake(key);
-        PROBES.contains(&&*key) || OTHERS.contains(&&*key)
-    };
-    value.as_object().map(|map| map.keys().filter(|key| !known(key)).cloned().collect()).unwrap_or_default()
+    keys::strangers(value, |key| PROBES.contains(&key) || OTHERS.contains(&key))
 }
 
 /// A map with one probe, as `{ probe, interval, timeout, retries, start_period, action }`; `false` is none.
 pub(crate) fn canonical(value: &Value) -> Result<Value, Misfit> {
     let map = match value {
         Value::Null | Value::Bool(false) => return Ok(Value::Null),
-        Value::Object(map) => map,
+        Value::Object(map) => keys::members(map),
         _ => return Err(shape()),
     };
-    let map: Map<String, Value> = map
-        .iter()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(key, value)| (keys::snake(key), value.clone()))
-        .collect();
     // The canonical form again, as a patch or a rendered file has it.
     let probes = map.get("probe").and_then(Value::as_object).unwrap_or(&map);
     let mut given = PROBES.iter().filter_map(|key| Some((*key, probes.get(*key)?)));

@@ -19,8 +19,7 @@ fn shape() -> Misfit {
 
 /// The keys of a map of `heartbeat` that mean nothing.
 pub(crate) fn unknown(value: &Value) -> Vec<String> {
-    let known = |key: &&String| KEYS.contains(&&*keys::snake(key));
-    value.as_object().map(|map| map.keys().filter(|key| !known(key)).cloned().collect()).unwrap_or_default()
+    keys::strangers(value, |key| KEYS.contains(&key))
 }
 
 /// A map with what was given; `false` is none.

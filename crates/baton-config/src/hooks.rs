@@ -29,11 +29,7 @@ fn hook(value: &Value) -> Result<Value, Misfit> {
             let key = if text.contains("://") && !text.contains(' ') { "http" } else { "exec" };
             [(key.to_owned(), json!(text))].into_iter().collect()
         }
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (keys::snake(key), value.clone()))
-            .collect(),
+        Value::Object(map) => keys::members(map),
         _ => return Err(shape()),
     };
     if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {

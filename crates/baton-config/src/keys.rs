@@ -105,6 +105,16 @@ pub fn snake(written: &str) -> String {
     text
 }
 
+/// The members of a map that say something, under their names in the spelling of this program.
+pub(crate) fn members(map: &Map<String, Value>) -> Map<String, Value> {
+    map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (snake(key), value.clone())).collect()
+}
+
+/// The keys of a map that mean nothing there, as they are written.
+pub(crate) fn strangers(value: &Value, is_known: impl Fn(&str) -> bool) -> Vec<String> {
+    value.as_object().into_iter().flat_map(Map::keys).filter(|key| !is_known(&snake(key))).cloned().collect()
+}
+
 fn unknown(written: &str, app: &str) -> Warning {
     let hint = nearest(&snake(written)).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     Warning::new(format!("{app}: unknown key `{written}` is ignored{hint}"))

@@ -1,8 +1,7 @@
 //! What an app asks for that this version only keeps.
 
 use crate::error::{Place, Warning};
-use baton_core::spec::truthy;
-use baton_core::spec::{AppSpec, LATER};
+use baton_core::spec::{AppSpec, LATER, truthy};
 use serde_json::Value;
 
 /// Keys whose value changes nothing that a user could see: settings of PM2's own parts.

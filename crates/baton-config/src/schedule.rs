@@ -24,8 +24,7 @@ fn pattern(cron: &str) -> Misfit {
 
 /// The keys of a map of `schedule` that mean nothing.
 pub(crate) fn unknown(value: &Value) -> Vec<String> {
-    let known = |key: &&String| KEYS.contains(&&*keys::snake(key));
-    value.as_object().map(|map| map.keys().filter(|key| !known(key)).cloned().collect()).unwrap_or_default()
+    keys::strangers(value, |key| KEYS.contains(&key))
 }
 
 /// A pattern or a map with one, as `{ cron, timezone, overlap, jitter, timeout, missed }`; `false` is none.
@@ -33,11 +32,7 @@ pub(crate) fn canonical(value: &Value) -> Result<Value, Misfit> {
     let map: Map<String, Value> = match value {
         Value::Null | Value::Bool(false) => return Ok(Value::Null),
         Value::String(cron) => [("cron".to_owned(), json!(cron))].into_iter().collect(),
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (keys::snake(key), value.clone()))
-            .collect(),
+        Value::Object(map) => keys::members(map),
         _ => return Err(shape()),
     };
     let text = |key: &str| map.get(key).map(|value| value.as_str().map(str::trim).ok_or_else(shape)).transpose();

@@ -1,8 +1,8 @@
 //! `units`: names of groups of apps, with what their apps share.
 //!
 //! A unit is a list of names (patterns too) of apps in the file, or a map with `apps`, `env`, `env_file`, `depends_on`,
-//! `heartbeat`, `on_event` and `prefix`. Its `apps` holds names, and apps of its own: those are called `<unit>_<name>` unless `prefix` says
-//! otherwise, as `defineAgent` calls them.
+//! `heartbeat`, `on_event` and `prefix`. Its `apps` holds names, and apps of its own: those are called `<unit>_<name>`
+//! unless `prefix` says otherwise, as `defineAgent` calls them.
 
 use super::{Item, Membership, Origin, Way, Wrong};
 use crate::error::Warning;
