@@ -9,7 +9,7 @@
 //! * `care` decides about lives that are unwell.
 //! * `rollout` goes on with reloads, slot by slot.
 //! * `sync` carries out what a source needs to become the truth.
-//! * `command` turns requests into what is wished of slots.
+//! * `command` turns requests into what is wished of slots, `act` those that are about slots which exist.
 //! * `ending` says what is sent to a life that ends.
 //! * `waiting` goes on with starts and stops that wait for other slots.
 //! * `pending` tells when a request is done.
@@ -17,6 +17,7 @@
 //! Rules: an event of an incarnation that is not the current one is stale and changes nothing; a reply is an effect;
 //! whoever carries out the effects takes `world.touched` after every step and writes those records first.
 
+mod act;
 mod care;
 mod command;
 mod effect;
