@@ -6,6 +6,7 @@ mod client;
 mod daemon;
 mod frame;
 mod home;
+mod http;
 mod input;
 mod logrotate;
 mod logs;

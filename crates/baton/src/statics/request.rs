@@ -1,11 +1,6 @@
 //! One request of HTTP/1, understood.
 
-use httparse::{EMPTY_HEADER, Header, Status};
-
-/// Longest head (bytes).
-const HEAD: usize = 16 * 1024;
-/// More headers are too many.
-const HEADERS: usize = 100;
+use crate::http::{self, Head};
 
 /// What somebody asks.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,30 +32,23 @@ pub(super) type Wrong = u16;
 /// # Errors
 /// When it is none, or too large.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Wrong> {
-    let mut headers = [EMPTY_HEADER; HEADERS];
-    let mut head = httparse::Request::new(&mut headers);
-    let length = match head.parse(bytes) {
-        Ok(Status::Complete(length)) if length <= HEAD => length,
-        Ok(Status::Partial) if bytes.len() <= HEAD => return Ok(None),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(431),
-        Err(_) => return Err(400),
+    let head = match Head::read(bytes) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Ok(None),
+        Err(http::Wrong::TooLarge) => return Err(431),
+        Err(http::Wrong::Garbled) => return Err(400),
     };
-    let find = |name: &str| find(head.headers, name);
-    let says = |name: &str, word: &str| {
-        let text = find(name).unwrap_or_default();
-        text.split(',').any(|one| one.trim().eq_ignore_ascii_case(word))
-    };
-    let target = head.path.unwrap_or("/");
-    let (target, query) = split(target);
+    let find = |name: &str| head.find(name).map(str::to_owned);
+    let (target, query) = split(head.target);
     // Nobody sends us anything: what follows can't be told from the next request.
-    let has_body = find("transfer-encoding").is_some() || find("content-length").is_some_and(|length| length != "0");
-    let keeps = if head.version == Some(0) { says("connection", "keep-alive") } else { !says("connection", "close") };
+    let has_body =
+        head.find("transfer-encoding").is_some() || head.find("content-length").is_some_and(|length| length != "0");
     let request = Request {
-        method: head.method.unwrap_or_default().to_owned(),
+        method: head.method.to_owned(),
         path: names(target)?,
         slash: target.ends_with('/'),
         query: query.to_owned(),
-        keep_alive: keeps && !has_body,
+        keep_alive: head.keeps_alive() && !has_body,
         authorization: find("authorization"),
         range: find("range"),
         if_range: find("if-range"),
@@ -69,13 +57,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Wrong> {
         if_modified_since: find("if-modified-since"),
         if_unmodified_since: find("if-unmodified-since"),
     };
-    Ok(Some((request, length)))
-}
-
-fn find(headers: &[Header<'_>], name: &str) -> Option<String> {
-    let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-    // What is no text is none that we look for.
-    std::str::from_utf8(header.value).ok().map(|text| text.trim().to_owned())
+    Ok(Some((request, head.length)))
 }
 
 /// Path and query of a target, which may name its host.
@@ -130,21 +112,6 @@ pub(super) fn escape(name: &[u8]) -> String {
     text
 }
 
-/// As RFC 4648 has it.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let at = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
-        let number = at(0) << 16 | at(1) << 8 | at(2);
-        for index in 0..4 {
-            let letter = LETTERS[(number >> (18 - 6 * index) & 63) as usize];
-            text.push(if index <= three.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +153,7 @@ mod tests {
         assert_eq!(parse("GET /%zz HTTP/1.1\r\n\r\n"), Err(400));
         assert_eq!(parse("GET /%00 HTTP/1.1\r\n\r\n"), Err(400));
         assert_eq!(parse("GET / HTTP/1.1\r\nHost"), Ok(false));
-        assert_eq!(parse(&format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(HEAD))), Err(431));
+        assert_eq!(parse(&format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(http::LONGEST))), Err(431));
         assert_eq!(parse(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101))), Err(431));
     }
 

@@ -1,6 +1,6 @@
 //! What is served, and how: PM2's variables, then the words of the command line, then PM2's defaults.
 
-use super::request::base64;
+use crate::http::base64;
 use std::path::{Path, PathBuf};
 
 /// What is served.

@@ -1,14 +1,12 @@
 //! One request of HTTP/1: its bytes understood, and its answer written. Nothing here waits.
 
-use httparse::{EMPTY_HEADER, Header, Status};
+use crate::http::{self, Head, LONGEST, base64};
+use httparse::Status;
 use sha1::{Digest, Sha1};
 use std::net::IpAddr;
 
-/// Longest head and longest body, in bytes.
-const HEAD: usize = 16 * 1024;
+/// Longest body (bytes).
 const BODY: usize = 64 * 1024;
-/// More are too many.
-const HEADERS: usize = 64;
 /// What RFC 6455 puts behind a key before it is hashed.
 const HANDSHAKE: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -44,27 +42,18 @@ const TOO_LARGE: Wrong = "413 Content Too Large";
 
 /// Understands what has come so far.
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Wrong> {
-    let mut headers = [EMPTY_HEADER; HEADERS];
-    let mut head = httparse::Request::new(&mut headers);
-    let start = match head.parse(bytes) {
-        Ok(Status::Complete(start)) if start <= HEAD => start,
-        Ok(Status::Partial) if bytes.len() <= HEAD => return Ok(Parsed::Partial { waits: false }),
-        Ok(_) => return Err("431 Request Header Fields Too Large"),
-        Err(_) => return Err(BAD),
+    let head = match Head::read(bytes) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Ok(Parsed::Partial { waits: false }),
+        Err(http::Wrong::TooLarge) => return Err("431 Request Header Fields Too Large"),
+        Err(http::Wrong::Garbled) => return Err(BAD),
     };
-    let version = head.version.unwrap_or(0);
-    let target = head.path.unwrap_or("/");
-    let find = |name: &str| find(head.headers, name);
-    let says = |name: &str, word: &str| {
-        let text = find(name).unwrap_or_default();
-        text.split(',').any(|one| one.trim().eq_ignore_ascii_case(word))
-    };
-    let rest = &bytes[start..];
-    let body = match (says("transfer-encoding", "chunked"), find("content-length")) {
+    let rest = &bytes[head.length..];
+    let body = match (head.says("transfer-encoding", "chunked"), head.find("content-length")) {
         (true, _) => chunks(rest)?,
         (false, None) => Some((Vec::new(), 0)),
         (false, Some(length)) => {
-            let length: usize = length.trim().parse().map_err(|_| BAD)?;
+            let length: usize = length.parse().map_err(|_| BAD)?;
             if length > BODY {
                 return Err(TOO_LARGE);
             }
@@ -72,26 +61,20 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Wrong> {
         }
     };
     let Some((body, length)) = body else {
-        return Ok(Parsed::Partial { waits: says("expect", "100-continue") });
+        return Ok(Parsed::Partial { waits: head.says("expect", "100-continue") });
     };
-    let upgrades = says("connection", "upgrade") && says("upgrade", "websocket");
-    let host = find("host").filter(|host| !is_here(host));
-    let origin = find("origin").filter(|origin| !is_here(origin.split_once("://").map_or("", |(_, host)| host)));
+    let upgrades = head.says("connection", "upgrade") && head.says("upgrade", "websocket");
+    let host = head.find("host").filter(|host| !is_here(host));
+    let origin = head.find("origin").filter(|origin| !is_here(origin.split_once("://").map_or("", |(_, host)| host)));
     let request = Request {
-        method: head.method.unwrap_or_default().to_owned(),
-        path: target.split(['?', '#']).next().unwrap_or_default().to_owned(),
-        keep_alive: if version == 0 { says("connection", "keep-alive") } else { !says("connection", "close") },
-        upgrade: find("sec-websocket-key").filter(|_| upgrades).map(str::to_owned),
+        method: head.method.to_owned(),
+        path: head.target.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        keep_alive: head.keeps_alive(),
+        upgrade: head.find("sec-websocket-key").filter(|_| upgrades).map(str::to_owned),
         foreign: host.or(origin).map(str::to_owned),
         body,
     };
-    Ok(Parsed::Whole(request, start + length))
-}
-
-fn find<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a str> {
-    let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-    // What is no text is none that we look for.
-    std::str::from_utf8(header.value).ok()
+    Ok(Parsed::Whole(request, head.length + length))
 }
 
 /// The body and the bytes that it takes; `None` while it is not whole.
@@ -101,7 +84,7 @@ fn chunks(mut rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Wrong> {
     loop {
         let (start, size) = match httparse::parse_chunk_size(rest) {
             Ok(Status::Complete((start, size))) => (start, usize::try_from(size).unwrap_or(usize::MAX)),
-            Ok(Status::Partial) if rest.len() < HEAD => return Ok(None),
+            Ok(Status::Partial) if rest.len() < LONGEST => return Ok(None),
             Ok(Status::Partial) | Err(_) => return Err(BAD),
         };
         if size > BODY || body.len() + size > BODY {
@@ -143,26 +126,12 @@ pub(super) fn answer(status: &str, body: &str, keep_alive: bool, extra: &str) ->
 
 /// The answer to a wish to go on as a WebSocket.
 pub(super) fn handshake(key: &str) -> Vec<u8> {
-    let hash = Sha1::new().chain_update(key.trim()).chain_update(HANDSHAKE).finalize();
+    let hash = Sha1::new().chain_update(key).chain_update(HANDSHAKE).finalize();
     let accept = base64(&hash);
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     )
     .into_bytes()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let at = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
-        let number = at(0) << 16 | at(1) << 8 | at(2);
-        for index in 0..4 {
-            let letter = LETTERS[(number >> (18 - 6 * index) & 63) as usize];
-            text.push(if index <= three.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -199,7 +168,7 @@ mod tests {
         assert_eq!(parse(b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), Err(BAD));
         assert_eq!(parse(b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n"), Err(TOO_LARGE));
         assert_eq!(parse(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n"), Err(TOO_LARGE));
-        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD));
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(LONGEST));
         assert_eq!(parse(long.as_bytes()), Err("431 Request Header Fields Too Large"));
     }
 
@@ -222,7 +191,6 @@ mod tests {
     fn the_answer_to_a_handshake_is_that_of_the_standard() {
         let text = String::from_utf8(handshake("dGhlIHNhbXBsZSBub25jZQ==")).unwrap();
         assert!(text.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{text}");
-        assert_eq!([base64(b""), base64(b"f"), base64(b"fo"), base64(b"foo")], ["", "Zg==", "Zm8=", "Zm9v"]);
     }
 
     proptest! {
