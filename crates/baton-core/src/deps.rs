@@ -179,32 +179,21 @@ impl<'a> Graph<'a> {
     pub fn attainable(&self, app: &str) -> Result<(), DependencyError> {
         for dependency in self.dependencies(app).filter(|dependency| dependency.external.is_none()) {
             let on = self.resolve(&dependency.on);
-            let is_job = |name: &&&str| {
-                let specs = self.apps.get(**name).into_iter().flatten();
-                specs.into_iter().any(|spec| spec.schedule.is_some())
+            let first = |is: fn(&AppSpec) -> bool| {
+                let found = on.iter().find(|name| self.apps.get(**name).into_iter().flatten().any(|spec| is(spec)));
+                found.map(|name| (*name).to_owned())
             };
-            let at_rest = matches!(dependency.condition, Condition::Started | Condition::Ready);
-            if let Some(name) = on.iter().find(is_job).filter(|_| !at_rest) {
-                let (app, on, condition) = (app.into(), (*name).into(), dependency.condition.clone());
-                return Err(DependencyError::Job { app, on, condition });
+            let (app, condition) = (app.to_owned(), &dependency.condition);
+            let at_rest = matches!(condition, Condition::Started | Condition::Ready);
+            if let Some(on) = first(|spec| spec.schedule.is_some()).filter(|_| !at_rest) {
+                return Err(DependencyError::Job { app, on, condition: condition.clone() });
             }
-            let endless = |name: &&&str| {
-                let specs = self.apps.get(**name).into_iter().flatten();
-                specs.into_iter().any(|spec| spec.runs_for_ever())
-            };
-            if dependency.condition == Condition::Exited
-                && let Some(name) = on.iter().find(endless)
-            {
-                return Err(DependencyError::NeverExits { app: app.into(), on: (*name).into() });
+            if let Some(on) = first(AppSpec::runs_for_ever).filter(|_| *condition == Condition::Exited) {
+                return Err(DependencyError::NeverExits { app, on });
             }
-            let unexamined = |name: &&&str| {
-                let specs = self.apps.get(**name).into_iter().flatten();
-                specs.into_iter().any(|spec| spec.health.is_none() && !spec.oneshot)
-            };
-            if dependency.condition == Condition::Healthy
-                && let Some(name) = on.iter().find(unexamined)
-            {
-                return Err(DependencyError::NeverHealthy { app: app.into(), on: (*name).into() });
+            let unexamined = first(|spec| spec.health.is_none() && !spec.oneshot);
+            if let Some(on) = unexamined.filter(|_| *condition == Condition::Healthy) {
+                return Err(DependencyError::NeverHealthy { app, on });
             }
         }
         Ok(())

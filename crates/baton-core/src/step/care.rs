@@ -42,12 +42,9 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
 /// Has a slot run again. A life that had no time to do any work, or never was well, counts as a crash, so that it can't go
 /// on for ever.
 fn begin_again(world: &mut World, now: Now, id: InstanceId, why: Cause, worked: bool, effects: &mut Effects) {
-    let Some(instance) = world.instances.get(&id) else { return };
+    let Some(instance) = world.instances.get_mut(&id) else { return };
     let State::Online { since, .. } = instance.state else { return };
-    if let Some(instance) = world.instances.get_mut(&id) {
-        instance.alert(&[EventKind::Unhealthy], &why, None);
-    }
-    let Some(instance) = world.instances.get(&id) else { return };
+    instance.alert(&[EventKind::Unhealthy], &why, None);
     if worked && now.instant - since >= instance.spec.min_uptime {
         end(world, now, id, Then::Restart(why), effects);
     } else {

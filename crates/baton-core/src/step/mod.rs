@@ -153,11 +153,12 @@ fn publish(world: &mut World, now: Now, effects: &mut Effects) {
     }
     world.revision += 1;
     // What ends with everything is no event.
-    let touched = world.touched.iter().filter(|_| !world.ending);
-    for id in touched {
-        let calls = world.instances.get_mut(id).map(|instance| instance.take_calls(now)).unwrap_or_default();
-        let call = |(hook, report)| Effect::Call { hook: Box::new(hook), report: Box::new(report) };
-        effects.extend(calls.into_iter().map(call));
+    if !world.ending {
+        for id in &world.touched {
+            let Some(instance) = world.instances.get_mut(id) else { continue };
+            let call = |(hook, report)| Effect::Call { hook: Box::new(hook), report: Box::new(report) };
+            effects.extend(instance.take_calls(now).into_iter().map(call));
+        }
     }
     for id in &world.touched {
         let change = match world.instances.get(id) {

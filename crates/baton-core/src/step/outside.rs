@@ -49,16 +49,7 @@ pub(super) fn weighed(
 ) {
     let Some(instance) = world.current(id, incarnation).filter(|slot| !is_under_way(slot)) else { return };
     let Some(limit) = instance.spec.memory_limit().filter(|limit| used > *limit) else { return };
-    let since = match &instance.state {
-        State::Unready { since, .. } | State::Online { since, .. } => *since,
-        State::Stopped { .. }
-        | State::Idle { .. }
-        | State::Waiting { .. }
-        | State::Starting { .. }
-        | State::Stopping { .. }
-        | State::Backoff { .. }
-        | State::Errored { .. } => return,
-    };
+    let Some(since) = instance.state.running_since() else { return };
     let why = Cause::Memory { used, limit };
     if now.instant - since < instance.spec.min_uptime {
         fail(world, now, id, why, effects);

@@ -1,7 +1,7 @@
 //! What is told to the hooks of an app (`on_event`).
 
 use super::cause::{Cause, Exit};
-use super::instance::{Instance, Transition};
+use super::instance::Instance;
 use super::view::Status;
 use crate::spec::{EventKind, Hook};
 use crate::units::{Incarnation, InstanceId, Now, WallTime};
@@ -85,10 +85,5 @@ impl Instance {
             }
         }
         calls
-    }
-
-    /// The last change of state.
-    pub fn last_transition(&self) -> Option<&Transition> {
-        self.transitions.iter().rev().find(|transition| !transition.cause.is_of_a_hook())
     }
 }

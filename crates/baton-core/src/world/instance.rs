@@ -222,6 +222,11 @@ impl Instance {
         }
     }
 
+    /// The last change of state.
+    pub fn last_transition(&self) -> Option<&Transition> {
+        self.transitions.iter().rev().find(|transition| !transition.cause.is_of_a_hook())
+    }
+
     /// Another life is the current one: what the one before has said is void.
     pub(crate) fn forget_words(&mut self) {
         self.told_ready = false;

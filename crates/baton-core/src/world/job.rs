@@ -159,16 +159,7 @@ impl Instance {
         if self.beside.iter().any(Beside::is_candidate) {
             return None;
         }
-        match self.state {
-            State::Unready { since, .. } | State::Online { since, .. } => Some(since + timeout),
-            State::Stopped { .. }
-            | State::Idle { .. }
-            | State::Waiting { .. }
-            | State::Starting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Errored { .. } => None,
-        }
+        self.state.running_since().map(|since| since + timeout)
     }
 }
 

@@ -150,6 +150,20 @@ impl State {
         }
     }
 
+    /// Since when its program runs, when it is to go on.
+    pub fn running_since(&self) -> Option<Instant> {
+        match self {
+            State::Unready { since, .. } | State::Online { since, .. } => Some(*since),
+            State::Stopped { .. }
+            | State::Idle { .. }
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Errored { .. } => None,
+        }
+    }
+
     /// Whether an incarnation may be alive in this state.
     pub fn has_process(&self) -> bool {
         match self {
