@@ -25,7 +25,7 @@ pub fn run(words: &[String], input: &Input<'_>, cwd: &Path) -> io::Result<ExitSt
     command(words, cwd)?.stdin(stdin).status()
 }
 
-/// Runs a program of PATH to its end; what it writes to its standard output is returned.
+/// Runs a program of PATH to its end; what it writes to its standard output is returned, and it reads nothing.
 ///
 /// # Errors
 /// When there is no such program.
@@ -34,12 +34,12 @@ pub fn ask(words: &[String], cwd: &Path) -> io::Result<(ExitStatus, Vec<u8>)> {
     Ok((output.status, output.stdout))
 }
 
-/// Runs a program of PATH to its end, and nobody sees what it says.
+/// The same, and nobody sees what it complains about.
 ///
 /// # Errors
 /// When there is no such program.
 pub fn look(words: &[String], cwd: &Path) -> io::Result<(ExitStatus, Vec<u8>)> {
-    let output = command(words, cwd)?.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+    let output = command(words, cwd)?.stderr(Stdio::null()).output()?;
     Ok((output.status, output.stdout))
 }
 

@@ -5,6 +5,7 @@ use crate::process::Process;
 use baton_core::spec::{Environment, HookBy};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::retry_on_intr;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::fs::File;
 use std::io::{self, Write};
@@ -50,9 +51,9 @@ pub fn tell(
 
 /// Waits so long; false when the other end of `wanted` is closed meanwhile.
 pub fn rest(pause: Duration, wanted: BorrowedFd<'_>) -> bool {
-    let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
-    let timeout = Timespec { tv_sec: seconds, tv_nsec: pause.subsec_nanos().into() };
-    matches!(poll(&mut [PollFd::new(&wanted, PollFlags::IN)], Some(&timeout)), Ok(0))
+    let timeout = Timespec::try_from(pause).ok();
+    let waited = retry_on_intr(|| poll(&mut [PollFd::new(&wanted, PollFlags::IN)], timeout.as_ref()));
+    waited == Ok(0)
 }
 
 /// Stands in the environment of every command of a hook, with the home of its daemon.

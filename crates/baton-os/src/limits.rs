@@ -64,12 +64,26 @@ pub(crate) fn number(resource: Resource) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
-/// The pair (soft, hard) that a process is to have which has `present`: `u64::MAX` is no limit.
-pub(crate) fn wished(limit: Wished, present: (u64, u64)) -> (u64, u64) {
-    let raw = |ceiling: Ceiling| match ceiling {
+/// The resource of such a number.
+pub(crate) fn numbered(wanted: u8) -> Option<Resource> {
+    Resource::ALL.into_iter().find(|resource| number(*resource) == wanted)
+}
+
+/// A bound as the kernel has it: `u64::MAX` is no limit.
+pub(crate) fn raw(ceiling: Ceiling) -> u64 {
+    match ceiling {
         Ceiling::At(number) => number,
         Ceiling::Unlimited => u64::MAX,
-    };
+    }
+}
+
+/// The same the other way round.
+pub(crate) fn ceiling(raw: u64) -> Ceiling {
+    if raw == u64::MAX { Ceiling::Unlimited } else { Ceiling::At(raw) }
+}
+
+/// The pair (soft, hard) that a process is to have which has `present`: `u64::MAX` is no limit.
+pub(crate) fn wished(limit: Wished, present: (u64, u64)) -> (u64, u64) {
     match (limit.soft.map(raw), limit.hard.map(raw)) {
         (Some(soft), Some(hard)) => (soft, hard),
         (Some(soft), None) => (soft, present.1),
@@ -97,6 +111,8 @@ mod tests {
     fn every_resource_has_a_number_of_its_own() {
         let numbers: std::collections::BTreeSet<u8> = Resource::ALL.into_iter().map(number).collect();
         assert_eq!(numbers, (0..16).collect());
+        assert!(Resource::ALL.into_iter().all(|resource| numbered(number(resource)) == Some(resource)));
+        assert_eq!(numbered(16), None);
     }
 
     #[test]

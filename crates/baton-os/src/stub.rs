@@ -446,7 +446,7 @@ fn encode_failure(step: Step, errno: i32) -> [u8; 5] {
 pub(crate) fn decode_failure(bytes: &[u8]) -> Option<(Step, i32)> {
     let [number, a, b, c, d] = *bytes else { return None };
     let step = match number.checked_sub(FIRST_LIMIT) {
-        Some(limit) => Step::Limit(Resource::ALL.into_iter().find(|resource| limits::number(*resource) == limit)?),
+        Some(number) => Step::Limit(limits::numbered(number)?),
         None => *STEPS.get(usize::from(number))?,
     };
     Some((step, i32::from_ne_bytes([a, b, c, d])))

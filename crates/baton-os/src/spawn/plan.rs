@@ -1,6 +1,7 @@
 //! What the parent tells the exec stub: numbers, then NUL-terminated texts that the stub can hand to `execve` as they
 //! lie. Parent and stub are the same binary, so the form needs no version.
 
+use crate::limits;
 use baton_core::spec::{Ceiling, Resource, Rlimit};
 use std::ffi::CStr;
 
@@ -49,13 +50,9 @@ impl<'a> Plan<'a> {
         optional(&mut int, self.nofile.map(|pair| pair.1), u64::cast_signed);
         int(self.limits.len().try_into().unwrap_or(i64::MAX));
         for (resource, limit) in &self.limits {
-            int(Resource::ALL.iter().position(|known| known == resource).map_or(-1, |at| at as i64));
+            int(limits::number(*resource).into());
             for bound in [limit.soft, limit.hard] {
-                optional(&mut int, bound, |bound| i64::from(bound == Ceiling::Unlimited));
-                int(bound.map_or(0, |bound| match bound {
-                    Ceiling::At(number) => number.cast_signed(),
-                    Ceiling::Unlimited => 0,
-                }));
+                optional(&mut int, bound.map(limits::raw), u64::cast_signed);
             }
         }
         let ids = self.credentials.as_ref();
@@ -140,16 +137,12 @@ impl<'a> Rest<'a> {
     }
 
     fn limit(&mut self) -> Option<(Resource, Rlimit)> {
-        let resource = *Resource::ALL.get(self.small::<usize>()?)?;
+        let resource = limits::numbered(self.small()?)?;
         Some((resource, Rlimit { soft: self.bound()?, hard: self.bound()? }))
     }
 
     fn bound(&mut self) -> Option<Option<Ceiling>> {
-        let (unlimited, number) = (self.optional()?, self.int()?);
-        Some(unlimited.map(|unlimited| match unlimited {
-            0 => Ceiling::At(number.cast_unsigned()),
-            _ => Ceiling::Unlimited,
-        }))
+        Some(self.optional()?.map(|raw| limits::ceiling(raw.cast_unsigned())))
     }
 
     fn list<T: TryFrom<i64>>(&mut self) -> Option<Vec<T>> {

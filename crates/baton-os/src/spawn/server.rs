@@ -1,7 +1,7 @@
 //! The daemon's side of the fork server: the process of our own binary that forks the exec stubs.
 //!
-//! Each order is one message: a number, whether it names a control group, and the descriptors of the launch. Each is answered with the number and the
-//! pid. Orders may be given ahead of their answers; answers come in their order.
+//! Each order is one message: a number, whether it names a control group, and the descriptors of the launch. Each is
+//! answered with the number and the pid. Orders may be given ahead of their answers; answers come in their order.
 
 use super::plan::Plan;
 use super::{Launch, Names, Prepared, Texts, reason_of};
