@@ -2,7 +2,7 @@
 
 use super::place::{Found, find};
 use super::range::{Version, Wanted, wanted};
-use super::request::{Request, Wrong, escape};
+use super::request::{Request, Wrong, path_of};
 use super::settings::Settings;
 use super::{kinds, listing};
 use baton_os::clock;
@@ -90,7 +90,6 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
-        408 => "Request Timeout",
         412 => "Precondition Failed",
         416 => "Range Not Satisfiable",
         431 => "Request Header Fields Too Large",
@@ -125,15 +124,14 @@ pub(super) fn answer(request: &Request, settings: &Settings) -> Answer {
     match find(&settings.root, names) {
         Found::File(file, data, extension) if !request.slash => file_answer(request, file, &data, &extension),
         Found::Folder(_) if !request.slash => {
-            let path: String = names.iter().flat_map(|name| ["/".into(), escape(name)]).collect();
-            Answer::plain(301, &format!("Location: {path}/{}\r\n", request.query))
+            Answer::plain(301, &format!("Location: {}/{}\r\n", path_of(names), request.query))
         }
         Found::Folder(path) => {
             let mut index = names.clone();
             index.push(b"index.html".to_vec());
             match find(&settings.root, &index) {
                 Found::File(file, data, extension) => file_answer(request, file, &data, &extension),
-                _ if settings.listing => match listing::page(&path, names) {
+                _ if settings.listing => match listing::page(&settings.root, &path, names) {
                     Ok(page) => Answer::new(200, format!("{HTML}{SHARED}"), Body::Text(page.into())),
                     Err(error) => trouble(request, &error),
                 },
@@ -176,8 +174,8 @@ fn missing(settings: &Settings) -> Answer {
 }
 
 fn trouble(request: &Request, error: &std::io::Error) -> Answer {
-    let names = request.path.iter().flatten();
-    let path: String = names.flat_map(|name| ["/".into(), String::from_utf8_lossy(name).into_owned()]).collect();
+    // As it was asked for, and not as it is: a name may be made to look like a line of the log.
+    let path = path_of(request.path.as_deref().unwrap_or_default());
     eprintln!("{}: {error}", if path.is_empty() { "/" } else { &path });
     Answer::plain(500, "")
 }

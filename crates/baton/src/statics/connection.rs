@@ -21,6 +21,8 @@ use tokio::time::timeout;
 const REQUEST: Duration = Duration::from_secs(60);
 /// How long a client may take no bytes of an answer.
 const PROGRESS: Duration = Duration::from_secs(60);
+/// How long a client may go on sending after its last answer.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// What is read at once (bytes).
 const READ: usize = 4096;
 /// A body up to this length goes out with its head (bytes).
@@ -38,7 +40,7 @@ pub(super) async fn serve(mut stream: TcpStream, settings: &Settings, mut ending
 async fn requests(stream: &mut TcpStream, settings: &Settings, ending: &mut watch::Receiver<bool>) -> io::Result<()> {
     let mut bytes = Vec::new();
     loop {
-        let Some(next) = next(stream, &mut bytes, ending).await? else { return Ok(()) };
+        let Some(next) = within(REQUEST, ending, arrive(stream, &mut bytes)).await? else { return Ok(()) };
         let last = *ending.borrow();
         let (answer, keep_alive, headless) = match next {
             Ok(request) => (answer(&request, settings), request.keep_alive && !last, request.method == "HEAD"),
@@ -62,22 +64,22 @@ async fn requests(stream: &mut TcpStream, settings: &Settings, ending: &mut watc
             }
         }
         if !keep_alive {
-            return stream.shutdown().await;
+            stream.shutdown().await?;
+            return within(FAREWELL, ending, finish(stream)).await.map(drop);
         }
     }
 }
 
-/// The next request, or what is wrong with it; `None` when there will be none.
-async fn next(
-    stream: &mut TcpStream,
-    bytes: &mut Vec<u8>,
+/// What comes of it in this time, and soon when the server is told to end; nothing and no error when it takes too long.
+async fn within<T>(
+    time: Duration,
     ending: &mut watch::Receiver<bool>,
-) -> io::Result<Option<Result<Request, Wrong>>> {
-    let come = within(REQUEST, arrive(stream, bytes));
+    come: impl Future<Output = io::Result<Option<T>>>,
+) -> io::Result<Option<T>> {
     tokio::pin!(come);
     tokio::select! {
-        arrived = &mut come => arrived,
-        () = told_to_end(ending) => within(LAST, come).await,
+        done = timeout(time, &mut come) => done.unwrap_or(Ok(None)),
+        () = told_to_end(ending) => timeout(LAST, come).await.unwrap_or(Ok(None)),
     }
 }
 
@@ -86,11 +88,15 @@ async fn told_to_end(ending: &mut watch::Receiver<bool>) {
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-/// What comes of it in time; nothing and no error when it takes too long.
-async fn within<T>(time: Duration, come: impl Future<Output = io::Result<Option<T>>>) -> io::Result<Option<T>> {
-    timeout(time, come).await.unwrap_or(Ok(None))
+/// Takes what the client still sends until it has ended. What nobody takes would have the kernel reset the connection,
+/// and with it an answer that is on its way.
+async fn finish(stream: &mut TcpStream) -> io::Result<Option<()>> {
+    let mut rest = [0; READ];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(Some(()))
 }
 
+/// The next request, or what is wrong with it; `None` when there will be none.
 async fn arrive(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Option<Result<Request, Wrong>>> {
     loop {
         match parse(bytes) {
@@ -135,4 +141,43 @@ async fn send_file(stream: &TcpStream, file: &File, range: Range<u64>) -> io::Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::path::Path;
+
+    /// What a client hears that sends this.
+    fn heard(sent: Vec<u8>) -> String {
+        let root = tempfile::tempdir().unwrap();
+        let settings = Settings::read(|_| None, &[], Path::new(root.path())).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = std::thread::spawn(move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.write_all(&sent).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_end, ending) = watch::channel(false);
+            serve(TcpStream::from_std(stream).unwrap(), &settings, ending).await;
+        });
+        client.join().unwrap()
+    }
+
+    #[test]
+    fn who_sends_more_than_anybody_wants_has_the_answer_all_the_same() {
+        let body = vec![b'x'; 8 << 20];
+        let posted = [format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes(), body].concat();
+        assert!(heard(posted).starts_with("HTTP/1.1 405 "));
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(4 << 20));
+        assert!(heard(long.into_bytes()).starts_with("HTTP/1.1 431 "));
+    }
 }

@@ -3,7 +3,7 @@
 use super::place::is_shown;
 use super::request::escape;
 use jiff::Timestamp;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,16 +13,25 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max
                      table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2em .8em}\
                      td+td,th+th{text-align:right;white-space:nowrap}tr:hover td{background:#8882}";
 
-/// The page of the folder at `path`, which is at these names of an address.
+/// The page of the folder at `path` below `root`, which is at these names of an address.
 ///
 /// # Errors
 /// When it can't be read.
-pub(super) fn page(path: &Path, names: &[Vec<u8>]) -> io::Result<String> {
+pub(super) fn page(root: &Path, path: &Path, names: &[Vec<u8>]) -> io::Result<String> {
+    let root = root.canonicalize()?;
+    // What can't be had is not told of either.
+    let leads_out = |entry: &DirEntry| {
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        is_link && !fs::canonicalize(entry.path()).is_ok_and(|real| real.starts_with(&root))
+    };
     let mut rows: Vec<(bool, String, String)> = Vec::new();
     for entry in fs::read_dir(path)?.flatten() {
         let name = entry.file_name();
+        if !is_shown(name.as_bytes()) || leads_out(&entry) {
+            continue;
+        }
         // What a link leads to counts; one that leads nowhere is left out.
-        let Some(data) = fs::metadata(entry.path()).ok().filter(|_| is_shown(name.as_bytes())) else { continue };
+        let Ok(data) = fs::metadata(entry.path()) else { continue };
         let slash = if data.is_dir() { "/" } else { "" };
         let size = if data.is_dir() { String::new() } else { size(data.len()) };
         let changed = Timestamp::from_second(data.mtime()).map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
@@ -73,13 +82,28 @@ mod tests {
         }
         fs::create_dir(root.path().join("zoo")).unwrap();
         std::os::unix::fs::symlink("nowhere", root.path().join("broken")).unwrap();
-        let page = page(root.path(), &[b"x<y".to_vec()]).unwrap();
+        let page = page(root.path(), root.path(), &[b"x<y".to_vec()]).unwrap();
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text} in {page}"));
         assert!(at("href=\"../\"") < at("href=\"zoo/\"") && at("href=\"zoo/\"") < at("A%20%26%20%22B%22.txt"));
         at("<title>Index of /x&lt;y/</title>");
         at(">b&lt;i&gt;.txt</a></td><td>5 B</td>");
         at("href=\"na%C3%AFve%3F.html\"");
         assert!(!page.contains("hidden") && !page.contains("broken"));
+    }
+
+    #[test]
+    fn what_a_link_leads_to_outside_is_not_told() {
+        let around = tempfile::tempdir().unwrap();
+        let (root, sub) = (around.path().join("root"), around.path().join("root/sub"));
+        fs::create_dir_all(&sub).unwrap();
+        fs::write(around.path().join("secret"), "a secret of 23 letters.").unwrap();
+        fs::write(root.join("plain"), "12345").unwrap();
+        for (to, name) in [("../../secret", "out"), ("../..", "up"), ("../plain", "in")] {
+            std::os::unix::fs::symlink(to, sub.join(name)).unwrap();
+        }
+        let page = page(&root, &sub.canonicalize().unwrap(), &[b"sub".to_vec()]).unwrap();
+        assert!(page.contains(">in</a></td><td>5 B</td>"), "{page}");
+        assert!(!page.contains(">out") && !page.contains(">up") && !page.contains("23 B"), "{page}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
@@ -98,19 +98,16 @@ async fn run(settings: Settings, clients: usize) -> io::Result<()> {
     loop {
         let accepted = async {
             let place = Arc::clone(&room).acquire_owned().await;
-            (listener.accept().await, place)
+            (accept(&listener).await, place)
         };
         tokio::select! {
-            (accepted, place) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    let (settings, ending) = (Arc::clone(&settings), ending.clone());
-                    drop(tokio::spawn(async move {
-                        connection::serve(stream, &settings, ending).await;
-                        drop(place);
-                    }));
-                }
-                Err(_) => pause(PAUSE).await,
-            },
+            (stream, place) = accepted => {
+                let (settings, ending) = (Arc::clone(&settings), ending.clone());
+                drop(tokio::spawn(async move {
+                    connection::serve(stream, &settings, ending).await;
+                    drop(place);
+                }));
+            }
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
@@ -123,7 +120,13 @@ async fn run(settings: Settings, clients: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// The next connection.
 #[expect(clippy::disallowed_methods, reason = "the kernel does not tell when connections can be accepted again")]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }

@@ -39,7 +39,8 @@ pub(super) fn find<N: AsRef<[u8]>>(root: &Path, names: &[N]) -> Found {
     }
     look(root, names).unwrap_or_else(|error| match Errno::from_io_error(&error) {
         Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Found::Nothing,
-        Some(Errno::ACCESS | Errno::PERM) => Found::Forbidden,
+        // The last two: a socket, and a device that is not there.
+        Some(Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV) => Found::Forbidden,
         Some(_) | None => Found::Trouble(error),
     })
 }
@@ -154,6 +155,9 @@ mod tests {
     fn what_is_no_file_is_not_read() {
         let root = tempfile::tempdir().unwrap();
         baton_os::fifo::make(&root.path().join("fifo"), None).unwrap();
-        assert!(matches!(find(root.path(), &["fifo"]), Found::Forbidden));
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("socket")).unwrap();
+        for other in ["fifo", "socket"] {
+            assert!(matches!(find(root.path(), &[other]), Found::Forbidden), "{other}");
+        }
     }
 }

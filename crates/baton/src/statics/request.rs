@@ -100,6 +100,11 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The path of an address that is these names.
+pub(super) fn path_of(names: &[Vec<u8>]) -> String {
+    names.iter().flat_map(|name| ["/".into(), escape(name)]).collect()
+}
+
 /// A name of a path as it stands in an address.
 pub(super) fn escape(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
@@ -172,6 +177,15 @@ mod tests {
         #[test]
         fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn a_path_of_names_is_those_names(given in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..9), 0..5)) {
+            let plain = |name: &Vec<u8>| !name.contains(&b'/') && !name.contains(&0) && name != b"." && name != b"..";
+            prop_assume!(given.iter().all(plain));
+            let path = path_of(&given);
+            prop_assert!(path.bytes().all(|byte| byte.is_ascii_graphic()), "{}", path);
+            prop_assert_eq!(names(&path), Ok(Some(given)));
         }
 
         #[test]
