@@ -10,7 +10,9 @@ pub(crate) const SCRIPT: &str = "serve";
 /// The hidden verb of baton that is the server.
 pub const VERB: &str = "static-server";
 /// The port without any word of it.
-const PORT: u16 = 8080;
+pub const PORT: u16 = 8080;
+/// The address without any word of it: all of the machine's.
+pub const HOST: &str = "0.0.0.0";
 /// Of PM2's cloud service.
 const MONITOR: &str = "monitor";
 
@@ -53,7 +55,7 @@ pub(crate) fn apps(
         }
         let port = entry.get("port").filter(|port| !port.is_null()).cloned().unwrap_or_else(|| json!(PORT));
         let port = port.as_str().map_or_else(|| port.to_string(), str::to_owned);
-        let name = entry.get("name").cloned().unwrap_or_else(|| json!(name(&port)));
+        let name = entry.get("name").filter(|name| !name.is_null()).cloned().unwrap_or_else(|| json!(name(&port)));
         let app = json!({ "name": name, "script": SCRIPT, "env": env });
         apps.extend(app.as_object().cloned());
     }
@@ -85,6 +87,6 @@ pub(crate) fn address(own: &Environment, shell: &Environment, words: &[String]) 
         variable.or_else(|| words.get(at)).cloned()
     };
     let port = given("PM2_SERVE_PORT", 1).map_or(Some(PORT), |port| port.parse().ok()).filter(|port| *port > 0)?;
-    let host = given("PM2_SERVE_HOST", 2).unwrap_or_else(|| "0.0.0.0".into());
+    let host = given("PM2_SERVE_HOST", 2).unwrap_or_else(|| HOST.into());
     Some(format!("{host}:{port}"))
 }

@@ -14,9 +14,6 @@ use clap::Parser;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
-/// The port when nobody says one.
-const PORT: &str = "8080";
-
 /// Make a folder available over HTTP.
 ///
 /// The server is an app of the list like any other; it needs no Node.
@@ -61,7 +58,8 @@ pub(crate) fn run(mut args: Args, session: &Session) -> Result<(), Failure> {
     }
     let shell = session.environment();
     let variable = |name: &str| shell.get(name).filter(|value| !value.is_empty()).cloned();
-    let port = variable("PM2_SERVE_PORT").or(args.port).or(args.port_option).unwrap_or_else(|| PORT.into());
+    let port =
+        variable("PM2_SERVE_PORT").or(args.port).or(args.port_option).unwrap_or_else(|| statics::PORT.to_string());
     if port.parse::<u16>().is_err() || port == "0" {
         return Err(Failure::Usage(format!("{port} is no port\n  help: write a number from 1 to 65535")));
     }

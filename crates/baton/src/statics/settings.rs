@@ -1,6 +1,7 @@
 //! What is served, and how: PM2's variables, then the words of the command line, then PM2's defaults.
 
 use crate::http::base64;
+use baton_config::statics::{HOST, PORT};
 use std::path::{Path, PathBuf};
 
 /// What is served.
@@ -37,7 +38,7 @@ impl Settings {
             variable(&format!("PM2_SERVE_{name}")).filter(|value| !value.is_empty()).or_else(word)
         };
         let on = |name: &str| given(name, None).is_some_and(|value| value == "true");
-        let port = given("PORT", Some(1)).unwrap_or_else(|| "8080".into());
+        let port = given("PORT", Some(1)).unwrap_or_else(|| PORT.to_string());
         let password = match (on("BASIC_AUTH"), given("BASIC_AUTH_USERNAME", None), given("BASIC_AUTH_PASSWORD", None))
         {
             (false, _, _) => None,
@@ -54,7 +55,7 @@ impl Settings {
         Ok(Settings {
             // Without the `.` of `./dist`.
             root: directory.join(given("PATH", Some(0)).unwrap_or_else(|| ".".into())).components().collect(),
-            host: given("HOST", Some(2)).unwrap_or_else(|| "0.0.0.0".into()),
+            host: given("HOST", Some(2)).unwrap_or_else(|| HOST.into()),
             port: port.parse().map_err(|_| format!("PM2_SERVE_PORT: {port:?} is no port"))?,
             spa: on("SPA"),
             listing: on("FTP"),
