@@ -145,8 +145,9 @@ fn order(words: &[String]) -> Result<(Order, bool), String> {
         ["current" | "curr"] => Order::Current,
         ["previous" | "prev"] => Order::Previous,
         ["list"] => Order::List,
+        // Git would take it for one of its own, and do something else.
+        ["ref", word] | [word, ..] if word.starts_with('-') => return Err(format!("unknown option {word}")),
         ["ref", reference] => Order::Deploy(Some(reference.into())),
-        [word, ..] if word.starts_with('-') => return Err(format!("unknown option {word}")),
         [word] => match COMMANDS.iter().find(|known| strsim::jaro_winkler(known, word) > 0.85) {
             Some(known) => return Err(format!("unknown command {word}: did you mean `{known}`, or `ref {word}`?")),
             None => Order::Deploy(Some(word.into())),
@@ -325,7 +326,9 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_keyboard_deploys_nothing() {
-        for line in ["udpate", "setpu", "revret", "--frce", "revert x", "setup now", "exec", "list all"] {
+        for line in
+            ["udpate", "setpu", "revret", "--frce", "revert x", "setup now", "exec", "list all", "ref -q", "ref"]
+        {
             assert!(order(line).is_err(), "{line}");
         }
     }

@@ -148,9 +148,11 @@ impl Keys<'_> {
             },
             name,
         };
-        let is_option = |text: &str| text.starts_with('-') || text.is_empty();
-        if is_option(&host.name) || host.user.as_deref().is_some_and(is_option) {
+        if is_option(&host.name) {
             return Err(format!("`host: {}` is no name of a machine", host.name));
+        }
+        if let Some(user) = host.user.as_deref().filter(|user| is_option(user)) {
+            return Err(format!("`user: {user}` is no name of a user"));
         }
         Ok(host)
     }
@@ -184,14 +186,18 @@ impl Site {
         }
         let env = match keys.get("env") {
             None => Vec::new(),
-            Some(Value::Object(env)) => env.iter().filter_map(|(name, value)| variable(name, value)).collect(),
+            Some(Value::Object(env)) => variables(env)?,
             Some(other) => return Err(format!("`env: {other}` is no map")),
         };
+        let reference = keys.needed("ref")?;
+        if is_option(&reference) {
+            return Err(format!("`ref: {reference}` is no branch, tag or commit"));
+        }
         Ok(Site {
             hosts,
             repo: keys.needed("repo")?,
             path,
-            reference: keys.needed("ref")?,
+            reference,
             fast: keys.text("fetch")?.as_deref() == Some("fast"),
             env,
             pre_setup: keys.text("pre-setup")?,
@@ -203,14 +209,20 @@ impl Site {
     }
 }
 
-fn variable(name: &str, value: &Value) -> Option<(String, String)> {
-    let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Null => return None,
-        other => other.to_string(),
+/// Whether ssh or git would take it for one of its options.
+fn is_option(text: &str) -> bool {
+    text.starts_with('-') || text.is_empty()
+}
+
+fn variables(env: &Map<String, Value>) -> Result<Vec<(String, String)>, String> {
+    let variable = |(name, value): (&String, &Value)| {
+        let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if !is_name || name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(format!("`env.{name}` is no name that a shell has for a variable"));
+        }
+        Ok((name.to_uppercase(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
     };
-    is_name.then(|| (name.to_uppercase(), text))
+    env.iter().filter(|(_, value)| !value.is_null()).map(variable).collect()
 }
 
 #[cfg(test)]
@@ -250,7 +262,13 @@ mod tests {
         assert_eq!(wrong(json!({"host": []})), "`host` names none");
         assert!(wrong(json!({"path": "app"})).contains("write it from `/`"));
         assert!(wrong(json!({"host": "-oProxyCommand=x"})).contains("no name of a machine"));
-        assert!(wrong(json!({"host": [{"host": "x", "user": "-l"}]})).contains("no name of a machine"));
+        assert!(wrong(json!({"host": [{"host": "x", "user": "-l"}]})).contains("`user: -l` is no name of a user"));
+        assert!(wrong(json!({"ref": "--soft"})).contains("no branch, tag or commit"));
+        for name in ["", "1A", "A-B", "A;B"] {
+            assert!(wrong(json!({"env": {name: 1}})).contains("no name that a shell has"), "{name}");
+        }
+        let env = read(json!({"env": {"stage": "it's", "_n1": 5, "none": null}})).unwrap().env;
+        assert_eq!(env, [("STAGE".to_owned(), "it's".to_owned()), ("_N1".to_owned(), "5".to_owned())]);
         assert!(wrong(json!({"post-deploy": ["a"]})).contains("is no text"));
         let mut unknown = Vec::new();
         let given = json!({"host": "x", "repo": "r", "path": "/p", "ref": "r", "postDeploy": "a", "postdeplay": "b"});
