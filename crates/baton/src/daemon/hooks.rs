@@ -51,7 +51,7 @@ pub(super) struct Hooks {
 #[derive(Debug)]
 struct Running {
     /// Closed when nobody wants the call any more.
-    _wanted: OwnedFd,
+    held: OwnedFd,
     thread: JoinHandle<()>,
     /// Whether a command runs, which is not to be left behind.
     is_command: bool,
@@ -125,8 +125,8 @@ impl Driver {
 impl Hooks {
     /// Ends what is under way: no command is left behind.
     pub(super) fn end(self) {
-        for Running { _wanted, thread, is_command } in self.running.into_values() {
-            drop(_wanted);
+        for Running { held, thread, is_command } in self.running.into_values() {
+            drop(held);
             // An address that does not answer leaves nothing behind.
             if is_command {
                 let _ = thread.join();
@@ -145,7 +145,7 @@ fn begin(number: u64, call: Call, inbox: Inbox, home: &Home) -> io::Result<Runni
         inbox.send(Message::Told(Box::new(Told { number, hook: hook.by, report, result })));
     };
     let thread = std::thread::Builder::new().name("hook".into()).spawn(work)?;
-    Ok(Running { _wanted: held, thread, is_command })
+    Ok(Running { held, thread, is_command })
 }
 
 /// Tells a hook, again and again until it has heard, or has been told often enough.

@@ -4,6 +4,7 @@
 use super::driver::Driver;
 use super::inbox::{Inbox, Message};
 use super::journal;
+use super::watch::whenever_readable;
 use crate::home::Home;
 use baton_core::step::Event;
 use baton_core::units::{InstanceId, Millis, WallTime};
@@ -14,8 +15,6 @@ use baton_os::files;
 use baton_os::moments;
 use jiff::tz::TimeZone;
 use std::io;
-use std::os::fd::AsFd;
-use tokio::io::{Interest, unix::AsyncFd};
 
 /// How long after its start the daemon takes slots that are made for those that were there before (ms).
 const SOON: Millis = Millis(600_000);
@@ -114,20 +113,9 @@ fn plan(slot: &Instance, is_wanted: impl Fn(&Next) -> bool) -> Option<Event> {
     Some(Event::Planned { id: slot.id, pattern, time })
 }
 
-/// A timer, and a task that tells the loop of it.
-#[expect(
-    deprecated,
-    reason = "the successor is unsafe for types that may lie about their descriptor; an OwnedFd can't"
-)]
+/// A timer that tells the loop.
 fn begin(inbox: &Inbox) -> io::Result<Alarm> {
     let alarm = Alarm::new()?;
-    let fd = AsyncFd::with_interest(alarm.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
-    let inbox = inbox.clone();
-    tokio::spawn(async move {
-        while let Ok(mut ready) = fd.readable().await {
-            ready.clear_ready();
-            inbox.send(Message::Rang);
-        }
-    });
+    whenever_readable(&alarm, inbox.clone(), || Message::Rang)?;
     Ok(alarm)
 }

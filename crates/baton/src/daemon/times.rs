@@ -4,6 +4,7 @@
 use super::driver::Driver;
 use super::inbox::{Inbox, Message};
 use super::journal;
+use super::watch::whenever_readable;
 use baton_core::spec::AppSpec;
 use baton_core::step::Event;
 use baton_core::units::InstanceId;
@@ -12,8 +13,6 @@ use baton_os::moments::Moments;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::AsFd;
-use tokio::io::{Interest, unix::AsyncFd};
 
 impl Driver {
     /// Waits for the times of what is in the list now.
@@ -50,20 +49,9 @@ impl Driver {
     }
 }
 
-/// A timer, and a task that tells the loop of it.
-#[expect(
-    deprecated,
-    reason = "the successor is unsafe for types that may lie about their descriptor; an OwnedFd can't"
-)]
+/// A timer that tells the loop.
 fn begin(inbox: &Inbox) -> io::Result<Moments> {
     let times = Moments::new()?;
-    let fd = AsyncFd::with_interest(times.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
-    let inbox = inbox.clone();
-    tokio::spawn(async move {
-        while let Ok(mut ready) = fd.readable().await {
-            ready.clear_ready();
-            inbox.send(Message::Struck);
-        }
-    });
+    whenever_readable(&times, inbox.clone(), || Message::Struck)?;
     Ok(times)
 }

@@ -1,4 +1,4 @@
-//! Tasks that wait for descriptors of a life and tell the loop.
+//! Tasks that wait for descriptors, of a life or a timer, and tell the loop.
 
 use super::inbox::{Inbox, Message};
 use super::journal;
@@ -7,7 +7,6 @@ use super::line::{Heard, Hearing, Words};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::{Interest, unix::AsyncFd};
-
 use tokio::task::JoinHandle;
 
 /// Tells when the report of a start can be read.
@@ -80,6 +79,18 @@ pub(super) fn when_readable(fd: impl AsFd, inbox: Inbox, message: Message) -> io
         let _ = fd.readable().await;
         inbox.send(message);
     }))
+}
+
+/// Sends a message each time a descriptor has become readable, for good: a timer that strikes again and again.
+pub(super) fn whenever_readable(fd: impl AsFd, inbox: Inbox, message: fn() -> Message) -> io::Result<()> {
+    let fd = asynchronous(fd)?;
+    tokio::spawn(async move {
+        while let Ok(mut ready) = fd.readable().await {
+            ready.clear_ready();
+            inbox.send(message());
+        }
+    });
+    Ok(())
 }
 
 #[expect(

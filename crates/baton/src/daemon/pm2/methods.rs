@@ -26,7 +26,7 @@ pub(super) struct Asked<'a> {
     sent: Option<Sender<()>>,
 }
 
-/// An answer with one value.
+/// What a method comes to, or PM2's words for why it does not.
 type Answered = Result<Answer, String>;
 
 fn with(value: Value) -> Answered {
@@ -138,7 +138,7 @@ impl<'a> Asked<'a> {
         self.answer(view.id, record::started)
     }
 
-    /// `restartProcessId`, and with a `roll` one of the two that reload.
+    /// `restartProcessId`; with `overlap` the two that reload.
     pub(super) fn restart(&mut self, opts: &Value, overlap: bool) -> Answered {
         let given = &opts["id"];
         if given.is_null() {

@@ -104,17 +104,18 @@ pub(super) fn serve(mut stream: UnixStream, home: &Home, ours: &Ours) {
             let Some(of) = message.pop() else { return };
             let Some(Argument::Json(body)) = message.into_iter().next() else { return };
             let slow = body["method"].as_str().is_some_and(|method| SLOW.contains(&method));
-            let asked = Asking { body, of, peer: peer(&stream), answers: Arc::clone(&answers) };
+            let asked = Asking { body, of, answers: Arc::clone(&answers) };
+            let means = Means { home: home.clone(), ours: ours.clone(), peer: peer(&stream), sent: None };
             if slow && Arc::strong_count(&answers) <= UNDER_WAY {
-                let (home, ours) = (home.clone(), ours.clone());
                 let (sending, sent) = channel();
+                let means = Means { sent: Some(sending), ..means };
                 let thread = thread::Builder::new().name("pm2-call".into());
-                if thread.spawn(move || asked.answer(&home, &ours, Some(sending))).is_err() {
+                if thread.spawn(move || asked.answer(means)).is_err() {
                     return;
                 }
                 // Nothing is ever sent: the other end goes.
                 let _ = sent.recv();
-            } else if !asked.answer(home, ours, None) {
+            } else if !asked.answer(means) {
                 return;
             }
         }
@@ -136,31 +137,37 @@ fn peer(stream: &UnixStream) -> Option<u32> {
 struct Asking {
     body: Value,
     of: Argument,
-    peer: Option<u32>,
     answers: Arc<Mutex<UnixStream>>,
 }
 
 impl Asking {
     /// Says whether the client can be answered further.
-    fn answer(self, home: &Home, ours: &Ours, sent: Option<Sender<()>>) -> bool {
-        let Some(answer) = answer(&self.body, self.peer, home, (ours, sent)) else { return true };
+    fn answer(self, means: Means) -> bool {
+        let Some(answer) = answer(&self.body, means) else { return true };
         let Ok(answer) = encode(&[Argument::Json(answer), self.of]) else { return false };
         let mut stream = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         stream.write_all(&answer).is_ok()
     }
 }
 
-/// What all connections share, and what goes when a command is on its way.
-type Shared<'a> = (&'a Ours, Option<Sender<()>>);
+/// What a question is answered with.
+struct Means {
+    home: Home,
+    ours: Ours,
+    /// Who asks.
+    peer: Option<u32>,
+    /// Goes when a command is on its way.
+    sent: Option<Sender<()>>,
+}
 
-fn answer(body: &Value, peer: Option<u32>, home: &Home, shared: Shared<'_>) -> Option<Value> {
+fn answer(body: &Value, means: Means) -> Option<Value> {
     if body["type"] == "methods" {
         let of = |name: &&str| ((*name).to_owned(), json!({ "name": name, "params": ["arg", "cb"] }));
         return Some(json!({ "methods": PRESENT.iter().map(of).collect::<Map<_, _>>() }));
     }
     let Some(method) = body["method"].as_str() else { return Some(json!({ "error": ".method required" })) };
     let args = body["args"].as_array().map_or(&[][..], Vec::as_slice);
-    match call(method, args, peer, home, shared) {
+    match call(method, args, means) {
         Ok(Answer::Value(value)) => Some(json!({ "args": [value] })),
         Ok(Answer::Done) => Some(json!({ "args": [] })),
         Ok(Answer::Silence) => None,
@@ -168,14 +175,8 @@ fn answer(body: &Value, peer: Option<u32>, home: &Home, shared: Shared<'_>) -> O
     }
 }
 
-fn call(
-    method: &str,
-    args: &[Value],
-    peer: Option<u32>,
-    home: &Home,
-    (ours, sent): Shared<'_>,
-) -> Result<Answer, String> {
-    let argument = args.first().unwrap_or(&Value::Null);
+fn call(method: &str, args: &[Value], means: Means) -> Result<Answer, String> {
+    let (argument, home) = (args.first().unwrap_or(&Value::Null), &means.home);
     let value = match method {
         "ping" => json!({ "msg": "pong" }),
         "getVersion" => VERSION.into(),
@@ -183,11 +184,11 @@ fn call(
         "getMonitorData" => list(home)?,
         "msgProcess" => {
             // Who listens already is to hear the answers.
-            ours.bus.settle();
+            means.ours.bus.settle();
             trigger(argument, home)?
         }
         "sendDataToProcessId" => {
-            ours.bus.settle();
+            means.ours.bus.settle();
             send(argument, home)?
         }
         "sendLineToStdin" => write_line(argument, home)?,
@@ -197,21 +198,15 @@ fn call(
             return Err(format!("`{method}` is not available yet on baton's PM2 socket: use baton's command line"));
         }
         method if !PRESENT.contains(&method) => return Err(format!("method \"{method}\" does not exist")),
-        method => return act(method, args, peer, home, (ours, sent)),
+        method => return act(method, args, means),
     };
     Ok(Answer::Value(value))
 }
 
-fn act(
-    method: &str,
-    args: &[Value],
-    peer: Option<u32>,
-    home: &Home,
-    (ours, sent): Shared<'_>,
-) -> Result<Answer, String> {
+fn act(method: &str, args: &[Value], Means { home, ours, peer, sent }: Means) -> Result<Answer, String> {
     let argument = args.first().unwrap_or(&Value::Null);
     ours.bus.settle();
-    let mut asked = Asked::new(home, sent)?;
+    let mut asked = Asked::new(&home, sent)?;
     match method {
         "prepare" => asked.prepare(argument),
         "startProcessId" => asked.start(argument),
