@@ -50,6 +50,28 @@ impl Drop for Given {
     }
 }
 
+/// A home whose daemon was given a group. The daemon goes before the group does.
+struct Grouped {
+    baton: Baton,
+    _given: Given,
+}
+
+impl Grouped {
+    /// One of a test's own, or word that it did not run.
+    fn new(test: &str) -> Option<Grouped> {
+        let (given, baton) = (Given::new(test), Baton::new());
+        given.to(&baton).then_some(Grouped { baton, _given: given })
+    }
+
+    /// Starts an app that lets a process go; that process, and the app's group.
+    fn shed(&self) -> (u32, PathBuf) {
+        self.baton.file("shed.py", SHED);
+        self.baton.run(["start", "shed.py"]).ok();
+        let child = child_in(&self.baton.wait_log("shed-out.log", "left"));
+        (child, group_of(&self.baton, "shed"))
+    }
+}
+
 /// Waits until a group is removed.
 fn removed(group: &Path) {
     let watch = Watch::on(group.parent().expect("a parent"));
@@ -119,20 +141,13 @@ fn an_app_whose_limits_cannot_be_set_does_not_start_and_the_others_do() {
 
 #[test]
 fn nobody_escapes_a_stop_and_no_group_is_left_where_there_are_control_groups() {
-    let given = Given::new("escape");
-    let baton = Baton::new();
-    if !given.to(&baton) {
-        return;
-    }
-    baton.file("shed.py", SHED);
-    baton.run(["start", "shed.py"]).ok();
-    let child = child_in(&baton.wait_log("shed-out.log", "left"));
-    let group = group_of(&baton, "shed");
+    let Some(grouped) = Grouped::new("escape") else { return };
+    let (baton, (child, group)) = (&grouped.baton, grouped.shed());
     assert!(alive(child));
     baton.run(["restart", "shed"]).ok();
     assert!(!alive(child), "it is ended before the next life begins");
     removed(&group);
-    let next = group_of(&baton, "shed");
+    let next = group_of(baton, "shed");
     assert_ne!(next, group, "each life has its own");
     baton.run(["delete", "shed"]).ok();
     removed(&next);
@@ -140,15 +155,8 @@ fn nobody_escapes_a_stop_and_no_group_is_left_where_there_are_control_groups() {
 
 #[test]
 fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
-    let given = Given::new("again");
-    let baton = Baton::new();
-    if !given.to(&baton) {
-        return;
-    }
-    baton.file("shed.py", SHED);
-    baton.run(["start", "shed.py"]).ok();
-    let child = child_in(&baton.wait_log("shed-out.log", "left"));
-    let group = group_of(&baton, "shed");
+    let Some(grouped) = Grouped::new("again") else { return };
+    let (baton, (child, group)) = (&grouped.baton, grouped.shed());
     let (daemon, guard) = (baton.daemon(), baton.guard());
     kill(daemon);
     drop(baton.connect_to_successor(daemon));
@@ -162,7 +170,7 @@ fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
     }
     ended(daemon);
     baton.run(["ls"]).ok();
-    assert_eq!(group_of(&baton, "shed"), group);
+    assert_eq!(group_of(baton, "shed"), group);
     assert!(!left.exists(), "what nobody knows is removed");
     baton.run(["stop", "shed"]).ok();
     assert!(!alive(child));
@@ -171,15 +179,12 @@ fn control_groups_are_found_again_after_the_death_of_daemon_and_guard() {
 
 #[test]
 fn children_that_may_stay_keep_their_control_group_until_they_have_ended() {
-    let given = Given::new("stay");
-    let baton = Baton::new();
-    if !given.to(&baton) {
-        return;
-    }
+    let Some(grouped) = Grouped::new("stay") else { return };
+    let baton = &grouped.baton;
     let script = format!("{} child:wait wait", testapp().display());
     baton.run(["start", &script, "--name", "t", "--no-treekill"]).ok();
     let child = child_in(&baton.wait_log("t-out.log", "child "));
-    let group = group_of(&baton, "t");
+    let group = group_of(baton, "t");
     baton.run(["stop", "t"]).ok();
     assert!(alive(child) && group.exists());
     kill(child);
