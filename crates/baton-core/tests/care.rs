@@ -1,13 +1,15 @@
 //! What is done about a life that is unwell, on a clock that only the test moves.
 
-use baton_core::proto::{Action, Command, Order, Patch, Reply, Wait, Wish};
-use baton_core::select::Selector;
+mod bench;
+
+use baton_core::proto::{Action, Reply};
 use baton_core::spec::{AppSpec, Condition, Dependency, Health, Heartbeat, Listen, Probe, Readiness, ReadyBy, Remedy};
 use baton_core::step::{Effect, Effects, Event, Found, Pet, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
     Detail, Directories, Exit, Identity, Instance, InstanceView, Status, Then, Well, Wellness, World,
 };
+use bench::{acted, begun, defined, leader, over};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -44,17 +46,13 @@ impl Bench {
     fn define(&mut self, spec: AppSpec) -> Effects {
         self.ops += 1;
         let name = if spec.name.is_empty() { "web".into() } else { spec.name.clone() };
-        let apps = vec![Wish { spec: AppSpec { name, script: "/w/web".into(), ..spec }, count: 1, brought: false }];
-        let command = Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned };
+        let command = defined(AppSpec { name, script: "/w/web".into(), ..spec });
         self.step(Event::Command { op: OpId(self.ops), command })
     }
 
     fn patch(&mut self, action: Action, patch: serde_json::Value) -> Effects {
         self.ops += 1;
-        let patch = Patch { fields: serde_json::from_value(patch).expect("a map"), base_env: None };
-        let targets = vec![Selector::new("web")];
-        let command = Command::Act { action, targets, patch, order: Order::Dependencies, wait: Wait::Spawned };
-        self.step(Event::Command { op: OpId(self.ops), command })
+        self.step(Event::Command { op: OpId(self.ops), command: acted(action, "web", patch) })
     }
 
     fn slot(&self) -> &Instance {
@@ -66,9 +64,9 @@ impl Bench {
     }
 
     fn run_life(&mut self, incarnation: Incarnation) {
-        let id = SLOT;
-        self.step(Event::Prepared { id, incarnation, identity: leader(incarnation) });
-        self.step(Event::Spawned { id, incarnation });
+        for event in begun(SLOT, incarnation) {
+            self.step(event);
+        }
     }
 
     /// What was begun runs.
@@ -78,9 +76,9 @@ impl Bench {
 
     /// What is stopping ends, and what follows runs.
     fn end_and_run(&mut self) {
-        let (id, incarnation) = (SLOT, self.life());
-        self.step(Event::Exited { id, incarnation, exit: Exit::Code(0) });
-        self.step(Event::TreeGone { id, incarnation });
+        for event in over(SLOT, self.life(), Exit::Code(0)) {
+            self.step(event);
+        }
         self.open = 0;
         self.pass(0);
         self.run();
@@ -131,10 +129,6 @@ impl Bench {
     fn cause(&self) -> String {
         self.slot().transitions.back().expect("a transition").cause.to_string()
     }
-}
-
-fn leader(incarnation: Incarnation) -> Identity {
-    Identity { pid: 100, start_time: incarnation.0, boot_id: "b".into() }
 }
 
 fn stops(effects: &Effects) -> usize {

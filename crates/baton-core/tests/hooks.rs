@@ -1,11 +1,13 @@
 //! Hooks (`on_event`): of what they are told, and of what not.
 
-use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
-use baton_core::select::Selector;
+mod bench;
+
+use baton_core::proto::{Action, Command};
 use baton_core::spec::{AppSpec, EventKind, Hook, HookBy};
 use baton_core::step::{Effect, Effects, Event, step};
 use baton_core::units::{InstanceId, Instant, Millis, Now, OpId, WallTime};
-use baton_core::world::{Cause, Detail, Directories, Exit, Identity, State, World};
+use baton_core::world::{Cause, Detail, Directories, Exit, State, World};
+use bench::{acted, begun, defined, over};
 use serde_json::json;
 
 const SLOT: InstanceId = InstanceId(0);
@@ -26,8 +28,7 @@ impl Bench {
     fn new(spec: AppSpec) -> Bench {
         let mut bench = Bench { world: World::new(Directories::default()), at: 10_000, ops: 0, told: Vec::new() };
         let spec = AppSpec { name: "web".into(), script: "/w/web".into(), ..spec };
-        let apps = vec![Wish { spec, count: 1, brought: false }];
-        bench.command(Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned });
+        bench.command(defined(spec));
         bench.run();
         bench
     }
@@ -49,21 +50,19 @@ impl Bench {
     }
 
     fn act(&mut self, action: Action) {
-        let (targets, patch) = (vec![Selector::new("web")], Patch::default());
-        self.command(Command::Act { action, targets, patch, order: Order::Dependencies, wait: Wait::Spawned });
+        self.command(acted(action, "web", json!({})));
     }
 
     fn run(&mut self) {
-        let (id, incarnation) = (SLOT, self.world.instances[&SLOT].incarnation);
-        let identity = Identity { pid: 100, start_time: incarnation.0, boot_id: "b".into() };
-        self.step(Event::Prepared { id, incarnation, identity });
-        self.step(Event::Spawned { id, incarnation });
+        for event in begun(SLOT, self.world.instances[&SLOT].incarnation) {
+            self.step(event);
+        }
     }
 
     fn end(&mut self, exit: Exit) {
-        let (id, incarnation) = (SLOT, self.world.instances[&SLOT].incarnation);
-        self.step(Event::Exited { id, incarnation, exit });
-        self.step(Event::TreeGone { id, incarnation });
+        for event in over(SLOT, self.world.instances[&SLOT].incarnation, exit) {
+            self.step(event);
+        }
     }
 
     fn take(&mut self) -> Vec<(String, &'static str)> {

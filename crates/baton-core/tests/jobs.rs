@@ -1,15 +1,17 @@
 //! Jobs (`schedule`): what their times bring, on a clock that only the test moves. The times of a pattern are told by the
 //! test, too: here every job is due at each full minute.
 
-use baton_core::proto::{Action, Command, Done, Order, Patch, Reply, Wait, Wish};
-use baton_core::select::Selector;
+mod bench;
+
+use baton_core::proto::{Action, Command, Done, Reply};
 use baton_core::spec::{AppSpec, Missed, Overlap, Schedule};
 use baton_core::step::{Effect, Effects, Event, Found, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
-    Cause, Detail, Directories, Exit, Identity, InstanceView, Job, Next, Outcome, RUNS, SpawnError, SpawnStage, State,
+    Cause, Detail, Directories, Exit, InstanceView, Job, Next, Outcome, RUNS, SpawnError, SpawnStage, State,
     Status, Verb, Wanted, World,
 };
+use bench::{acted, begun, defined, over};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -55,13 +57,11 @@ impl Bench {
 
     fn define(&mut self, spec: AppSpec) -> Effects {
         let spec = AppSpec { name: "backup".into(), script: "/w/backup".into(), ..spec };
-        let apps = vec![Wish { spec, count: 1, brought: false }];
-        self.command(Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned })
+        self.command(defined(spec))
     }
 
     fn act(&mut self, action: Action) -> Effects {
-        let (targets, patch) = (vec![Selector::new("backup")], Patch::default());
-        self.command(Command::Act { action, targets, patch, order: Order::Dependencies, wait: Wait::Spawned })
+        self.command(acted(action, "backup", json!({})))
     }
 
     /// What the edge does after each step: it finds out when the job is due next.
@@ -123,17 +123,14 @@ impl Bench {
 
     /// What was begun runs.
     fn run(&mut self) {
-        let (id, incarnation) = (SLOT, self.life());
-        let identity = Identity { pid: 100, start_time: incarnation.0, boot_id: "b".into() };
-        self.step(Event::Prepared { id, incarnation, identity });
-        self.step(Event::Spawned { id, incarnation });
+        for event in begun(SLOT, self.life()) {
+            self.step(event);
+        }
     }
 
     /// What runs ends, with everything that it had started.
     fn end(&mut self, exit: Exit) -> Effects {
-        let (id, incarnation) = (SLOT, self.life());
-        let mut effects = self.step(Event::Exited { id, incarnation, exit });
-        effects.extend(self.step(Event::TreeGone { id, incarnation }));
+        let effects = over(SLOT, self.life(), exit).into_iter().flat_map(|event| self.step(event)).collect();
         self.plan();
         effects
     }
@@ -366,19 +363,15 @@ fn another_pattern_counts_at_once_and_what_is_no_job_any_more_runs_for_good() {
     let other = Schedule { cron: "0 0 * * *".into(), ..minutely() };
     let spec =
         AppSpec { name: "backup".into(), script: "/w/backup".into(), schedule: Some(other), ..AppSpec::default() };
-    let apps = vec![Wish { spec, count: 1, brought: false }];
     bench.ops += 1;
-    let define = Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned };
-    bench.step(Event::Command { op: OpId(bench.ops), command: define });
+    bench.step(Event::Command { op: OpId(bench.ops), command: defined(spec) });
     assert_eq!(bench.job().next, Next::Unplanned);
     bench.step(Event::Planned { id: SLOT, pattern: "* * * * *".into(), time: Some(WallTime(NOON + MINUTE)) });
     assert_eq!(bench.job().next, Next::Unplanned, "a time of the pattern that it had");
     let effects = {
         bench.ops += 1;
         let spec = AppSpec { name: "backup".into(), script: "/w/backup".into(), ..AppSpec::default() };
-        let apps = vec![Wish { spec, count: 1, brought: false }];
-        let define = Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned };
-        bench.step(Event::Command { op: OpId(bench.ops), command: define })
+        bench.step(Event::Command { op: OpId(bench.ops), command: defined(spec) })
     };
     assert_eq!((spawns(&effects), bench.slot().job.is_none()), (1, true));
 }
@@ -386,11 +379,7 @@ fn another_pattern_counts_at_once_and_what_is_no_job_any_more_runs_for_good() {
 #[test]
 fn what_is_asked_of_a_job_can_not_contradict_it() {
     let mut bench = Bench::new(minutely());
-    let fields = serde_json::from_value(json!({"cron_restart": "0 3 * * *"})).expect("a map");
-    let (targets, patch) = (vec![Selector::new("backup")], Patch { fields, base_env: None });
-    let command =
-        Command::Act { action: Action::Restart, targets, patch, order: Order::Dependencies, wait: Wait::Spawned };
-    bench.command(command);
+    bench.command(acted(Action::Restart, "backup", json!({"cron_restart": "0 3 * * *"})));
     let Some(Reply::Refused(refusal)) = bench.replies.last() else { panic!("{:?}", bench.replies) };
     assert!(refusal.to_string().contains("`cron_restart` is not possible beside `schedule`"), "{refusal}");
 }

@@ -1,11 +1,14 @@
 //! What else than the process itself, or a request, has a slot run again.
 
-use baton_core::proto::{Action, Command, Order, Patch, Wait, Wish};
+mod bench;
+
+use baton_core::proto::{Action, Command, Order, Patch, Wait};
 use baton_core::select::Selector;
 use baton_core::spec::{AppSpec, Condition, Dependency, Watch};
 use baton_core::step::{Effect, Effects, Event, step};
 use baton_core::units::{Bytes, Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Cause, Detail, Directories, Exit, Identity, State, Status, World};
+use bench::{acted, begun, defined, over};
 use serde_json::json;
 
 const SLOT: InstanceId = InstanceId(0);
@@ -41,15 +44,11 @@ impl Bench {
     }
 
     fn define(&mut self, spec: AppSpec) -> Effects {
-        let apps = vec![Wish { spec, count: 1, brought: false }];
-        self.command(Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned })
+        self.command(defined(spec))
     }
 
     fn act(&mut self, action: Action, patch: serde_json::Value) -> Effects {
-        let targets = vec![Selector::new("web")];
-        let fields = serde_json::from_value(patch).expect("a map");
-        let patch = Patch { fields, base_env: None };
-        self.command(Command::Act { action, targets, patch, order: Order::Dependencies, wait: Wait::Spawned })
+        self.command(acted(action, "web", patch))
     }
 
     fn life(&self) -> Incarnation {
@@ -58,18 +57,14 @@ impl Bench {
 
     /// What was begun runs.
     fn run(&mut self) {
-        let (id, incarnation) = (SLOT, self.life());
-        let identity = Identity { pid: 100, start_time: incarnation.0, boot_id: "b".into() };
-        self.step(Event::Prepared { id, incarnation, identity });
-        self.step(Event::Spawned { id, incarnation });
+        for event in begun(SLOT, self.life()) {
+            self.step(event);
+        }
     }
 
     /// What runs ends, with everything that it had started.
     fn end(&mut self, exit: Exit) -> Effects {
-        let (id, incarnation) = (SLOT, self.life());
-        let mut effects = self.step(Event::Exited { id, incarnation, exit });
-        effects.extend(self.step(Event::TreeGone { id, incarnation }));
-        effects
+        over(SLOT, self.life(), exit).into_iter().flat_map(|event| self.step(event)).collect()
     }
 
     fn changed(&mut self, path: &str) -> Effects {
