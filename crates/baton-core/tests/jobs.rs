@@ -8,8 +8,8 @@ use baton_core::spec::{AppSpec, Missed, Overlap, Schedule};
 use baton_core::step::{Effect, Effects, Event, Found, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{
-    Cause, Detail, Directories, Exit, InstanceView, Job, Next, Outcome, RUNS, SpawnError, SpawnStage, State,
-    Status, Verb, Wanted, World,
+    Cause, Detail, Directories, Exit, InstanceView, Job, Next, Outcome, RUNS, SpawnError, SpawnStage, State, Status,
+    Verb, Wanted, World,
 };
 use bench::{acted, begun, defined, over};
 use proptest::prelude::*;
