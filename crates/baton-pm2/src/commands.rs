@@ -38,6 +38,7 @@ const LOGROTATE: &str = "rotation is built in and on; for a logrotate of your ow
 const GIT: &str = "baton does not touch repositories; use git, then reload";
 const PROFILE: &str = "it profiles PM2's own Node process, and baton has none";
 const NPM: &str = "baton installs nothing by itself; use your package manager";
+const SAMPLES: &str = "it copies sample projects of PM2's; `init` writes a process file for the folder that you are in, and `examples` shows commands";
 const PUBLISH: &str = "it publishes modules written for PM2 itself";
 
 const fn command(name: &'static str, aliases: &'static [&'static str], availability: Availability) -> Verb {
@@ -75,8 +76,7 @@ pub const VERBS: &[Verb] = &[
     command("scale", &[], Availability::Now),
     command("startup", &[], Availability::Now),
     command("unstartup", &[], Availability::Now),
-    command("monit", &["dashboard", "dash"], Availability::Now),
-    command("imonit", &[], Availability::Later),
+    command("monit", &["dashboard", "dash", "imonit"], Availability::Now),
     command("send", &[], Availability::Now),
     command("attach", &[], Availability::Now),
     command("trigger", &[], Availability::Now),
@@ -90,14 +90,13 @@ pub const VERBS: &[Verb] = &[
     command("multiset", &[], Availability::Now),
     command("conf", &[], Availability::Now),
     command("config", &[], Availability::Now),
-    command("install", &["module:install"], Availability::Now),
+    command("install", &["module:install", "module:update"], Availability::Now),
     command("uninstall", &["module:uninstall"], Availability::Now),
-    command("module:update", &[], Availability::Later),
     command("report", &[], Availability::Now),
     command("logrotate", &[], Availability::Never(LOGROTATE)),
     command("completion", &[], Availability::Now),
     command("examples", &[], Availability::Now),
-    command("create", &[], Availability::Later),
+    command("create", &[], Availability::Never(SAMPLES)),
     command("link", &[], Availability::Never(CLOUD)),
     command("unlink", &[], Availability::Never(CLOUD)),
     command("monitor", &[], Availability::Never(CLOUD)),
@@ -143,7 +142,9 @@ mod tests {
     fn what_does_not_work_says_why() {
         let refusal = |word: &str| find(word).and_then(|verb| verb.availability.refusal(word));
         assert_eq!(refusal("show"), None);
-        assert_eq!(refusal("imonit").as_deref(), Some("imonit is not available yet"));
+        assert_eq!(refusal("imonit"), None);
+        let create = refusal("create").expect("a reason");
+        assert!(create.contains("`init` writes a process file"), "{create}");
         let link = refusal("link").expect("a reason");
         assert!(link.starts_with("link is not supported, because "), "{link}");
         assert_eq!(find("describe").map(|verb| verb.availability), Some(Availability::Now));

@@ -5,6 +5,7 @@
 //!   to standard output, says so on the socket, and lives until it is ended. The last line alone holds a `Z`.
 //! * `pace SOCKET RATE`: connects, waits for one byte, then writes lines at this rate, in bytes a second, until it is ended
 //! * `answer SOCKET`: connects, and for each byte that comes writes a line with its number
+//! * `take SOCKET SIZE`: connects, waits for one byte, takes `SIZE` bytes of memory, says so, and lives until it is ended
 //! * `load FILE`: evaluates a process file and prints how many apps it has
 
 use crate::failure::Failure;
@@ -50,6 +51,7 @@ fn act(arguments: &[OsString]) -> Result<(), Failure> {
         [verb, socket, size, total] if verb == "write" => write(connect(socket)?, number(size)?, number(total)?),
         [verb, socket, rate] if verb == "pace" => pace(connect(socket)?, number(rate)?),
         [verb, socket] if verb == "answer" => answer(connect(socket)?),
+        [verb, socket, size] if verb == "take" => take(connect(socket)?, number(size)?),
         [verb, file] if verb == "load" => evaluate(Path::new(file)),
         _ => Err(invalid("understanding the arguments")),
     }
@@ -118,6 +120,16 @@ fn answer(mut stream: UnixStream) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn take(mut stream: UnixStream, size: usize) -> Result<(), Failure> {
+    stream.read_exact(&mut [0]).map_err(Failure::system("waiting for the bench"))?;
+    // Written to, so that it is really there.
+    let taken = vec![1_u8; size];
+    stream.write_all(b"!").map_err(Failure::system("telling the bench"))?;
+    let end = live(&stream);
+    drop(std::hint::black_box(taken));
+    end
 }
 
 /// Rust's own standard output gathers lines; the writes must arrive as they are.

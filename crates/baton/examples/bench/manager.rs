@@ -7,6 +7,7 @@ use baton_core::proto::{ClientMessage, PROTOCOL, Reply, Request, ServerMessage};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -64,6 +65,14 @@ impl<'a> Manager<'a> {
     pub(crate) fn begin<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Child, Failure> {
         let mut command = self.command();
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().map_err(Failure::system("starting a command"))
+    }
+
+    /// Begins a command of the manager on a terminal.
+    pub(crate) fn begin_on(&self, verb: &str, terminal: &OwnedFd) -> Result<Child, Failure> {
+        let end = || terminal.try_clone().map(Stdio::from).map_err(Failure::system("handing over a terminal"));
+        let mut command = self.command();
+        command.arg(verb).env("TERM", "xterm-256color").stdin(end()?).stdout(end()?).stderr(end()?);
         command.spawn().map_err(Failure::system("starting a command"))
     }
 

@@ -60,8 +60,14 @@ pub(crate) enum Name {
     Follow,
     /// From saving a process file to the new process.
     Sync,
+    /// From a change of a watched file to the new process.
+    Watch,
+    /// From too much memory to the new process.
+    Limits,
     /// Wake-ups with a hundred quiet apps.
     Idle,
+    /// The dashboard with a hundred apps.
+    Monit,
     /// Requests lost over reloads of a Node server.
     Reload,
     /// Requests to the workers of a Node program in cluster mode.
@@ -86,7 +92,10 @@ impl Name {
             Name::Crowd => "crowd",
             Name::Follow => "follow",
             Name::Sync => "sync",
+            Name::Watch => "watch",
+            Name::Limits => "limits",
             Name::Idle => "idle",
+            Name::Monit => "monit",
             Name::Reload => "reload",
             Name::Cluster => "cluster",
             Name::Load => "load",
@@ -107,7 +116,10 @@ impl Name {
             Name::Crowd => "a hundred apps that write a megabyte a second each",
             Name::Follow => "a line from the app to who follows its log",
             Name::Sync => "from saving one of fifty process files to the new process",
+            Name::Watch => "from a change of a watched file to the new process",
+            Name::Limits => "from too much memory to the new process",
             Name::Idle => "wake-ups in 30 s with a hundred quiet apps",
+            Name::Monit => "the dashboard with a hundred apps",
             Name::Reload => "reloads under load",
             Name::Cluster => "requests to two workers in cluster mode",
             Name::Load => "evaluating a process file",

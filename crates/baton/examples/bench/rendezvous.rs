@@ -44,12 +44,17 @@ impl Rendezvous {
 
     /// Waits for the next app.
     pub(crate) fn meet(&self) -> Result<Visitor, Failure> {
-        let visitor = self.accept().map_err(Failure::system("waiting for an app"))?;
-        visitor.ok_or_else(|| Failure::Patience { what: "an app to start".into(), patience: PATIENCE })
+        self.meet_within(PATIENCE)?
+            .ok_or_else(|| Failure::Patience { what: "an app to start".into(), patience: PATIENCE })
     }
 
-    fn accept(&self) -> std::io::Result<Option<Visitor>> {
-        if !ready_within(&self.listener, PATIENCE)? {
+    /// The next app, if one comes within this time.
+    pub(crate) fn meet_within(&self, patience: Duration) -> Result<Option<Visitor>, Failure> {
+        self.accept(patience).map_err(Failure::system("waiting for an app"))
+    }
+
+    fn accept(&self, patience: Duration) -> std::io::Result<Option<Visitor>> {
+        if !ready_within(&self.listener, patience)? {
             return Ok(None);
         }
         let at = Instant::now();

@@ -66,6 +66,9 @@ pub(crate) enum Unit {
     /// Microseconds of processor time for a connection.
     #[serde(rename = "CPU µs")]
     ProcessorPerConnection,
+    /// How often an app was started again.
+    #[serde(rename = "restarts")]
+    Restarts,
     /// How often a thread went to sleep, and so was woken before.
     #[serde(rename = "wake-ups")]
     WakeUps,
@@ -83,6 +86,7 @@ impl Unit {
             Unit::Requests => "requests",
             Unit::RequestsPerSecond => "requests/s",
             Unit::ProcessorPerConnection => "CPU µs",
+            Unit::Restarts => "restarts",
             Unit::WakeUps => "wake-ups",
         }
     }

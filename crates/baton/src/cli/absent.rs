@@ -3,13 +3,8 @@
 use super::failure::Failure;
 use super::session::Session;
 use super::{Verb, usage};
-use baton_pm2::commands::{self, Availability};
+use baton_pm2::commands;
 use baton_pm2::text;
-
-/// The verbs of PM2 that a later version will have.
-pub(crate) fn later() -> Vec<&'static str> {
-    commands::VERBS.iter().filter(|verb| verb.availability == Availability::Later).map(|verb| verb.name).collect()
-}
 
 /// Answers a word that is no verb of this version.
 ///
@@ -43,6 +38,7 @@ fn nearest(word: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baton_pm2::commands::Availability;
 
     #[test]
     fn every_verb_of_pm2_is_either_here_or_refused() {

@@ -1,7 +1,7 @@
 //! Doing something with slots that exist: what `start`, `stop`, `restart`, `delete` and `reset` share.
 
+use super::errors::last_report;
 use super::failure::Failure;
-use super::logs::tail::last_lines;
 use super::session::{Session, command, list};
 use crate::client::Client;
 use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Roll, Wait};
@@ -139,7 +139,7 @@ fn last_words(view: &InstanceView) -> Option<String> {
     if written.as_millis() < u128::from(view.created_at.0) {
         return None;
     }
-    let (bytes, _) = last_lines(&file, LAST_LINES).ok()?;
+    let bytes = last_report(&file, LAST_LINES).ok()?;
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 

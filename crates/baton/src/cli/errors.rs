@@ -3,6 +3,7 @@
 
 use super::common::Common;
 use super::failure::Failure;
+use super::logs::tail::last_lines;
 use super::session::{CalledAs, Session, list};
 use crate::logs::cursor::{Cursor, Stop, Wanted};
 use crate::logs::query::{Query, merge};
@@ -16,6 +17,7 @@ use baton_os::clock;
 use baton_pm2::style::Style;
 use clap::Parser;
 use jiff::tz::TimeZone;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 /// Lines for each app when nothing else is said.
@@ -121,6 +123,17 @@ fn error_output(view: &InstanceView, count: usize, session: &Session) -> Result<
     Ok(lines.split_off(start))
 }
 
+/// The last `count` lines of a file of error output; more when a stack trace begins before them.
+pub(super) fn last_report(file: &File, count: usize) -> io::Result<Vec<u8>> {
+    let (bytes, _) = last_lines(file, count + TRACE)?;
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut start = lines.len().saturating_sub(count);
+    while start > 0 && start < lines.len() && goes_on(lines[start - 1], lines[start]) {
+        start -= 1;
+    }
+    Ok(lines[start..].concat())
+}
+
 /// Whether a line goes on with the report of the one before it.
 fn belongs(before: &Line, line: &Line) -> bool {
     before.source.path == line.source.path && goes_on(&before.bytes, &line.bytes)
@@ -131,7 +144,7 @@ fn belongs(before: &Line, line: &Line) -> bool {
 fn goes_on(before: &[u8], line: &[u8]) -> bool {
     let indented = |line: &[u8]| line.first().is_some_and(|byte| *byte == b' ' || *byte == b'\t');
     const INNER: &[&[u8]] =
-        &[b"Caused by:", b"During handling of", b"The above exception", b"...", b"}", b"]", b")", b"^"];
+        &[b"Caused by:", b"During handling of", b"The above exception", b"...", b"}", b"]", b")", b"^", b"Emitted '"];
     if indented(line) || INNER.iter().any(|text| line.starts_with(text)) {
         return true;
     }
@@ -168,6 +181,16 @@ mod tests {
     fn report(text: &str) -> usize {
         let lines: Vec<&[u8]> = text.split_inclusive('\n').map(str::as_bytes).collect();
         1 + lines.windows(2).rev().take_while(|pair| goes_on(pair[0], pair[1])).count()
+    }
+
+    #[test]
+    fn the_last_lines_begin_with_their_report() {
+        let mut file = tempfile::tempfile().expect("file");
+        let trace: String = (0..30).map(|frame| format!("    at f{frame} (/a.js:1:1)\n")).collect();
+        write!(file, "first\nlistening\nError: no\n{trace}").expect("written");
+        let shown = String::from_utf8(last_report(&file, 10).expect("read")).expect("text");
+        assert!(shown.starts_with("Error: no\n    at f0 ") && shown.ends_with("at f29 (/a.js:1:1)\n"), "{shown}");
+        assert_eq!(last_report(&tempfile::tempfile().expect("file"), 10).expect("read"), b"");
     }
 
     #[test]

@@ -20,7 +20,10 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if let Some(other) = args.modules.iter().find(|word| settings::canonical(word) != MODULE) {
-        return Err(Failure::Unavailable(format!("`install` of {other} is not available yet; {MODULE} is built in")));
+        return Err(Failure::Unavailable(format!(
+            "`install` of {other} is not available yet; {MODULE} is built in. A module is a Node program: `npm install \
+             {other}`, then `baton start` its main file"
+        )));
     }
     settings::about_module(session, &format!("{MODULE} is built in: logs are rotated without any module"));
     let program = session.called.program();

@@ -172,7 +172,7 @@ verbs! {
     Save => save, "save" | "dump";
     Resurrect => resurrect, "resurrect";
     ClearDump => cleardump, "cleardump";
-    Monit => monit, "monit" | "dashboard" | "dash";
+    Monit => monit, "monit" | "dashboard" | "dash" | "imonit";
     Deploy => deploy, "deploy";
     Serve => serve, "serve" | "expose";
     Runtime => runtime, "runtime";
@@ -185,7 +185,7 @@ verbs! {
     MultiSet => multiset, "multiset";
     Conf => conf, "conf";
     Config => config, "config";
-    Install => install, "install" | "module:install";
+    Install => install, "install" | "module:install" | "module:update";
     Uninstall => uninstall, "uninstall" | "module:uninstall";
     Ping => ping, "ping";
     Kill => kill, "kill";

@@ -1,8 +1,8 @@
 //! The help pages and the texts for a command line that can't be understood.
 
+use super::Verb;
 use super::failure::Failure;
 use super::session::{CalledAs, Session};
-use super::{Verb, absent};
 use baton_pm2::style::Colour;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::fmt::Write as _;
@@ -33,7 +33,6 @@ pub(crate) fn all(called: CalledAs) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(page, "  {names:width$}  {about}");
     }
-    let _ = writeln!(page, "\nnot available yet: {}", absent::later().join(", "));
     let _ = writeln!(page, "\n`{program} <command> --help` shows the options of a command.");
     page
 }

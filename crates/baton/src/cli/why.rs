@@ -1,8 +1,8 @@
 //! `why`: what has happened to an app, and why, with its last words.
 
 use super::common::Common;
+use super::errors::last_report;
 use super::failure::Failure;
-use super::logs::tail::last_lines;
 use super::session::{Session, list};
 use super::story::{Story, local, stories};
 use super::target;
@@ -64,6 +64,7 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 fn state(view: &InstanceView) -> String {
     let word = match &view.job {
         Some(job) if job.idle && job.has_failed() => "scheduled, and its last run has failed",
+        _ if view.is_degraded() => "degraded",
         _ => view.word(),
     };
     match (view.pid, view.restarts) {
@@ -96,6 +97,6 @@ fn last_words(view: &InstanceView) -> Option<String> {
     if written.as_millis() < u128::from(since.0) {
         return None;
     }
-    let (bytes, _) = last_lines(&file, LAST_WORDS).ok()?;
+    let bytes = last_report(&file, LAST_WORDS).ok()?;
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }

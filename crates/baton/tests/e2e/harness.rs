@@ -296,11 +296,17 @@ impl Watch {
     /// Watches a directory from now on.
     pub(crate) fn on(directory: &Path) -> Self {
         use rustix::fs::inotify;
-        let fd = inotify::init(inotify::CreateFlags::CLOEXEC).expect("inotify");
+        let watch = Watch(inotify::init(inotify::CreateFlags::CLOEXEC).expect("inotify"));
+        watch.also(directory);
+        watch
+    }
+
+    /// Watches another directory as well.
+    pub(crate) fn also(&self, directory: &Path) {
+        use rustix::fs::inotify;
         // Whoever waits looks at the files each time, which must not count as a change.
         let looks = inotify::WatchFlags::ACCESS | inotify::WatchFlags::OPEN | inotify::WatchFlags::CLOSE_NOWRITE;
-        inotify::add_watch(&fd, directory, inotify::WatchFlags::ALL_EVENTS - looks).expect("watch");
-        Watch(fd)
+        inotify::add_watch(&self.0, directory, inotify::WatchFlags::ALL_EVENTS - looks).expect("watch");
     }
 
     /// Waits for the next change.

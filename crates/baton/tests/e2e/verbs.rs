@@ -403,7 +403,11 @@ fn what_is_not_there_yet_says_so() {
     let app = testapp();
     let path = app.to_str().expect("path");
     baton.run(["start", path, "--source-map-support", "--", "wait"]).code(1).says("not available yet");
-    baton.run(["imonit"]).code(1).says("not available yet");
+    baton.run(["imonit"]).code(1).says("monit needs a terminal");
+    baton.run(["create"]).code(1).says("`init` writes a process file");
+    baton.run(["module:update", "pm2-logrotate"]).ok().says("pm2-logrotate is built in");
+    baton.run(["module:update", "pm2-server-monit"]).code(1).says("npm install pm2-server-monit");
+    baton.run(["serve", ".", "--monitor"]).code(1).says("--monitor is not supported");
     baton.run(["plus"]).code(1).says("not supported");
     baton.run(["link", "a", "b"]).code(1).says("not supported");
     assert_eq!(baton.jlist().len(), 0);

@@ -52,12 +52,17 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
 
 /// Starts the hundred in one command.
 pub(crate) fn start(manager: &Manager) -> Result<Duration, Failure> {
+    start_with(manager, "")
+}
+
+/// The same with more keys, each line with a comma; `number` is the app's.
+pub(crate) fn start_with(manager: &Manager, keys: &str) -> Result<Duration, Failure> {
     let sleep = serde_json::to_string(&sleep()?).unwrap_or_default();
     let file = manager.file(
         "ecosystem.config.cjs",
         format!(
             "module.exports = {{\n  apps: Array.from({{ length: {APPS} }}, (_, number) => ({{\n    \
-             name: `sleep-${{number}}`,\n    script: {sleep},\n    args: '1000000',\n    interpreter: 'none',\n  }})),\n}}\n"
+             name: `sleep-${{number}}`,\n    script: {sleep},\n    args: '1000000',\n    interpreter: 'none',\n{keys}  }})),\n}}\n"
         ),
     )?;
     Ok(manager.run(["start".as_ref(), file.as_os_str()])?.took)

@@ -13,11 +13,28 @@ const SETTLE: Duration = Duration::from_secs(10);
 /// What is counted.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// Counts, once and for all at the same time: nothing competes.
+/// What the apps have beside, and what is to be hoped for.
+const KINDS: [(&str, &str, Target); 3] = [
+    ("", "", Target::Zero),
+    (", watched and with a time", "    watch: true, cron_restart: '0 0 1 1 *',\n", Target::Zero),
+    // Who has a limit is looked at: how often is the manager's own choice.
+    (", with a memory limit", "    max_memory_restart: '1G',\n", Target::None),
+];
+
+/// Counts.
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
+    KINDS.into_iter().map(|(with, keys, target)| quiet_apps(bench, with, keys, target)).collect()
+}
+
+/// Once, and for all managers at the same time: nothing competes.
+fn quiet_apps(bench: &Bench, with: &str, keys: &str, target: Target) -> Result<Row, Failure> {
     let mut managers = bench.managers()?;
     for manager in &mut managers {
-        fleet::start(manager)?;
+        // A home holds what changes by itself; what is watched must be quiet.
+        let folder = manager.path("quiet");
+        std::fs::create_dir(&folder).map_err(Failure::system("making a directory"))?;
+        let cwd = format!("    cwd: {},\n", serde_json::Value::from(folder.to_string_lossy()));
+        fleet::start_with(manager, &(cwd + keys))?;
         manager.online(fleet::APPS)?;
         manager.meet()?;
     }
@@ -33,7 +50,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
     }
     let pairs = before.iter().zip(&after);
     let samples = pairs.map(|(before, after)| Samples::from_iter([f64::from(after - before)])).collect();
-    Ok(vec![Row::new("30 quiet seconds with 100 apps", Unit::WakeUps, samples, Target::Zero)])
+    Ok(Row::new(format!("30 quiet seconds with 100 apps{with}"), Unit::WakeUps, samples, target))
 }
 
 fn counts(managers: &[Manager]) -> Result<Vec<u32>, Failure> {

@@ -7,15 +7,18 @@ mod crowd;
 mod fleet;
 mod follow;
 mod idle;
+mod limits;
 mod list;
 mod load;
 mod loggers;
 mod logs;
 mod memory;
 mod module;
+mod monit;
 mod read;
 mod reload;
 mod sync;
+mod watch;
 
 use crate::bench::Bench;
 use crate::failure::Failure;
@@ -36,7 +39,10 @@ pub(crate) fn run(name: Name, bench: &Bench) -> Result<Vec<Row>, Failure> {
         Name::Crowd => crowd::run(bench),
         Name::Sync => sync::run(bench),
         Name::Follow => follow::run(bench),
+        Name::Watch => watch::run(bench),
+        Name::Limits => limits::run(bench),
         Name::Idle => idle::run(bench),
+        Name::Monit => monit::run(bench),
         Name::Reload => reload::run(bench),
         Name::Cluster => cluster::run(bench),
         Name::Load => load::run(bench),
