@@ -1,6 +1,6 @@
 //! Quiet: how often the manager's threads wake while a hundred apps do nothing.
 
-use super::fleet;
+use super::{fleet, watch};
 use crate::bench::Bench;
 use crate::failure::Failure;
 use crate::manager::Manager;
@@ -28,13 +28,12 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
 
 /// Once, and for all managers at the same time: nothing competes.
 fn quiet_apps(bench: &Bench, with: &str, keys: &str, target: Target) -> Result<Row, Failure> {
+    // A home holds what changes by itself; what is watched must be quiet.
+    let folder = watch::folder(bench)?;
+    let cwd = format!("    cwd: {},\n", serde_json::Value::from(folder.path().to_string_lossy()));
     let mut managers = bench.managers()?;
     for manager in &mut managers {
-        // A home holds what changes by itself; what is watched must be quiet.
-        let folder = manager.path("quiet");
-        std::fs::create_dir(&folder).map_err(Failure::system("making a directory"))?;
-        let cwd = format!("    cwd: {},\n", serde_json::Value::from(folder.to_string_lossy()));
-        fleet::start_with(manager, &(cwd + keys))?;
+        fleet::start_with(manager, &format!("{cwd}{keys}"))?;
         manager.online(fleet::APPS)?;
         manager.meet()?;
     }

@@ -7,11 +7,12 @@ use crate::manager::Manager;
 use crate::rendezvous::{Rendezvous, Visitor};
 use crate::row::{Row, Target, Unit};
 use serde_json::json;
+use std::time::Instant;
 
 /// What the app may have, in MiB.
 const LIMIT: usize = 50;
 /// What it takes, in MiB.
-const TAKEN: usize = 100;
+const TAKEN: usize = 60;
 
 /// Measures it. PM2 looks every thirty seconds: a round takes as long at most.
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
@@ -19,9 +20,14 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
     let mut apps = managers.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let samples = bench.in_turn(bench.runs, |index, _| {
         let (rendezvous, visitor) = &mut apps[index];
-        visitor.go()?;
-        visitor.done()?;
-        let over = std::time::Instant::now();
+        let over = loop {
+            visitor.go()?;
+            if visitor.done().is_ok() {
+                break Instant::now();
+            }
+            // It was looked at right then, and ended before it could say that it had taken all.
+            *visitor = rendezvous.meet()?;
+        };
         let successor = rendezvous.meet()?;
         let took = successor.at.saturating_duration_since(over);
         *visitor = successor;

@@ -8,19 +8,21 @@ use crate::manager::{Manager, tool};
 use crate::rendezvous::{Rendezvous, Visitor};
 use crate::row::{Row, Samples, Target, Unit};
 use serde_json::json;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Changes that belong together.
 const MANY: usize = 1000;
 /// When no process has come for so long, none will.
 const QUIET: Duration = Duration::from_secs(3);
+/// How often changes may go unnoticed at the beginning.
+const WARM_UPS: u32 = 10;
 
 /// Measures it.
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
     let managers = bench.managers()?;
-    let mut apps = managers.iter().map(Watched::of).collect::<Result<Vec<_>, _>>()?;
+    let mut apps = managers.iter().map(|manager| Watched::of(bench, manager)).collect::<Result<Vec<_>, _>>()?;
     let one = bench.in_turn(bench.runs, |index, _| apps[index].change(1).map(|(took, _)| took))?;
     let mut restarts = vec![Samples::default(); managers.len()];
     let many = bench.in_turn(bench.runs, |index, _| {
@@ -47,13 +49,13 @@ fn beside_nodemon(bench: &Bench, one: &[Samples]) -> Result<Option<Row>, Failure
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found = std::env::split_paths(&path).map(|folder| folder.join("nodemon"));
     let Some(program) = found.find(|program| program.is_file()) else { return Ok(None) };
-    let home = tempfile::tempdir_in(&bench.directory).map_err(Failure::system("making a directory"))?;
-    let (rendezvous, folder) = (Rendezvous::in_directory(home.path())?, home.path().join("watched"));
-    std::fs::create_dir(&folder).map_err(Failure::system("making a directory"))?;
+    let home = folder(bench)?;
+    let folder = folder(bench)?;
+    let rendezvous = Rendezvous::in_directory(home.path())?;
     let bench_app = std::env::current_exe().map_err(Failure::system("finding this program"))?;
     let command = format!("{} app announce {}", bench_app.display(), rendezvous.path().display());
     let mut nodemon = tool(&program);
-    nodemon.args(["--quiet", "--watch", ".", "--ext", "txt", "--exec", &command]).current_dir(&folder);
+    nodemon.args(["--quiet", "--watch", ".", "--ext", "txt", "--exec", &command]).current_dir(folder.path());
     let mut nodemon = nodemon.stdout(Stdio::null()).spawn().map_err(Failure::system("starting nodemon"))?;
     let samples = Watched::meet(rendezvous, folder).and_then(|mut app| {
         let mut samples = Samples::default();
@@ -72,7 +74,7 @@ fn beside_nodemon(bench: &Bench, one: &[Samples]) -> Result<Option<Row>, Failure
 #[derive(Debug)]
 struct Watched {
     rendezvous: Rendezvous,
-    folder: PathBuf,
+    folder: TempDir,
     /// The process that runs: it ends with its connection.
     running: Visitor,
     /// What the files hold next.
@@ -80,14 +82,14 @@ struct Watched {
 }
 
 impl Watched {
-    fn of(manager: &Manager<'_>) -> Result<Watched, Failure> {
-        let folder = manager.path("watched");
-        std::fs::create_dir(&folder).map_err(Failure::system("making a directory"))?;
+    fn of(bench: &Bench, manager: &Manager<'_>) -> Result<Watched, Failure> {
+        // What lies in a manager's home is its own business.
+        let folder = folder(bench)?;
         let rendezvous = Rendezvous::in_directory(manager.home())?;
         let program = std::env::current_exe().map_err(Failure::system("finding this program"))?;
         let file = json!({ "apps": [{
             "name": "watched", "script": program, "args": ["app", "announce", rendezvous.path()], "interpreter": "none",
-            "cwd": folder, "watch": true, "max_restarts": 1_000_000, "min_uptime": 0,
+            "cwd": folder.path(), "watch": true, "max_restarts": 1_000_000, "min_uptime": 0,
         }] });
         let file = manager.file("ecosystem.json", file.to_string())?;
         manager.run(["start".as_ref(), file.as_os_str()])?;
@@ -95,16 +97,17 @@ impl Watched {
     }
 
     /// Waits for the first process, and until its files are watched.
-    fn meet(rendezvous: Rendezvous, folder: PathBuf) -> Result<Watched, Failure> {
+    fn meet(rendezvous: Rendezvous, folder: TempDir) -> Result<Watched, Failure> {
         let running = rendezvous.meet()?;
         let mut app = Watched { rendezvous, folder, running, version: 0 };
         // Not everybody tells when it has begun to watch: until then changes are without effect.
-        loop {
+        for _ in 0..WARM_UPS {
             app.write(MANY)?;
             if app.settle()? > 0 {
                 return Ok(app);
             }
         }
+        Err(Failure::Patience { what: "a change to be noticed".into(), patience: QUIET * WARM_UPS })
     }
 
     /// Changes so many files. Tells after how long the last process came, and how many came.
@@ -120,7 +123,7 @@ impl Watched {
     fn write(&mut self, count: usize) -> Result<(), Failure> {
         self.version += 1;
         for number in 0..count {
-            let path = self.folder.join(format!("{number}.txt"));
+            let path = self.folder.path().join(format!("{number}.txt"));
             std::fs::write(path, self.version.to_string()).map_err(Failure::system("changing a file"))?;
         }
         Ok(())
@@ -135,4 +138,10 @@ impl Watched {
         }
         Ok(count)
     }
+}
+
+/// A directory in the open: what lies in one with a dot in front of its name is of no interest to some.
+pub(super) fn folder(bench: &Bench) -> Result<TempDir, Failure> {
+    let folder = tempfile::Builder::new().prefix("watched-").tempdir_in(&bench.directory);
+    folder.map_err(Failure::system("making a directory"))
 }
