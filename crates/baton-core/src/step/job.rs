@@ -153,9 +153,7 @@ pub(super) fn settle(slot: &mut Instance, now: Now, then: Then) -> Then {
         run.exit = death.filter(|_| run.began.is_some());
         run.cause = Some(match &then {
             Then::Restart(Cause::Time(_)) => Cause::Replaced,
-            Then::Rest(why) | Then::Stop(why) | Then::Restart(why) | Then::GiveUp(why) => why.clone(),
-            Then::Respawn { why, .. } => why.clone(),
-            Then::Remove => Cause::Operator(Verb::Delete),
+            then => then.cause(),
         });
     }
     let failed = job.runs.back().filter(|run| had_run && run.outcome() == Outcome::Failed);

@@ -105,7 +105,7 @@ pub(super) fn end_after(
             if !instance.beside.is_empty() && !by_itself =>
         {
             let exit = Some(instance.last_exit.unwrap_or(Exit::Unknown));
-            let cause = cause_of(&next);
+            let cause = next.cause();
             let (since, kill_at) = (now.instant, now.instant);
             let stopping =
                 State::Stopping { since, kill_at, killed: true, exit, tree_gone: true, after: Vec::new(), then: next };
@@ -414,7 +414,7 @@ fn stop_leader_and_tree(
     effects: &mut Effects,
 ) {
     let tree = instance.spec.treekill;
-    let cause = cause_of(&then);
+    let cause = then.cause();
     // A process that was not told to run yet is called off when it is prepared.
     let told_to_run = instance.process.is_some();
     let after = if told_to_run { after } else { Vec::new() };
@@ -431,14 +431,6 @@ fn stop_leader_and_tree(
     enter(instance, now, stopping, cause);
     if told_to_run && !held {
         ending::ask(&instance.spec, instance.id, instance.incarnation, tree, effects);
-    }
-}
-
-fn cause_of(then: &Then) -> Cause {
-    match then {
-        Then::Stop(cause) | Then::Rest(cause) | Then::Restart(cause) | Then::GiveUp(cause) => cause.clone(),
-        Then::Respawn { why, .. } => why.clone(),
-        Then::Remove => Cause::Operator(crate::world::Verb::Delete),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state of a slot.
 
-use super::cause::{Cause, Exit};
+use super::cause::{Cause, Exit, Verb};
 use crate::spec::Dependency;
 use crate::units::{Incarnation, InstanceId, Instant, Millis};
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,16 @@ pub enum Then {
 }
 
 impl Then {
+    /// Why; of what is to leave the list, that somebody has asked for it.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Then::Stop(why) | Then::Rest(why) | Then::Restart(why) | Then::GiveUp(why) | Then::Respawn { why, .. } => {
+                why.clone()
+            }
+            Then::Remove => Cause::Operator(Verb::Delete),
+        }
+    }
+
     /// Whether nobody has asked for it. Such a start waits for nothing and gives way to what was asked.
     pub fn comes_by_itself(&self) -> bool {
         match self {

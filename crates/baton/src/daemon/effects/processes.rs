@@ -11,7 +11,7 @@ use crate::daemon::storage::Routes;
 use crate::daemon::watch;
 use baton_core::spec::ExecMode;
 use baton_core::step::{Effect, Event, Scope};
-use baton_core::world::{Cause, Detail, Signal, SpawnError, SpawnStage, State, Then};
+use baton_core::world::{Cause, Detail, Signal, SpawnError, SpawnStage, State};
 use baton_os::clock;
 use baton_os::tree::TreeReport;
 use std::sync::Arc;
@@ -166,24 +166,9 @@ impl Driver {
             && let State::Stopping { exit: None, then, .. } = &instance.state
         {
             let name = &instance.spec.name;
-            match then {
-                Then::Stop(why)
-                | Then::Rest(why)
-                | Then::Restart(why)
-                | Then::GiveUp(why)
-                | Then::Respawn { why, .. }
-                    if !matches!(why, Cause::Operator(_)) =>
-                {
-                    journal::log(format_args!("Stopping app:{name} id:{} ({why})", key.0));
-                }
-                Then::Stop(_)
-                | Then::Rest(_)
-                | Then::Restart(_)
-                | Then::GiveUp(_)
-                | Then::Respawn { .. }
-                | Then::Remove => {
-                    journal::log(format_args!("Stopping app:{name} id:{}", key.0));
-                }
+            match then.cause() {
+                Cause::Operator(_) => journal::log(format_args!("Stopping app:{name} id:{}", key.0)),
+                why => journal::log(format_args!("Stopping app:{name} id:{} ({why})", key.0)),
             }
         }
     }
