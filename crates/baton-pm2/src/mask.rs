@@ -53,7 +53,7 @@ pub fn value<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if is_secret(name) {
         return MASK.into();
     }
-    if value.starts_with(['{', '['])
+    if value.trim_start().starts_with(['{', '['])
         && let Ok(mut json) = serde_json::from_str::<Value>(value)
         && cover(&mut json)
     {
@@ -84,15 +84,23 @@ fn cover(json: &mut Value) -> bool {
     }
 }
 
-/// An address without its password: `scheme://user:password@host`.
+/// A text without the passwords of the addresses in it: `scheme://user:password@host`.
 fn address(text: &str) -> Cow<'_, str> {
-    let Some(start) = text.find("://").map(|at| at + 3) else { return text.into() };
-    let end = text[start..].find(['/', '?', '#', ' ']).map_or(text.len(), |at| start + at);
-    let (Some(at), Some(colon)) = (text[start..end].rfind('@'), text[start..end].find(':')) else { return text.into() };
-    if colon + 1 >= at {
+    let (mut shown, mut done) = (String::new(), 0);
+    for start in text.match_indices("://").map(|(at, slashes)| at + slashes.len()) {
+        let end = text[start..].find(['/', '?', '#', ' ']).map_or(text.len(), |at| start + at);
+        let (Some(at), Some(colon)) = (text[start..end].rfind('@'), text[start..end].find(':')) else { continue };
+        if colon + 1 < at {
+            shown.push_str(&text[done..=start + colon]);
+            shown.push_str(MASK);
+            done = start + at;
+        }
+    }
+    if done == 0 {
         return text.into();
     }
-    format!("{}{MASK}{}", &text[..=start + colon], &text[start + at..]).into()
+    shown.push_str(&text[done..]);
+    shown.into()
 }
 
 /// Arguments as a listing may show them: nothing of what stands behind `--password`, or in `--password=…`.
@@ -146,6 +154,11 @@ mod tests {
         assert_eq!(value("CONF", r#"{"token":"one","level":2}"#), format!(r#"{{"token":"{MASK}","level":2}}"#));
         assert_eq!(value("CONF", r#"{ "level": 2 }"#), r#"{ "level": 2 }"#, "as it was written");
         assert_eq!(value("CONF", r#"["mongodb://u:p@h"]"#), format!(r#"["mongodb://u:{MASK}@h"]"#));
+        assert_eq!(value("CONF", "\n{ \"token\": \"one\" }"), format!(r#"{{"token":"{MASK}"}}"#));
+        assert_eq!(
+            value("NODES", "redis://a:one@h1:1,redis://h2 http://b:t,w:o@h3/x@y"),
+            format!("redis://a:{MASK}@h1:1,redis://h2 http://b:{MASK}@h3/x@y")
+        );
     }
 
     #[test]
