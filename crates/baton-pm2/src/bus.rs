@@ -28,6 +28,12 @@ pub fn line(line: &LogLine, namespace: &str) -> (String, Value) {
     (topic.into(), json!({ "process": process, "at": line.at, "data": data }))
 }
 
+/// What the daemon itself has written, as PM2 tells it: as if an app of that name had.
+pub fn journal(text: &str, at: WallTime) -> (String, Value) {
+    let process = json!({ "pm_id": "PM2", "name": "PM2", "rev": null });
+    ("log:PM2".into(), json!({ "process": process, "at": at, "data": format!("{text}\n") }))
+}
+
 /// Something that happened to a process, with its record.
 pub fn event(event: Event, view: &InstanceView, host: Host<'_>, at: WallTime) -> (String, Value) {
     let mut process = record::pm2_env(view, host);

@@ -123,6 +123,51 @@ pm2.connect(() => pm2.launchBus(async (error, bus) => {
 }));
 ";
 
+/// Listens to what the daemon itself writes, does one thing after the other, and prints what it heard of each about the app
+/// in PM2's words, in their order.
+const READER: &str = "
+const pm2 = require(process.argv[2]);
+const heard = [];
+let wanted = () => {};
+pm2.connect(() => pm2.launchBus(async (error, bus) => {
+  // As PM2's own `logs` listens.
+  bus.on('log:*', (stream, packet) => {
+    if (stream !== 'PM2') return;
+    const { at, process: of, ...rest } = packet;
+    heard.push([of, at > 0, rest]);
+    wanted();
+  });
+  const after = (last, name, ...args) => new Promise(done => {
+    wanted = () => {
+      if (!heard.some(([, , { data }]) => data === last)) return;
+      wanted = () => {};
+      const lines = heard.splice(0).filter(([, , { data }]) => /^(App \\[|Stopping app:)/.test(data));
+      console.log(JSON.stringify([name, lines]));
+      done();
+    };
+    pm2[name](...args, () => {});
+  });
+  await after('App [a:0] online\\n', 'start', { script: __dirname + '/app.js', name: 'a', vizion: false });
+  await after('App [a:0] exited with code [0] via signal [SIGINT]\\n', 'stop', 'a');
+  process.exit();
+}));
+";
+
+#[test]
+fn the_bus_of_pm2_tells_what_the_daemon_itself_writes() {
+    if program().is_none() {
+        return;
+    }
+    let Some(pair) = Pair::new() else { return };
+    pair.file("app.js", "setInterval(() => {}, 1e6)");
+    pair.file("client.js", READER);
+    pair.baton.run(["ping"]).ok();
+    let theirs = calls(pair.pm2.home(), &pair.pm2.work().join("client.js"));
+    let ours = calls(pair.baton.home(), &pair.baton.dir().join("client.js"));
+    assert_eq!(theirs, ours);
+    assert!(ours.len() == 2 && ours.iter().all(|line| line.contains("App [a:0]")), "{ours:#?}");
+}
+
 #[test]
 fn the_bus_of_pm2_tells_events_logs_and_the_end() {
     if program().is_none() {

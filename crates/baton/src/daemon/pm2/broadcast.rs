@@ -1,5 +1,5 @@
-//! Everyone who is connected to `pub.sock` is told what programs say and write, and what happens to them. The daemon is
-//! listened to only while somebody is.
+//! Everyone who is connected to `pub.sock` is told what programs say and write, what happens to them, and what the daemon
+//! itself writes. The daemon is listened to only while somebody is.
 //!
 //! Who does not read misses messages: [`AHEAD`] bytes are kept for it, the same for everyone who is as far behind.
 
@@ -10,7 +10,7 @@ use crate::frame;
 use crate::home::Home;
 use baton_core::proto::{Change, List, Reply, Request, ServerMessage, Update};
 use baton_core::select::Selector;
-use baton_core::units::InstanceId;
+use baton_core::units::{InstanceId, WallTime};
 use baton_core::world::{Detail, InstanceView};
 use baton_os::clock;
 use baton_pm2::amp::{Argument, encode};
@@ -25,7 +25,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ const AHEAD: usize = 4 * 1024 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Most who may listen; more are closed.
 const MOST: usize = 256;
+/// Lines of the daemon itself that may wait for the thread; it misses more.
+const LINES: usize = 1024;
 
 /// What the thread is asked, and who waits until it is done.
 struct Order {
@@ -59,11 +61,14 @@ impl Bus {
         listener.set_nonblocking(true)?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (orders, received) = channel();
+        let (pen, lines) = sync_channel(LINES);
         let worker = Worker {
             home,
             listener,
             orders: received,
             wake: Arc::clone(&wake),
+            pen,
+            lines,
             daemon: None,
             ending: false,
             ears: Vec::new(),
@@ -105,6 +110,9 @@ struct Worker {
     listener: UnixListener,
     orders: Receiver<Order>,
     wake: Arc<OwnedFd>,
+    /// What the daemon itself writes comes in here while somebody listens.
+    pen: SyncSender<(WallTime, String)>,
+    lines: Receiver<(WallTime, String)>,
     daemon: Option<Daemon>,
     /// The daemon has said that it ends.
     ending: bool,
@@ -153,6 +161,7 @@ impl Worker {
                 self.daemon = None;
                 self.listen()?;
             }
+            say(&mut self.ears, self.lines.try_iter().map(|(at, text)| bus::journal(&text, at)));
             for order in self.orders.try_iter() {
                 if let Some(packet) = order.packet {
                     say(&mut self.ears, [packet]);
@@ -165,6 +174,7 @@ impl Worker {
             self.ears.retain(|ear| !ear.gone);
             if self.ears.is_empty() {
                 self.daemon = None;
+                journal::overhear(None);
             }
         }
     }
@@ -190,6 +200,12 @@ impl Worker {
         if self.daemon.is_some() || self.ears.is_empty() || self.ending {
             return Ok(());
         }
+        let (pen, wake) = (self.pen.clone(), Arc::clone(&self.wake));
+        journal::overhear(Some(Box::new(move |at, text| {
+            // Who does not read misses what is too much.
+            let _ = pen.try_send((at, text.to_owned()));
+            let _ = rustix::io::write(&*wake, &1u64.to_ne_bytes());
+        })));
         let connect = || Client::connect(&self.home)?.ok_or_else(|| io::Error::other("the daemon is ending"));
         let (early, stream) = connect()?.overhear().map_err(|error| io::Error::other(error.to_string()))?;
         self.daemon = Some(Daemon { stream, client: connect()?, slots: BTreeMap::new() });
