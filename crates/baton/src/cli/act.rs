@@ -6,8 +6,8 @@ use super::session::{Session, command, list};
 use crate::client::Client;
 use baton_core::proto::{Action, Command, Done, List, Order, Outcome, Patch, Roll, Wait};
 use baton_core::select::Selector;
-use baton_core::units::InstanceId;
-use baton_core::world::InstanceView;
+use baton_core::units::{InstanceId, WallTime};
+use baton_core::world::{Cause, InstanceView};
 use baton_pm2::text::{self, ActionName};
 use indexmap::{IndexMap, IndexSet};
 use std::fs::File;
@@ -118,25 +118,29 @@ pub(crate) fn tell_failures(outcomes: &[Outcome], session: &Session) {
         // The daemon may be gone, and then there is nothing more to tell.
         let ask = || session.client().and_then(|mut client| list(&mut client, List::default()));
         let views = known.get_or_insert_with(|| ask().map(|listing| listing.instances).unwrap_or_default());
-        let view = views.iter().find(|view| view.id == outcome.id).filter(|view| has_run_in_vain(view));
-        if let Some(lines) = view.and_then(last_words) {
+        let view = views.iter().find(|view| view.id == outcome.id);
+        if let Some(lines) = view.and_then(|view| last_words(view, since(view, session)?)) {
             session.error(&format!("the last lines of its standard error:\n{}", lines.trim_end()));
         }
     }
 }
 
-/// Whether the last thing that happened to a slot is a life that did not become ready.
-fn has_run_in_vain(view: &InstanceView) -> bool {
-    let waits = view.last.as_ref().is_some_and(|last| last.cause.is_dependency()) || !view.waits_for.is_empty();
-    !view.ready && !waits
+/// From when on what a slot has written may tell why it failed; nothing when it did not run in vain.
+fn since(view: &InstanceView, session: &Session) -> Option<WallTime> {
+    let (cause, at) = view.last.as_ref().map(|last| (&last.cause, last.at)).unzip();
+    match cause {
+        // The life that has failed is gone, and the other one writes into the same file.
+        Some(Cause::ReloadFailed(_)) => (at >= Some(session.began)).then_some(session.began),
+        Some(cause) if cause.is_dependency() => None,
+        _ => (!view.ready && view.waits_for.is_empty()).then_some(view.created_at),
+    }
 }
 
-/// The end of a slot's standard error, when anything was written since it was asked to start; it may have lived several
-/// times since.
-fn last_words(view: &InstanceView) -> Option<String> {
+/// The end of a slot's standard error, when anything was written since then; it may have lived several times since.
+fn last_words(view: &InstanceView, since: WallTime) -> Option<String> {
     let file = File::open(view.files.error.as_ref()?).ok()?;
     let written = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    if written.as_millis() < u128::from(view.created_at.0) {
+    if written.as_millis() < u128::from(since.0) {
         return None;
     }
     let bytes = last_report(&file, LAST_LINES).ok()?;

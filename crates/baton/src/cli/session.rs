@@ -7,6 +7,8 @@ use crate::client::{Client, ClientError};
 use crate::home::Home;
 use baton_core::proto::{Command, List, Listing, Outcome, Reply, Request};
 use baton_core::spec::Environment;
+use baton_core::units::WallTime;
+use baton_os::clock;
 use baton_pm2::record::Host;
 use baton_pm2::style::Colour;
 use baton_pm2::table::{self, Grouping, Sort, TableOptions, UNKNOWN_WIDTH};
@@ -38,6 +40,8 @@ pub(crate) struct Session {
     /// The directory to read files from, when it is not that of the caller.
     elsewhere: Option<PathBuf>,
     versions: Box<Versions>,
+    /// When it began.
+    pub(crate) began: WallTime,
 }
 
 impl Session {
@@ -53,6 +57,7 @@ impl Session {
             aside: false,
             elsewhere: None,
             versions: Box::new(package_versions()),
+            began: clock::now().wall,
         }
     }
 
@@ -77,6 +82,7 @@ impl Session {
             aside: self.aside,
             elsewhere: Some(directory.into()),
             versions: Box::new(package_versions()),
+            began: self.began,
         }
     }
 
