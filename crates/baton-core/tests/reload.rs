@@ -2,7 +2,7 @@
 
 use baton_core::proto::{Action, Command, Done, Order, Outcome, Patch, Reply, Roll, Wait, Wish};
 use baton_core::select::Selector;
-use baton_core::spec::{AppSpec, Condition, Dependency, Listen, Readiness, ReadyBy, Watch};
+use baton_core::spec::{AppSpec, Condition, Dependency, ExecMode, Listen, Readiness, ReadyBy, Watch};
 use baton_core::step::{Effect, Effects, Event, Scope, step};
 use baton_core::units::{Incarnation, InstanceId, Instant, Millis, Now, OpId, WallTime};
 use baton_core::world::{Directories, Exit, Identity, Signal, State, World};
@@ -29,8 +29,12 @@ struct Bench {
 
 impl Bench {
     fn new(instances: u32) -> Bench {
+        Bench::of(app(), instances)
+    }
+
+    fn of(app: AppSpec, instances: u32) -> Bench {
         let mut bench = Bench { world: World::new(Directories::default()), at: 1_000, ops: 0 };
-        let apps = vec![Wish { spec: app(), count: instances, brought: false }];
+        let apps = vec![Wish { spec: app, count: instances, brought: false }];
         bench.command(Command::Define { apps, order: Order::Dependencies, wait: Wait::Spawned });
         for slot in 0..instances {
             let life = Incarnation(u64::from(slot) + 1);
@@ -112,6 +116,37 @@ fn the_old_life_is_asked_to_end_when_the_new_one_is_ready_and_not_before() {
     let slot = &bench.world.instances[&SLOT];
     assert!(matches!(slot.state, State::Online { ready: true, .. }) && slot.beside.is_empty());
     assert_eq!((slot.restarts, slot.last_exit), (1, None), "the end of the old life is no crash");
+}
+
+#[test]
+fn a_worker_that_does_not_drain_in_time_gets_the_signal_and_the_time_for_it() {
+    let kills = |effects: &Effects| effects.iter().any(|effect| matches!(effect, Effect::Kill { .. }));
+    for by_message in [false, true] {
+        let worker = AppSpec {
+            listen: Vec::new(),
+            exec_mode: ExecMode::Cluster,
+            kill_timeout: Millis(2_000),
+            shutdown_with_message: by_message,
+            ..app()
+        };
+        let mut bench = Bench::of(worker, 1);
+        bench.reload();
+        bench.run(SLOT, Incarnation(2));
+        let effects = bench.step(Event::Ready { id: SLOT, incarnation: Incarnation(2) });
+        let drains = |effect: &Effect| matches!(effect, Effect::Drain { incarnation: Incarnation(1), .. });
+        assert!(effects.iter().any(drains) && signalled(&effects).is_empty(), "{effects:?}");
+        bench.at += 2_000;
+        let effects = bench.step(Event::Timer);
+        // It knows what the message means: there is nothing more to say.
+        assert_eq!(kills(&effects), by_message, "{effects:?}");
+        if !by_message {
+            assert_eq!(signalled(&effects), [Incarnation(1)]);
+            bench.at += 2_000;
+            assert!(kills(&bench.step(Event::Timer)));
+        }
+        let effects = bench.end(SLOT, Incarnation(1), Exit::Signal(Signal::KILL));
+        assert_eq!(outcomes(&effects)[0].done, Done::Reloaded);
+    }
 }
 
 #[test]

@@ -236,10 +236,13 @@ pub(super) fn timers(world: &mut World, now: Now, id: InstanceId, effects: &mut 
                 let why = Cause::NotReady(*until - *since);
                 end(beside, now, id, None, Some(why), effects);
             }
-            Phase::Draining { kill_at } => {
+            // One that was asked by a message knows already that it is to end. Another may have a handler of the
+            // signal that closes what is still open.
+            Phase::Draining { kill_at } if beside.spec.shutdown_with_message => {
                 let kill_at = *kill_at;
                 kill(beside, kill_at, id, effects);
             }
+            Phase::Draining { .. } => end(beside, now, id, None, None, effects),
             Phase::Ending { killed, tree_gone, .. } => {
                 *killed = true;
                 ending::kill(id, incarnation, !*tree_gone, effects);
