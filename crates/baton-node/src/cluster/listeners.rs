@@ -274,9 +274,22 @@ impl Primary {
             listener.refusing.remove(&worker);
             out.push(Output::Changed);
         }
-        out.push(Output::Listening { worker, key: found.unwrap_or_else(|| said.key()) });
+        if self.is_where_the_other_is(worker) {
+            out.push(Output::Listening { worker, key: found.unwrap_or_else(|| said.key()) });
+        }
         self.settle(worker, out);
         self.deal(out);
+    }
+
+    /// Whether a worker that is to replace another one with the same definition takes connections at a socket where that
+    /// one does, if it does anywhere.
+    fn is_where_the_other_is(&self, worker: WorkerId) -> bool {
+        let Some(new) = self.workers.get(&worker).filter(|new| new.same) else { return true };
+        let is_other = |id: &WorkerId| {
+            *id != worker && self.workers.get(id).is_some_and(|other| other.slot == new.slot && !other.leaving)
+        };
+        let mut of_the_other = self.listeners.values().filter(|listener| listener.ring.iter().any(is_other)).peekable();
+        of_the_other.peek().is_none() || of_the_other.any(|listener| listener.ring.contains(&worker))
     }
 
     /// The program of a worker has closed a socket. Unless the worker is on its way out, the socket goes with the last

@@ -37,6 +37,9 @@ pub(super) struct Worker {
     /// It has said that it listens or is ready: sockets that it has not asked for by now it may not want.
     #[serde(default)]
     pub(super) settled: bool,
+    /// It is to replace the other one of its slot, with the same definition.
+    #[serde(default)]
+    pub(super) same: bool,
     /// Its runtime marks its own messages.
     #[serde(default)]
     marked: bool,
@@ -227,6 +230,16 @@ impl Primary {
     /// Whether the runtime of a worker was seen to mark its messages.
     pub fn is_marked(&self, worker: WorkerId) -> bool {
         self.workers.get(&worker).is_some_and(|worker| worker.marked)
+    }
+
+    /// A worker has the definition of the other one of its slot, which it is to replace. It does not count as listening
+    /// while it does so only where that one does not: its clients would find nobody.
+    pub fn same(&mut self, worker: WorkerId) -> Vec<Output> {
+        match self.workers.get_mut(&worker) {
+            Some(worker) if !worker.same => worker.same = true,
+            Some(_) | None => return Vec::new(),
+        }
+        vec![Output::Changed]
     }
 
     /// A worker has sent a message of the cluster.

@@ -101,6 +101,36 @@ fn a_worker_is_told_where_it_listens_and_gets_connections_when_it_does() {
 }
 
 #[test]
+fn a_worker_that_replaces_another_does_not_count_as_listening_where_that_one_does_not() {
+    const NEW: WorkerId = WorkerId(3);
+    let counts = |out: &[Output]| out.iter().any(|output| matches!(output, Output::Listening { .. }));
+    let listens = |primary: &mut Primary, port: u16, seq: u64| {
+        let out = primary.message(NEW, &query(port, seq));
+        if let Some(Output::Bind { key, .. }) = out.first() {
+            primary.bound(&key.clone(), Ok(bound(port)));
+        }
+        counts(&primary.message(NEW, &listening(port)))
+    };
+    for balance in [Balance::Rr, Balance::Shared, Balance::Reuseport] {
+        let (mut primary, _) = pair(balance);
+        primary.join(NEW, 0);
+        primary.same(NEW);
+        assert!(!listens(&mut primary, 4802, 1), "{balance:?}: nobody asks there");
+        assert!(listens(&mut primary, 4801, 2), "{balance:?}: it is where the other one is");
+        // With another definition it may be meant to move.
+        let (mut primary, _) = pair(balance);
+        primary.join(NEW, 0);
+        assert!(listens(&mut primary, 4802, 1));
+        // Where there is no other one it may listen anywhere.
+        let (mut primary, _) = pair(balance);
+        primary.left(A);
+        primary.join(NEW, 0);
+        primary.same(NEW);
+        assert!(listens(&mut primary, 4802, 1));
+    }
+}
+
+#[test]
 fn a_shared_socket_goes_to_the_worker_itself() {
     for balance in [Balance::Shared, Balance::Reuseport] {
         let mut primary = Primary::new(balance);

@@ -176,7 +176,7 @@ impl Output<'_> {
             });
             if let Some(channel) = self.held.remove(&ends::name(key)) {
                 life.has_channel = true;
-                let role = self.world.as_of(key.0, key.1).as_ref().and_then(ends::role);
+                let role = ends::role(self.world, key);
                 self.channels.open(key, channel, role);
             }
             lives.insert(key, life);

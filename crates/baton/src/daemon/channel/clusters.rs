@@ -43,6 +43,8 @@ pub(in crate::daemon) struct Role {
     pub(in crate::daemon) slot: u32,
     /// How connections reach the workers of the app.
     pub(in crate::daemon) balance: Balance,
+    /// Whether it has the definition of the other worker of its slot, which it is to replace.
+    pub(in crate::daemon) same: bool,
 }
 
 /// A message for a worker.
@@ -218,6 +220,9 @@ impl Clusters {
         }
         let mut outputs = cluster.primary.balance_by(role.balance);
         outputs.extend(cluster.primary.join(worker, role.slot));
+        if role.same {
+            outputs.extend(cluster.primary.same(worker));
+        }
         // The first of an app comes after its slots were told.
         outputs.extend(self.up.get(&role.app).into_iter().flat_map(|up| cluster.primary.only(up)));
         self.done(&role.app, outputs)

@@ -3,7 +3,7 @@
 use super::Role;
 use crate::daemon::life::Key;
 use baton_core::spec::{AppSpec, Environment, ExecMode, ReadyBy};
-use baton_core::world::Instance;
+use baton_core::world::World;
 use baton_node::cluster::Balance;
 use baton_node::preload;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -29,15 +29,18 @@ pub(in crate::daemon) fn loads_module(spec: &AppSpec, env: &Environment) -> bool
     spec.pmx && is_one_of(NODE, program(spec)) && preload::is_allowed(&spec.node_args, options)
 }
 
-/// What a life of this slot is in its cluster.
-pub(in crate::daemon) fn role(slot: &Instance) -> Option<Role> {
+/// What a life of a slot is in its cluster.
+pub(in crate::daemon) fn role(world: &World, (id, incarnation): Key) -> Option<Role> {
+    let slot = world.as_of(id, incarnation)?;
     let balance = match slot.spec.balance.as_str() {
         "shared" => Balance::Shared,
         "reuseport" => Balance::Reuseport,
         _ => Balance::Rr,
     };
     let is_worker = slot.spec.exec_mode == ExecMode::Cluster;
-    is_worker.then(|| Role { app: slot.spec.name.clone(), slot: slot.number, balance })
+    let current = world.instances.get(&id).filter(|current| current.incarnation != incarnation);
+    let same = current.is_some_and(|current| current.spec == slot.spec);
+    is_worker.then(|| Role { app: slot.spec.name.clone(), slot: slot.number, balance, same })
 }
 
 fn program(spec: &AppSpec) -> &str {

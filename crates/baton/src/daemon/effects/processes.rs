@@ -74,7 +74,7 @@ impl Driver {
                 life.line = line;
                 life.has_channel = channel.is_some();
                 if let Some(channel) = channel {
-                    let role = self.world.as_of(id, incarnation).as_ref().and_then(ends::role);
+                    let role = ends::role(&self.world, key);
                     self.channels.open(key, channel, role);
                 }
                 // Without them the end of its tree takes a longer look.

@@ -37,7 +37,7 @@ impl Bench {
 }
 
 fn role(balance: Balance) -> Role {
-    Role { app: "app".into(), slot: 0, balance }
+    Role { app: "app".into(), slot: 0, balance, same: false }
 }
 
 fn map(value: Value) -> serde_json::Map<String, Value> {

@@ -60,7 +60,7 @@ fn what_a_worker_closes_when_it_was_signalled_stays_open_for_the_next_one() {
         let Bench { mut worker, orders, dir: _dir, .. } = bench();
         worker.carry_out(Order::Settle);
         let (ours, program) = pair().unwrap();
-        let role = Role { app: "app".into(), slot: 0, balance: Balance::Rr };
+        let role = Role { app: "app".into(), slot: 0, balance: Balance::Rr, same: false };
         worker.carry_out(Order::Open(KEY, ours, Some(role)));
         let asks = json!({"cmd": "NODE_CLUSTER", "act": "queryServer", "address": "127.0.0.1", "port": 0, "addressType": 4, "index": 0, "seq": 1});
         say(&program, &asks);
@@ -143,7 +143,7 @@ fn a_worker_whose_runtime_marks_its_messages_gets_marked_ones_from_a_successor_t
     let Bench { mut worker, dir, .. } = bench();
     worker.carry_out(Order::Settle);
     let (ours, program) = pair().unwrap();
-    let role = || Some(Role { app: "app".into(), slot: 0, balance: Balance::Rr });
+    let role = || Some(Role { app: "app".into(), slot: 0, balance: Balance::Rr, same: false });
     worker.carry_out(Order::Open(KEY, ours.try_clone().unwrap(), role()));
     let online = json!({"cmd": "NODE_CLUSTER", "act": "online", "seq": 0});
     let bytes = encode(&online, true);
