@@ -32,7 +32,7 @@ pub fn app(raw: &Map<String, Value>, context: &Context<'_>) -> Result<(AppSpec, 
     let server = statics::server(&program.script, &program.args);
     let mode = if server.is_some() { "fork_mode" } else { mode(&values, &program) };
     if mode == "cluster_mode"
-        && let Some((what, help)) = cluster::refusal(&program)
+        && let Some((what, help)) = cluster::refusal(&program, values.text("balance"))
     {
         return Err(ConfigError::Interpreter {
             place: values.place.clone(),

@@ -8,8 +8,8 @@ const RUNNERS: &[&str] = &["npm", "npx", "yarn", "yarnpkg", "pnpm", "pnpx", "cor
 /// What may be, or turn into, a worker: a shell ends in `exec node app.js`.
 const WORKERS: &[&str] = &["node", "nodejs", "bun", "deno", "none", "sh", "bash", "dash", "env"];
 
-/// Why a program can't run in cluster mode, and what to do.
-pub(super) fn refusal(program: &Program) -> Option<(String, &'static str)> {
+/// Why a program can't run in cluster mode with this `balance`, and what to do.
+pub(super) fn refusal(program: &Program, balance: Option<&str>) -> Option<(String, &'static str)> {
     let script = stem(&program.script);
     let line = program.args.get(1).filter(|_| program.args.first().is_some_and(|first| first == "-c"));
     let first = line.and_then(|line| line.split_whitespace().next()).map(stem);
@@ -21,6 +21,15 @@ pub(super) fn refusal(program: &Program) -> Option<(String, &'static str)> {
     }
     let interpreter = stem(&program.interpreter);
     let bare = interpreter.trim_end_matches(|end: char| end.is_ascii_digit() || ".-@v".contains(end));
+    // Deno accepts nothing on a socket that it is given whole.
+    if let Some(balance) = balance.filter(|balance| *balance != "rr")
+        && (bare == "deno" || (bare == "none" && script == "deno"))
+    {
+        let what = format!(
+            "cluster mode: workers of Deno can only be dealt connections, not take them from a socket (`balance: {balance}`)"
+        );
+        return Some((what, "leave `balance` out"));
+    }
     match bare {
         "tsx" => Some((
             "cluster mode: tsx runs the program in a process of its own, which is no worker".into(),
@@ -64,15 +73,29 @@ mod tests {
             (program("tsx", "/w/app.ts", &[]), "tsx"),
             (program("python3", "/w/app.py", &[]), "python"),
         ] {
-            assert!(refusal(&refused).is_some_and(|(what, _)| what.contains(word)), "{refused:?}");
+            assert!(refusal(&refused, None).is_some_and(|(what, _)| what.contains(word)), "{refused:?}");
         }
         for possible in [
             program("node", "/w/app.js", &[]),
             program("/opt/node-22/bin/node", "/w/app.mjs", &[]),
             program("none", "/bin/bash", &["-c", "exec node app.js"]),
             program("bun", "/w/app.ts", &[]),
+            program("deno", "/w/app.ts", &[]),
         ] {
-            assert_eq!(refusal(&possible), None, "{possible:?}");
+            assert_eq!(refusal(&possible, Some("rr")), None, "{possible:?}");
+        }
+    }
+
+    #[test]
+    fn workers_of_deno_are_dealt_connections_or_refused() {
+        for (interpreter, script) in [("deno", "/w/app.ts"), ("/opt/bin/deno", "/w/app.ts"), ("none", "/opt/bin/deno")]
+        {
+            let deno = program(interpreter, script, &[]);
+            assert_eq!(refusal(&deno, None), None);
+            for balance in ["shared", "reuseport"] {
+                assert!(refusal(&deno, Some(balance)).is_some_and(|(what, _)| what.contains("Deno")), "{script}");
+                assert_eq!(refusal(&program("node", "/w/app.js", &[]), Some(balance)), None);
+            }
         }
     }
 }
