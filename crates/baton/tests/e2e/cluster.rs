@@ -131,8 +131,9 @@ fn a_bad_build_never_replaces_a_good_one() {
         ("process.exit(3)", "exited with code 3 before it was ready"),
         ("throw new Error('at import')", "exited with code 1 before it was ready"),
         ("setInterval(() => {}, 1e6)", "was not ready within 500 ms"),
+        ("require('net').createServer().listen(OTHER)", "was not ready within 500 ms"),
     ] {
-        baton.file("app.js", bad);
+        baton.file("app.js", bad.replace("OTHER", &free_port().to_string()));
         baton.run(["reload", "app"]).code(1).stderr_has(why).stderr_has("the old one still runs");
         for _ in 0..2 {
             let answer = visit(port).expect("an answer");

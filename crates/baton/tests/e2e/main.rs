@@ -4,6 +4,7 @@
 
 mod beside_pm2;
 mod harness;
+mod installed;
 mod load;
 
 mod attach;
@@ -42,6 +43,7 @@ mod restarts;
 mod rotation;
 mod schedule;
 mod serve;
+mod servers;
 mod sockets;
 mod sources;
 mod starting;
@@ -52,4 +54,5 @@ mod sync_watch;
 mod telling;
 mod units;
 mod verbs;
+mod versions;
 mod watch;

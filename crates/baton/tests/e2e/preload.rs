@@ -36,7 +36,8 @@ fn start(baton: &Baton, apps: &Value) {
     baton.run(["start", "ecosystem.config.json"]).ok();
 }
 
-fn until(baton: &Baton, app: &str, what: &str, wished: impl Fn(&Value) -> bool) -> Value {
+/// Asks for an app's metrics until they are as wished.
+pub(crate) fn until(baton: &Baton, app: &str, what: &str, wished: impl Fn(&Value) -> bool) -> Value {
     let give_up = Instant::now() + Duration::from_secs(60);
     loop {
         let metrics = baton.entry(app)["pm2_env"]["axm_monitor"].clone();

@@ -25,13 +25,16 @@ fn with(mut app: Value, members: Value) -> Value {
     app
 }
 
+/// How clients use their connections.
+pub(crate) const BOTH: &[Connections] = &[Connections::Short, Connections::Kept];
+
 /// A file of the example.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/reload").join(name)
 }
 
 /// Whether a test needs to be left out here; never under CI.
-fn lacks(program: &str) -> bool {
+pub(crate) fn lacks(program: &str) -> bool {
     #[expect(clippy::disallowed_methods, reason = "asks for a version")]
     let found = std::process::Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success());
     assert!(found || std::env::var_os("CI").is_none(), "{program} is missing");
@@ -191,13 +194,17 @@ fn the_example_is_a_good_file() {
     assert!(!run.stdout.contains("cluster"), "{run}");
 }
 
-/// Twenty reloads under load, over connections of both kinds: every request is answered, and each version has answered.
-fn reloads(baton: &Baton, app: &Value, port: u16) {
-    let set = |version: u32| file(baton, json!([with(app.clone(), json!({"env": {"VERSION": version.to_string()}}))]));
+/// So many reloads under load, over connections of these kinds: every request is answered, and each version has answered.
+pub(crate) fn reloads(baton: &Baton, app: &Value, port: u16, times: u32, kinds: &[Connections]) {
+    let set = |version: u32| {
+        let mut app = app.clone();
+        app["env"]["VERSION"] = version.to_string().into();
+        file(baton, json!([app]));
+    };
     set(0);
     baton.run(["start", "ecosystem.config.json", "--wait"]).ok();
-    let loads = [Connections::Short, Connections::Kept].map(|connections| Load::on(port, 2, connections));
-    for version in 1..=20 {
+    let loads: Vec<Load> = kinds.iter().map(|kind| Load::on(port, 2, *kind)).collect();
+    for version in 1..=times {
         set(version);
         baton.run(["startOrReload", "ecosystem.config.json"]).ok();
         for load in &loads {
@@ -207,7 +214,7 @@ fn reloads(baton: &Baton, app: &Value, port: u16) {
     for load in loads {
         load.end().is_perfect();
     }
-    assert_eq!(once(port).expect("an answer").0, "20");
+    assert_eq!(once(port).expect("an answer").0, times.to_string());
 }
 
 #[test]
@@ -215,7 +222,7 @@ fn twenty_reloads_of_a_rust_server_lose_no_request() {
     let baton = Baton::new();
     let port = free_port();
     let app = with(server(port, ""), json!({"args": ["readyfd:up", "serve"]}));
-    reloads(&baton, &app, port);
+    reloads(&baton, &app, port, 20, BOTH);
 }
 
 #[test]
@@ -225,7 +232,7 @@ fn twenty_reloads_of_a_python_server_lose_no_request() {
     }
     let baton = Baton::new();
     let port = free_port();
-    reloads(&baton, &with(server(port, ""), json!({"script": example("web.py"), "args": []})), port);
+    reloads(&baton, &with(server(port, ""), json!({"script": example("web.py"), "args": []})), port, 20, BOTH);
 }
 
 #[test]
@@ -235,7 +242,7 @@ fn twenty_reloads_of_a_node_server_lose_no_request() {
     }
     let baton = Baton::new();
     let port = free_port();
-    reloads(&baton, &with(server(port, ""), json!({"script": example("web.mjs"), "args": []})), port);
+    reloads(&baton, &with(server(port, ""), json!({"script": example("web.mjs"), "args": []})), port, 20, BOTH);
 }
 
 #[test]

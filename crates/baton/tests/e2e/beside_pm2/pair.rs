@@ -27,10 +27,7 @@ pub(crate) fn program() -> Option<PathBuf> {
         return Some(path);
     }
     assert!(std::env::var_os("CI").is_none(), "this test needs PM2 at {}, and CI must have it", path.display());
-    eprintln!(
-        "NOT TESTED: this test needs PM2, which is not at {}: npm install --prefix target/pm2 pm2@7.0.4 @pm2/io@6.1.0",
-        path.display()
-    );
+    eprintln!("NOT TESTED: this test needs PM2, which `.ci/packages` installs and is not at {}", path.display());
     None
 }
 
