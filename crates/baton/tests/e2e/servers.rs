@@ -123,7 +123,7 @@ fn cluster(program: &str, port: u16, keys: Value) -> Option<(Baton, Value)> {
     let baton = Baton::new();
     baton.file("app.js", program);
     let mut app = json!({
-        "name": "web", "script": "app.js", "instances": 2, "min_uptime": "1h", "kill_timeout": "20s",
+        "name": "web", "script": "app.js", "instances": 2, "min_uptime": "1h", "kill_timeout": "20s", "listen_timeout": "1m",
         "env": {"AT": port.to_string(), "MODULES": modules, "VERSION": "0"},
     });
     for (key, value) in keys.as_object().expect("a map") {
@@ -192,7 +192,7 @@ impl WebSocket {
 fn a_web_socket_lives_on_through_a_reload_until_its_time_is_over_and_is_closed_in_order() {
     for (by, keys) in [
         // As PM2 has taught: by the stop signal, which comes when the connections have had their time.
-        ("signal", json!({"kill_timeout": "1s"})),
+        ("signal", json!({"kill_timeout": "4s"})),
         // At once, by the message.
         ("message", json!({"shutdown_with_message": true})),
     ] {
