@@ -138,7 +138,7 @@ impl Company<'_> {
             }
             read = true;
             self.read(&path).map_err(|error| match error {
-                ConfigError::FileNotFound(_) => ConfigError::Declaration {
+                ConfigError::FileNotFound(_) | ConfigError::NoneInDirectory { .. } => ConfigError::Declaration {
                     place: self.loaded.depends.get(&app).cloned().unwrap_or_default(),
                     what: format!("app `{app}` depends on {}, and there is no such process file", path.display()),
                     help: "write the path from the directory of the process file, or the name of an app".into(),

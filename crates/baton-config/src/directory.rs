@@ -152,6 +152,44 @@ pub(crate) fn read(directory: &Path, reading: Reading) -> io::Result<Directory> 
     Ok(found)
 }
 
+/// How many names of a directory are told.
+const TOLD: usize = 8;
+
+/// What a directory without process files holds, by name; nothing of one that can't be listed.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let paths = list(directory).unwrap_or_default();
+    let shown = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() { format!("{name}/") } else { name }
+    };
+    paths.iter().map(shown).collect()
+}
+
+/// What is looked for in a directory, and what one holds instead.
+pub(crate) fn looked_for(held: &[String]) -> String {
+    let endings = OTHERS.join(",");
+    let held_text = match held {
+        [] => "it is empty".into(),
+        names => {
+            let more = names.len().saturating_sub(TOLD);
+            let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+            format!("it holds {}{rest}", names[..names.len() - more].join(", "))
+        }
+    };
+    // Node runs a package: what else it holds is not looked at.
+    if held.iter().any(|name| name == "package.json") {
+        return format!(
+            "beside a package.json only ecosystem.config.{{{endings},{}}} is looked for, and {held_text}; name the file",
+            CLOJURE.join(",")
+        );
+    }
+    format!(
+        "looked for *.{{{}}}, for *.{{{endings}}} with `ecosystem`, `.config.` or `.pm2.` in the name, and for {DAEMON} in \
+         the directories below; {held_text}",
+        CLOJURE.join(",")
+    )
+}
+
 /// Whether a file of apps is what `render` or `sync --emit` made of others.
 fn is_ours(path: &Path) -> bool {
     let is_possible = path.extension().is_some_and(|ending| OTHERS.iter().any(|one| ending == *one));

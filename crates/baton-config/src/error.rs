@@ -1,5 +1,6 @@
 //! What can be wrong with a process file or a start target: what, where, and what to do.
 
+use crate::directory;
 use baton_core::deps::DependencyError;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -111,6 +112,14 @@ pub enum ConfigError {
     /// There is no such process file.
     #[error("File {0} not found")]
     FileNotFound(String),
+    /// A directory without a process file.
+    #[error("directory {} holds no process file", directory.display())]
+    NoneInDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// What it holds.
+        held: Vec<String>,
+    },
     /// A pattern that matches no process file.
     #[error("{pattern} matches no {}", if *matched == 0 { "file" } else { "process file" })]
     NoMatch {
@@ -234,6 +243,7 @@ impl ConfigError {
     pub fn help(&self) -> Option<String> {
         match self {
             ConfigError::FileNotFound(_) => Some("check the path, or name a script to start".into()),
+            ConfigError::NoneInDirectory { held, .. } => Some(directory::looked_for(held)),
             ConfigError::NoMatch { matched: 0, .. } => {
                 Some("check the pattern; `**` stands for any number of directories".into())
             }
@@ -287,7 +297,9 @@ impl ConfigError {
     pub fn files(&self) -> Vec<PathBuf> {
         let of = |place: &Place| place.file.clone().into_iter().collect();
         match self {
-            ConfigError::Unreadable { path, .. } | ConfigError::Format { path, .. } => vec![path.clone()],
+            ConfigError::Unreadable { path, .. }
+            | ConfigError::Format { path, .. }
+            | ConfigError::NoneInDirectory { directory: path, .. } => vec![path.clone()],
             ConfigError::Syntax { place, .. }
             | ConfigError::Shape { place, .. }
             | ConfigError::Declaration { place, .. }

@@ -26,6 +26,8 @@ pub struct Loaded {
     pub apps: Vec<AppSpec>,
     /// What is worth saying, each once.
     pub warnings: Vec<Warning>,
+    /// Whether the files define no app at all, chosen or not.
+    pub is_empty: bool,
     /// Every file that was read, the process file first, absolute, each once. Files of variables that exist are among
     /// them, although they are read when an app starts.
     pub inputs: Vec<PathBuf>,
@@ -196,6 +198,7 @@ impl Loaded {
         };
         let (apps, told) = duplicates::merge(self.apps, place_of)?;
         self.apps = apps;
+        self.is_empty &= other.is_empty;
         self.warnings.extend(told);
         self.warnings.extend(other.warnings);
         self.looked_for.extend(other.looked_for);

@@ -194,6 +194,7 @@ pub(crate) fn finish(part: Part, options: &LoadOptions) -> Result<Target, Config
     }
     let loaded = Loaded {
         apps,
+        is_empty: items.is_empty(),
         warnings: each_once,
         inputs: export.inputs,
         looked_for: export.looked_for,

@@ -4,6 +4,9 @@ use crate::target::resolve;
 use baton_core::spec::Environment;
 use std::path::{Path, PathBuf};
 
+/// Where programs are looked for without a PATH.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// Resolves a path of a process file against a directory. A leading `~` is the caller's home.
 pub fn absolute(base: &Path, text: &str, environment: &Environment) -> PathBuf {
     match (text.strip_prefix('~'), environment.get("HOME")) {
@@ -34,7 +37,7 @@ pub fn on_path(name: &str, environment: &Environment, cwd: &Path) -> Option<Path
     if name.is_empty() || name.contains('/') {
         return None;
     }
-    let path = environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    let path = environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);
     std::env::split_paths(path)
         .map(|directory| cwd.join(directory).join(name))
         .find(|candidate| is_executable(candidate))

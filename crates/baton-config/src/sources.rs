@@ -124,7 +124,10 @@ impl Found {
             match default {
                 Some(default) => self.add(default, How::Named),
                 None if directory::is_source(&path, directory::Reading::Path) => self.look_into(&path)?,
-                None => return Err(ConfigError::FileNotFound(path.join("ecosystem.config.js").display().to_string())),
+                None => {
+                    let held = directory::names(&path);
+                    return Err(ConfigError::NoneInDirectory { directory: path, held });
+                }
             }
             return Ok(());
         }

@@ -69,6 +69,8 @@ pub enum Request {
     Command(Command),
     /// What [`Command::Sync`] would do now.
     Plan(Box<Desired>),
+    /// What it would do once those that are under way or wait are done.
+    PlanInTurn(Box<Desired>),
     /// The sources, and what the last pass made of the apps of each.
     Sources,
     /// How reading a source went, for everybody who looks at the list.

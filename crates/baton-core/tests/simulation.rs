@@ -74,6 +74,7 @@ proptest! {
                         | Event::Clock
                         | Event::HookFailed { .. }
                         | Event::Weighed { .. }
+                        | Event::PlanAsked { .. }
                         | Event::OutputDropped { .. } => false,
                     };
                     if stale {

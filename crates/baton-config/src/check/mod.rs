@@ -3,15 +3,18 @@
 //! * [`apps`] looks at everything and reports everything; nothing is started, written or asked of the daemon;
 //! * `ports`: whether a port is free, and who has it;
 //! * `wrapper`: whether the sockets of an app reach its program;
+//! * `program`: whether what an app runs is there, which `sync` asks before it ends what runs;
 //! * `paths`: whether files may be written, and which of them git tracks.
 //!
 //! To add a check, add a function to the list in [`apps`].
 
 mod paths;
 mod ports;
+mod program;
 mod wrapper;
 
 pub use ports::holder as port_holder;
+pub use program::{Unrunnable, unrunnable};
 
 use crate::duplicates::file_of;
 use crate::error::ConfigError;

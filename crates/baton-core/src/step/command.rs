@@ -12,6 +12,7 @@ use crate::deps::Graph;
 use crate::proto::{Command, Done, Order, Outcome, Refusal, Reply, Roll, Saved, Scale, Wait, Wish};
 use crate::select::SelectError;
 use crate::spec::AppSpec;
+use crate::sync::Turn;
 use crate::units::{Incarnation, InstanceId, Now, OpId};
 use crate::world::{Cause, Instance, InstanceFiles, State, Then, Verb, Wanted, World};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -85,7 +86,7 @@ pub(super) fn begin_command(
 /// [`begin_command`], with its result put where it belongs; what follows a source waits for its turn.
 pub(super) fn begin(world: &mut World, now: Now, op: OpId, command: Command, effects: &mut Effects) {
     match command {
-        Command::Sync(sync) => super::sync::ask(world, now, op, sync, effects),
+        Command::Sync(sync) => super::sync::ask(world, now, op, Turn::Sync(sync), effects),
         command => begin_now(world, now, op, command, effects),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::proto::Command;
 use crate::spec::{EventKind, External};
+use crate::sync::Desired;
 use crate::units::{Bytes, Incarnation, InstanceId, Millis, OpId, WallTime};
 use crate::world::{Exit, Identity, SpawnError};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,13 @@ pub enum Event {
         op: OpId,
         /// What is asked.
         command: Command,
+    },
+    /// Someone asks what following a source would do, once nobody else follows one.
+    PlanAsked {
+        /// Names the request in the reply.
+        op: OpId,
+        /// What the source says.
+        desired: Box<Desired>,
     },
     /// The process of an incarnation exists and waits to be told to run. Its identity must be on record before `Go`.
     Prepared {

@@ -40,6 +40,7 @@ pub use rollout::Rollout;
 pub use sync::Syncing;
 
 use crate::proto::{Change, Update};
+use crate::sync::Turn;
 use crate::units::{Incarnation, InstanceId, Now};
 use crate::world::{Cause, Detail, World};
 
@@ -52,6 +53,7 @@ pub fn step(world: &mut World, now: Now, event: Event) -> Effects {
     let mut effects = Effects::new();
     match event {
         Event::Command { op, command } => command::begin(world, now, op, command, &mut effects),
+        Event::PlanAsked { op, desired } => sync::ask(world, now, op, Turn::Plan(desired), &mut effects),
         Event::Prepared { id, incarnation, identity } if is_beside(world, id, incarnation) => {
             overlap::prepared(world, id, incarnation, identity, &mut effects);
         }

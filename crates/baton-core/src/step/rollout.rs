@@ -49,16 +49,19 @@ pub(super) fn advance(world: &mut World, now: Now, pending: &mut Pending, effect
             pending.outcomes.push(Outcome { id, name, done: Done::Left(why.into()) });
             continue;
         }
+        let refused = pending.sync.as_ref().and_then(|syncing| syncing.refused.get(&name));
         let refusal = if world.ending || instance.state.wanted() == Wanted::Gone {
-            Some("was deleted meanwhile")
+            Some("was deleted meanwhile".into())
+        } else if let Some(why) = refused {
+            Some(format!("{why}; the old one still runs"))
         } else if overlap::is_under_way(instance) {
-            Some("is being reloaded already; try again when that is done")
+            Some("is being reloaded already; try again when that is done".into())
         } else {
             None
         };
         if let Some(why) = refusal {
             rollout.failed.insert(name.clone());
-            pending.outcomes.push(Outcome { id, name, done: Done::Failed(why.into()) });
+            pending.outcomes.push(Outcome { id, name, done: Done::Failed(why) });
             continue;
         }
         let (goal, done) = begin(world, now, id, spec, &rollout, effects);

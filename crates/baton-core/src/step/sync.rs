@@ -16,7 +16,7 @@ use crate::deps::Graph;
 use crate::proto::{Command, Done, Order, Outcome, Refusal, Reply, Roll, Wait, Wish};
 use crate::spec::AppSpec;
 use crate::sync::{
-    Applied, Deed, Desired, Drift, DriftRule, Origin, Plan, Scope, Step, Sync, Synced, applied_to, between,
+    Applied, Deed, Desired, Drift, DriftRule, Origin, Plan, Scope, Step, Sync, Synced, Turn, applied_to, between,
     by_dependency, digest, is_held_down, is_left_down, needs_restart, plan,
 };
 use crate::units::{InstanceId, Millis, Now, OpId};
@@ -41,14 +41,26 @@ pub struct Syncing {
     whole: bool,
     /// Whether the first failure ends it.
     pub(super) halts: bool,
+    /// Why apps stay as they are though they have their turn.
+    pub(super) refused: BTreeMap<String, String>,
 }
 
 /// Begins at once, or when the one under way is done.
-pub(super) fn ask(world: &mut World, now: Now, op: OpId, sync: Box<Sync>, effects: &mut Effects) {
+pub(super) fn ask(world: &mut World, now: Now, op: OpId, turn: Turn, effects: &mut Effects) {
     if is_under_way(world) && !world.ending {
-        world.syncs.push_back((op, sync));
+        world.syncs.push_back((op, turn));
     } else {
-        command::begin_now(world, now, op, Command::Sync(sync), effects);
+        take(world, now, op, turn, effects);
+    }
+}
+
+fn take(world: &mut World, now: Now, op: OpId, turn: Turn, effects: &mut Effects) {
+    match turn {
+        Turn::Sync(sync) => command::begin_now(world, now, op, Command::Sync(sync), effects),
+        Turn::Plan(desired) => {
+            let reply = plan(world, &desired).map_or_else(|error| Reply::Refused(Refusal::Sync(error)), Reply::Plan);
+            effects.push(Effect::Reply { op, reply });
+        }
     }
 }
 
@@ -57,8 +69,8 @@ pub(super) fn next(world: &mut World, now: Now, effects: &mut Effects) -> bool {
     if is_under_way(world) && !world.ending {
         return false;
     }
-    let Some((op, sync)) = world.syncs.pop_front() else { return false };
-    command::begin_now(world, now, op, Command::Sync(sync), effects);
+    let Some((op, turn)) = world.syncs.pop_front() else { return false };
+    take(world, now, op, turn, effects);
     true
 }
 
@@ -68,8 +80,11 @@ fn is_under_way(world: &World) -> bool {
 
 /// Makes the plan and begins to carry it out.
 pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effects) -> Result<Pending, Refusal> {
-    let Sync { desired, parallel, go_on } = sync;
-    let plan = plan(world, &desired).map_err(Refusal::Sync)?;
+    let Sync { desired, parallel, go_on, agreed } = sync;
+    let mut plan = plan(world, &desired).map_err(Refusal::Sync)?;
+    if let Some(refusal) = plan.refusal.take().or_else(|| agreed.and_then(|agreed| plan.not_agreed(&agreed))) {
+        return Err(Refusal::Sync(refusal));
+    }
     let wishes: BTreeMap<&str, &Wish> = desired.apps.iter().map(|wish| (wish.spec.name.as_str(), wish)).collect();
     let touched: Vec<Wish> = plan
         .steps
@@ -95,6 +110,7 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
     begin_steps(world, &plan, effects);
     for step in &plan.steps {
         match wishes.get(step.app.as_str()) {
+            Some(wish) if step.refused.is_some() => work.leave(world, wish, step),
             Some(wish) => work.bring(world, now, wish, step, effects),
             None if step.deed == Deed::Remove => work.remove(world, now, &step.app, effects),
             None => {}
@@ -121,7 +137,7 @@ pub(super) fn begin(world: &mut World, now: Now, sync: Sync, effects: &mut Effec
 /// Notes which apps are being changed, so that what a daemon leaves half done that dies meanwhile is nobody's drift.
 fn begin_steps(world: &mut World, plan: &Plan, effects: &mut Effects) {
     let Some(baseline) = world.synced.get_mut(&plan.source) else { return };
-    let touched = plan.steps.iter().filter(|step| !matches!(step.deed, Deed::Keep | Deed::Orphan));
+    let touched = plan.steps.iter().filter(|step| !step.is_nothing() && step.refused.is_none());
     let mut any = false;
     for step in touched {
         if let Some(applied) = baseline.apps.get_mut(&step.app) {
@@ -193,10 +209,7 @@ impl Work<'_> {
 
     fn bring(&mut self, world: &mut World, now: Now, wish: &Wish, step: &Step, effects: &mut Effects) {
         let desired = self.desired;
-        let name = match &step.deed {
-            Deed::Rename { from } => from,
-            _ => &step.app,
-        };
+        let name = step.runs_as();
         let mut present = by_number(world, name);
         let is_own = |slot: &Instance| slot.owner.as_deref() == Some(desired.source.as_str());
         let owned = staying_of(world, name).any(is_own);
@@ -223,6 +236,15 @@ impl Work<'_> {
         own(world, &desired.source, present);
         let fresh: Vec<InstanceId> = staying_of(world, &step.app).map(|slot| slot.id).collect();
         own(world, &desired.source, fresh);
+    }
+
+    /// Leaves what runs of an app as it is; that is told when its turn comes.
+    fn leave(&mut self, world: &World, wish: &Wish, step: &Step) {
+        let name = step.runs_as();
+        let spec = Arc::new(wish.spec.clone());
+        let slots = by_number(world, name).into_iter().map(|id| (id, spec.clone()));
+        self.turns.insert(step.app.clone(), slots.collect());
+        self.syncing.refused.extend(step.refused.clone().map(|why| (step.app.clone(), why)));
     }
 
     /// Notes what is to be remembered when the app is as it should be.
@@ -390,7 +412,7 @@ pub(super) fn finish(world: &mut World, op: OpId, syncing: Syncing, outcomes: Ve
     }
     if whole {
         baseline.origin = origin;
-        let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.app.as_str()).collect();
+        let known: BTreeSet<&str> = plan.steps.iter().flat_map(|step| [step.app.as_str(), step.runs_as()]).collect();
         baseline.apps.retain(|name, _| known.contains(name.as_str()));
     }
     if baseline.apps.is_empty() {

@@ -19,9 +19,15 @@ pub struct Desired {
     /// A fingerprint of what the files of variables of an app hold (`env_file`), by the app's name.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// Of apps whose program can't be run as they are defined, why. What runs is not ended for them.
+    #[serde(default)]
+    pub unrunnable: BTreeMap<String, String>,
     /// Whether these are all of its apps.
     #[serde(default)]
     pub scope: Scope,
+    /// Whether it has no apps at all, chosen or not.
+    #[serde(default)]
+    pub empty: bool,
     /// Of some apps, names that were chosen and that it does not have.
     #[serde(default)]
     pub gone: Vec<String>,
@@ -79,6 +85,18 @@ pub struct Sync {
     pub parallel: u32,
     /// Go on with the next app when one fails.
     pub go_on: bool,
+    /// The apps that may be removed, when somebody was asked.
+    #[serde(default)]
+    pub agreed: Option<Vec<String>>,
+}
+
+/// What has to wait until no source is being followed any more.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// Somebody wants to know what would be done then.
+    Plan(Box<Desired>),
+    /// It is to be done.
+    Sync(Box<Sync>),
 }
 
 /// The answer.

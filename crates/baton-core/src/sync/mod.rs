@@ -18,10 +18,10 @@ mod plan;
 
 pub(crate) use applied::applied_to;
 pub use applied::{Applied, Baseline, digest};
-pub use desired::{Desired, DriftRule, Origin, Scope, Sync, Synced};
+pub use desired::{Desired, DriftRule, Origin, Scope, Sync, Synced, Turn};
 pub use drift::{Drifted, Fingerprints, drift};
 pub(crate) use fields::needs_restart;
 pub use fields::{between, paths};
 pub(crate) use order::by_dependency;
-pub use plan::{Deed, Drift, Plan, Step, SyncError, plan};
+pub use plan::{Deed, Drift, Plan, Step, SyncError, Taken, plan};
 pub(crate) use plan::{is_held_down, is_left_down, is_stopped_by_hand};

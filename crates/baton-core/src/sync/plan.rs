@@ -22,6 +22,9 @@ pub struct Plan {
     pub source: String,
     /// The steps.
     pub steps: Vec<Step>,
+    /// Why it is not carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<SyncError>,
 }
 
 /// What is to be done with one app.
@@ -44,6 +47,22 @@ pub struct Step {
     /// It was stopped by hand: it gets its definition and stays down.
     #[serde(default)]
     pub stays_down: bool,
+    /// It was not the source's, and is from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+    /// Why what runs stays as it is all the same: what would come in its place can't be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// Whose an app was that a source takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// No source's: somebody has started it by hand.
+    FromNobody,
+    /// Another source's.
+    From(String),
 }
 
 /// What is done with an app.
@@ -128,6 +147,9 @@ pub enum SyncError {
         /// How many are in the list.
         owned: usize,
     },
+    /// Others would go than those that somebody has agreed to.
+    #[error("meanwhile {} would be removed, too: nothing was done; run it again", .0.join(", "))]
+    NotAgreed(Vec<String>),
     /// An app belongs to another source.
     #[error("app `{app}` belongs to {owner}: nothing was done; --force takes it over")]
     Owned {
@@ -141,13 +163,20 @@ pub enum SyncError {
 impl Plan {
     /// Whether anything is to be done.
     pub fn is_empty(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step.deed, Deed::Keep | Deed::Orphan))
+        self.steps.iter().all(Step::is_nothing)
     }
 
     /// The names of the apps that are to be removed.
     pub fn removed(&self) -> Vec<&str> {
         let removed = self.steps.iter().filter(|step| step.deed == Deed::Remove);
         removed.map(|step| step.app.as_str()).collect()
+    }
+
+    /// What is wrong when somebody has agreed to the removal of these apps, and of no others.
+    pub(crate) fn not_agreed(&self, agreed: &[String]) -> Option<SyncError> {
+        let others = self.removed().into_iter().filter(|app| !agreed.iter().any(|known| known == app));
+        let others: Vec<String> = others.map(str::to_owned).collect();
+        (!others.is_empty()).then_some(SyncError::NotAgreed(others))
     }
 }
 
@@ -166,11 +195,8 @@ pub fn plan(world: &World, desired: &Desired) -> Result<Plan, SyncError> {
         .filter(|(_, slots)| slots.iter().any(|slot| slot.owner.as_deref() == source))
         .map(|(name, _)| *name)
         .collect();
-    if desired.apps.is_empty()
-        && desired.scope == Scope::Whole
-        && !owned.is_empty()
-        && !(desired.prune && desired.force)
-    {
+    let is_empty = desired.empty || (desired.apps.is_empty() && desired.scope == Scope::Whole);
+    if is_empty && !owned.is_empty() && !(desired.prune && desired.force) {
         return Err(SyncError::Empty { source_name: desired.source.clone(), owned: owned.len() });
     }
     let mut steps = Vec::new();
@@ -187,38 +213,52 @@ pub fn plan(world: &World, desired: &Desired) -> Result<Plan, SyncError> {
         if let Some(owner) = foreign.filter(|_| !desired.force) {
             return Err(SyncError::Owned { app: wish.spec.name.clone(), owner: owner.into() });
         }
-        steps.push(one(world, desired, wish, slots));
-    }
-    if desired.scope == Scope::Some {
-        // Those that were named and that the source does not have any more.
-        let deed = if desired.prune { Deed::Remove } else { Deed::Orphan };
-        let gone = desired.gone.iter().filter(|name| owned.contains(name.as_str()));
-        steps.extend(gone.map(|name| {
-            let have = present.get(name.as_str()).map_or(0, Vec::len);
-            Step { deed: deed.clone(), want: 0, ..Step::kept(name, have) }
-        }));
-    }
-    if desired.scope == Scope::Whole {
-        let wished: BTreeSet<&str> = desired.apps.iter().map(|wish| wish.spec.name.as_str()).collect();
-        let mut left: Vec<&str> = owned.difference(&wished).copied().collect();
-        rename(&mut steps, &mut left, desired, &present);
-        if desired.prune && !desired.force && left.len() * 2 > owned.len() {
-            return Err(SyncError::TooMany {
-                source_name: desired.source.clone(),
-                removed: left.len(),
-                owned: owned.len(),
-            });
+        let mut step = one(world, desired, wish, slots);
+        step.refuse(desired, slots);
+        let is_own = owned.contains(wish.spec.name.as_str());
+        if !slots.is_empty() && !is_own && step.refused.is_none() {
+            step.taken = Some(foreign.map_or(Taken::FromNobody, |owner| Taken::From(owner.into())));
         }
-        let deed = if desired.prune { Deed::Remove } else { Deed::Orphan };
-        steps.extend(left.into_iter().map(|name| {
-            let have = present.get(name).map_or(0, Vec::len);
-            Step { deed: deed.clone(), want: 0, ..Step::kept(name, have) }
-        }));
+        steps.push(step);
     }
-    Ok(Plan { source: desired.source.clone(), steps })
+    let left = match desired.scope {
+        // Those that were named and that the source does not have any more.
+        Scope::Some => desired.gone.iter().map(String::as_str).filter(|name| owned.contains(name)).collect(),
+        Scope::Whole => {
+            let wished: BTreeSet<&str> = desired.apps.iter().map(|wish| wish.spec.name.as_str()).collect();
+            let mut left: Vec<&str> = owned.difference(&wished).copied().collect();
+            rename(&mut steps, &mut left, desired, &present);
+            left
+        }
+    };
+    // Whichever of its apps were chosen: a source that has lost most of them is more likely broken.
+    let refusal = (desired.prune && !desired.force && left.len() * 2 > owned.len()).then(|| SyncError::TooMany {
+        source_name: desired.source.clone(),
+        removed: left.len(),
+        owned: owned.len(),
+    });
+    let deed = if desired.prune { Deed::Remove } else { Deed::Orphan };
+    steps.extend(left.into_iter().map(|name| {
+        let have = present.get(name).map_or(0, Vec::len);
+        Step { deed: deed.clone(), want: 0, ..Step::kept(name, have) }
+    }));
+    Ok(Plan { source: desired.source.clone(), steps, refusal })
 }
 
 impl Step {
+    /// Whether there is nothing to do.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.deed, Deed::Keep | Deed::Orphan) && self.taken.is_none()
+    }
+
+    /// The name of the app before the step.
+    pub fn runs_as(&self) -> &str {
+        match &self.deed {
+            Deed::Rename { from } => from,
+            _ => &self.app,
+        }
+    }
+
     fn kept(app: &str, have: usize) -> Step {
         let have = u32::try_from(have).unwrap_or(u32::MAX);
         Step {
@@ -229,6 +269,16 @@ impl Step {
             want: have,
             drift: Vec::new(),
             stays_down: false,
+            taken: None,
+            refused: None,
+        }
+    }
+
+    /// Notes that its new definition can't be run, when something runs that would end for it.
+    fn refuse(&mut self, desired: &Desired, slots: &[&Instance]) {
+        let runs = |slot: &&Instance| !matches!(slot.state, State::Stopped { .. } | State::Errored { .. });
+        if matches!(self.deed, Deed::Restart | Deed::Rename { .. }) && slots.iter().any(runs) {
+            self.refused = desired.unrunnable.get(&self.app).cloned();
         }
     }
 }
@@ -395,6 +445,7 @@ fn rename(steps: &mut [Step], left: &mut Vec<&str>, desired: &Desired, present: 
                 step.fields = difference(slots, new);
                 step.have = u32::try_from(slots.len()).unwrap_or(u32::MAX);
                 step.stays_down = slots.iter().all(|slot| is_held_down(slot));
+                step.refuse(desired, slots);
             }
             left.retain(|name| *name != old);
             fresh.retain(|other| other.name != new.name);

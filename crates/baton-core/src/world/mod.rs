@@ -35,7 +35,7 @@ pub use view::{Detail, InstanceView, Status};
 
 use crate::spec::{AppSpec, Environment, External};
 use crate::step::Pending;
-use crate::sync::{Baseline, Sync};
+use crate::sync::{Baseline, Turn};
 use crate::units::{Incarnation, InstanceId, Instant, OpId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -67,8 +67,8 @@ pub struct World {
     pub directories: Directories,
     /// What the last pass of each source made of its apps.
     pub synced: BTreeMap<String, Baseline>,
-    /// Requests to follow a source that wait for the one under way.
-    pub syncs: VecDeque<(OpId, Box<Sync>)>,
+    /// Requests about a source that wait for the one under way.
+    pub syncs: VecDeque<(OpId, Turn)>,
 }
 
 /// Whether something external is there. It counts for as long as a slot waits to start that depends on it.

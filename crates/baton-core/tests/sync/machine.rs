@@ -132,7 +132,7 @@ impl Machine {
     }
 
     pub(crate) fn sync(&mut self, desired: Desired) -> Result<Synced, Refusal> {
-        match self.command(Command::Sync(Box::new(Sync { desired, parallel: 1, go_on: false }))) {
+        match self.command(Command::Sync(Box::new(sync(desired)))) {
             Some(Reply::Synced(synced)) => Ok(*synced),
             Some(Reply::Refused(refusal)) => Err(refusal),
             other => panic!("{other:?}"),
@@ -175,6 +175,11 @@ pub(crate) fn with(name: &str, edit: impl FnOnce(&mut AppSpec)) -> Wish {
     let mut wish = app(name);
     edit(&mut wish.spec);
     wish
+}
+
+/// A request for it, one instance at a time.
+pub(crate) fn sync(desired: Desired) -> Sync {
+    Sync { desired, parallel: 1, go_on: false, agreed: None }
 }
 
 pub(crate) fn source(apps: Vec<Wish>) -> Desired {

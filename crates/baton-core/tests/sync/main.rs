@@ -2,7 +2,9 @@
 //! edited keeps its process. The operating system here does everything at once; `simulation` looks at what may come
 //! between.
 
+mod guards;
 mod machine;
+mod property;
 
 use baton_core::proto::{Action, Command, Done, Order, Patch, Refusal, Reply, Scale, Wait, Wish};
 use baton_core::select::Selector;
@@ -13,9 +15,8 @@ use baton_core::sync::{
 };
 use baton_core::units::{Instant, Now, OpId, WallTime};
 use baton_core::world::{Cause, Exit, State, Verb};
-use machine::{Machine, SOURCE, acting, app, source, with};
-use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use machine::{Machine, SOURCE, acting, app, source, sync, with};
+use std::collections::{BTreeMap, VecDeque};
 
 #[test]
 fn the_second_pass_has_nothing_to_do() {
@@ -57,6 +58,9 @@ fn what_is_gone_from_the_source_stays_until_it_is_pruned_and_what_was_started_by
     assert_eq!(machine.pids().into_keys().collect::<Vec<_>>(), ["a", "b", "mine"]);
     let one = Desired { prune: true, ..source(vec![app("z")]) };
     assert!(matches!(machine.sync(one.clone()), Err(Refusal::Sync(SyncError::TooMany { removed: 2, owned: 2, .. }))));
+    // What would go is told all the same.
+    let told = plan(&machine.world, &one).expect("a plan");
+    assert_eq!((told.removed(), told.refusal.is_some()), (vec!["a", "b"], true));
     let none = Desired { prune: true, ..source(Vec::new()) };
     assert!(matches!(machine.sync(none), Err(Refusal::Sync(SyncError::Empty { owned: 2, .. }))));
     machine.sync(Desired { force: true, ..one }).expect("synced");
@@ -133,7 +137,7 @@ fn what_somebody_asks_of_an_app_before_its_turn_is_no_failure_of_the_pass() {
     let mut machine = Machine::new();
     machine.sync(source(["a", "b", "c", "d"].map(app).into())).expect("synced");
     let before = machine.pids();
-    let sync = Command::Sync(Box::new(Sync { desired: edited(), parallel: 1, go_on: false }));
+    let sync = Command::Sync(Box::new(sync(edited())));
     // `a` has its turn already when it is stopped.
     let commands = [(Action::Stop, "a"), (Action::Stop, "b"), (Action::Restart, "c"), (Action::Delete, "d")]
         .map(|(action, name)| acting(action, name));
@@ -198,7 +202,7 @@ fn the_first_failure_ends_a_pass_unless_it_is_to_go_on() {
         machine.sync(source(vec![app("a"), app("b"), app("c")])).expect("synced");
         let before = machine.pids();
         machine.broken.insert("b".into());
-        let sync = Sync { desired: edited(), parallel: 1, go_on };
+        let sync = Sync { go_on, ..sync(edited()) };
         let Some(Reply::Synced(synced)) = machine.command(Command::Sync(Box::new(sync))) else { panic!("no answer") };
         let left = synced.outcomes.iter().filter(|outcome| matches!(outcome.done, Done::Left(_)));
         let left: String = left.map(|outcome| outcome.name.as_str()).collect();
@@ -224,7 +228,7 @@ fn migrated() -> Vec<Wish> {
     vec![with("migrate", |spec| spec.oneshot = true), api]
 }
 
-fn failed(synced: &Synced) -> Vec<&str> {
+pub(crate) fn failed(synced: &Synced) -> Vec<&str> {
     let failures = synced.outcomes.iter().filter(|outcome| matches!(outcome.done, Done::Failed(_)));
     failures.map(|outcome| outcome.name.as_str()).collect()
 }
@@ -366,12 +370,16 @@ fn what_is_down_has_its_turn_after_what_it_needs() {
 fn a_second_request_waits_for_the_first() {
     let mut machine = Machine::new();
     let now = Now { instant: Instant(1), wall: WallTime(1) };
-    let command = |apps| Command::Sync(Box::new(Sync { desired: source(apps), parallel: 1, go_on: false }));
+    let command = |apps| Command::Sync(Box::new(sync(source(apps))));
     let first = step(&mut machine.world, now, Event::Command { op: OpId(1), command: command(vec![app("a")]) });
     let second = step(&mut machine.world, now, Event::Command { op: OpId(2), command: command(vec![app("b")]) });
     assert!(first.iter().any(|effect| matches!(effect, Effect::Spawn { .. })));
     assert!(!second.iter().any(|effect| matches!(effect, Effect::Spawn { .. } | Effect::Reply { .. })), "{second:?}");
-    assert_eq!(machine.world.syncs.len(), 1);
+    // Whoever wants to know what is to be done then waits, too.
+    let desired = Box::new(source(vec![app("b"), app("c")]));
+    let third = step(&mut machine.world, now, Event::PlanAsked { op: OpId(3), desired });
+    assert!(!third.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{third:?}");
+    assert_eq!(machine.world.syncs.len(), 2);
     let mut mail = VecDeque::new();
     first.into_iter().for_each(|effect| machine.carry_out(effect, &mut mail));
     machine.run(mail.pop_front().expect("prepared"));
@@ -379,6 +387,9 @@ fn a_second_request_waits_for_the_first() {
         matches!(machine.replies[&OpId(1)], Reply::Synced(_)) && matches!(machine.replies[&OpId(2)], Reply::Synced(_))
     );
     assert_eq!(machine.pids().into_keys().collect::<Vec<_>>(), ["a", "b"]);
+    let Reply::Plan(plan) = &machine.replies[&OpId(3)] else { panic!("{:?}", machine.replies) };
+    let deeds: Vec<(&str, &Deed)> = plan.steps.iter().map(|step| (step.app.as_str(), &step.deed)).collect();
+    assert_eq!(deeds, [("b", &Deed::Keep), ("c", &Deed::Create), ("a", &Deed::Orphan)], "of the list as it is then");
 }
 
 #[test]
@@ -422,7 +433,7 @@ fn an_orphan_and_what_a_pass_has_in_hand_are_no_drift() {
     // The daemon dies when a has its new definition.
     machine.dies_after = Some(2);
     let edited = || source(vec![with("a", |spec| spec.args = vec!["x".into()])]);
-    let sync = Sync { desired: edited(), parallel: 1, go_on: false };
+    let sync = sync(edited());
     machine.command(Command::Sync(Box::new(sync)));
     assert_eq!(machine.world.named("a").next().expect("a").spec.args, ["x"]);
     assert!(drift(&machine.world, &mut Fingerprints::default()).is_empty(), "nobody has changed it by hand");
@@ -512,91 +523,4 @@ fn edited_files_of_variables_take_a_new_process() {
     machine.sync(desired("2")).expect("synced");
     assert!(machine.pids()["a"] != before["a"] && machine.pids()["b"] == before["b"]);
     assert!(machine.sync(desired("2")).expect("synced").plan.is_empty());
-}
-
-/// An edit of the files, or something done by hand.
-#[derive(Clone, Debug)]
-enum Edit {
-    Env(usize, u8),
-    Live(usize, u8),
-    Count(usize, u32),
-    Drop(usize),
-    Add(usize),
-    /// All apps change places.
-    Reverse,
-    /// The daemon dies after so many effects of the next pass.
-    Die(usize),
-}
-
-fn edit() -> impl Strategy<Value = Edit> {
-    prop_oneof![
-        (0..6_usize, any::<u8>()).prop_map(|(at, value)| Edit::Env(at, value)),
-        (0..6_usize, any::<u8>()).prop_map(|(at, value)| Edit::Live(at, value)),
-        (0..6_usize, 1..4_u32).prop_map(|(at, count)| Edit::Count(at, count)),
-        (0..6_usize).prop_map(Edit::Drop),
-        (0..6_usize).prop_map(Edit::Add),
-        Just(Edit::Reverse),
-        (0..30_usize).prop_map(Edit::Die),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-
-    /// Over random edits: afterwards the list is what the source says, and what was not edited kept its processes.
-    #[test]
-    fn after_each_pass_the_list_is_the_source_and_the_rest_was_not_touched(edits in prop::collection::vec(prop::collection::vec(edit(), 1..4), 1..8)) {
-        let mut machine = Machine::new();
-        machine.command(Command::Define { apps: vec![app("mine")], order: Order::Dependencies, wait: Wait::Spawned });
-        let mut apps: Vec<Wish> = (0..4).map(|at| app(&format!("app{at}"))).collect();
-        let desired = |apps: &[Wish]| Desired { prune: true, force: true, ..source(apps.to_vec()) };
-        machine.sync(desired(&apps)).expect("synced");
-        for pass in edits {
-            let before = machine.pids();
-            let old = apps.clone();
-            let mut dies = None;
-            for edit in pass {
-                let at = |at: usize, apps: &[Wish]| apps.iter().position(|wish| wish.spec.name == format!("app{at}"));
-                match edit {
-                    Edit::Env(n, value) => if let Some(at) = at(n, &apps) { apps[at].spec.env.insert("V".into(), value.to_string()); },
-                    Edit::Live(n, value) => if let Some(at) = at(n, &apps) { apps[at].spec.max_restarts = Some(value.into()); },
-                    Edit::Count(n, count) => if let Some(at) = at(n, &apps) { apps[at].count = count; },
-                    Edit::Drop(n) => apps.retain(|wish| wish.spec.name != format!("app{n}")),
-                    Edit::Add(n) => if at(n, &apps).is_none() { apps.push(app(&format!("app{n}"))); },
-                    Edit::Reverse => apps.reverse(),
-                    Edit::Die(after) => dies = Some(after),
-                }
-            }
-            if let Some(after) = dies {
-                machine.dies_after = Some(after);
-                machine.command(Command::Sync(Box::new(Sync { desired: desired(&apps), parallel: 2, go_on: false })));
-                machine.dies_after = None;
-            }
-            let synced = machine.sync(desired(&apps)).expect("synced");
-            prop_assert!(synced.outcomes.iter().all(|outcome| !matches!(outcome.done, Done::Failed(_))), "{:?}", synced);
-            // The list is what the source says.
-            let after = machine.pids();
-            let names: BTreeSet<&str> = after.keys().map(String::as_str).collect();
-            let wished: BTreeSet<&str> = apps.iter().map(|wish| wish.spec.name.as_str()).chain(["mine"]).collect();
-            prop_assert_eq!(names, wished);
-            for wish in &apps {
-                let slots: Vec<_> = machine.world.named(&wish.spec.name).collect();
-                prop_assert_eq!(slots.len(), wish.count as usize);
-                let good = slots.iter().all(|slot| {
-                    slot.spec.changes(&wish.spec).is_empty() && matches!(slot.state, State::Online { .. })
-                });
-                prop_assert!(good);
-            }
-            // What was not edited kept its processes.
-            prop_assert_eq!(&after["mine"], &before["mine"]);
-            for wish in &apps {
-                let same = old.iter().find(|known| known.spec.name == wish.spec.name);
-                let untouched = same.is_some_and(|same| same.spec.env == wish.spec.env && same.count == wish.count);
-                if untouched {
-                    prop_assert_eq!(&after[&wish.spec.name], &before[&wish.spec.name]);
-                }
-            }
-            prop_assert!(machine.sync(desired(&apps)).expect("synced").plan.is_empty());
-        }
-    }
 }

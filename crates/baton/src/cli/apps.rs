@@ -134,6 +134,8 @@ pub(crate) struct Loaded {
     pub(crate) made: baton_config::Made,
     /// Names of `only` that it does not have.
     pub(crate) unknown_only: Vec<String>,
+    /// Whether it has no apps at all.
+    pub(crate) is_empty: bool,
     /// How messages call it.
     shown: String,
     /// Whether all of its apps were wanted.
@@ -245,6 +247,7 @@ pub(crate) fn load(
     let (shown, is_whole) = (source.to_string(), file.only.is_empty());
     let baton_config::Loaded {
         apps,
+        is_empty,
         on_missing,
         inputs,
         looked_for,
@@ -262,6 +265,7 @@ pub(crate) fn load(
         prune,
         made,
         unknown_only,
+        is_empty,
         apps,
         on_missing,
         inputs,

@@ -7,9 +7,9 @@ use super::session::{Session, list, unexpected};
 use super::sync::source::SourceOptions;
 use super::sync::{made, show, watch};
 use crate::client::Client;
-use baton_core::proto::{List, Reply, Request};
+use baton_core::proto::{List, Refusal, Reply, Request};
 use baton_core::spec::AppSpec;
-use baton_core::sync::{Desired, DriftRule, Plan};
+use baton_core::sync::{Desired, DriftRule, Plan, SyncError};
 use clap::Parser;
 
 /// The exit code when something would be done.
@@ -39,15 +39,21 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure::Code`] when there is, when the source can't be read, and when the daemon refuses.
 pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Result<(), Failure> {
+    source.warn(session);
     let read = source.read(DriftRule::Leave, session);
     made::tell_stale(&read, source, session)?;
     let reading = read?;
-    watch::report_once(source, None, session);
     let mut client = if json { session.quiet_client()? } else { session.client()? };
     let present = list(&mut client, List::default())?.instances;
     let apps: Vec<&AppSpec> = reading.desired.apps.iter().map(|wish| &wish.spec).collect();
     apps::refuse_unknown(&apps, &reading.loaded.depends, &present)?;
-    let plan = ask(reading.desired, &mut client)?;
+    let name = reading.desired.source.clone();
+    let plan = ask(reading.desired, &mut client).inspect_err(|failure| {
+        if is_empty_source(failure) {
+            watch::report(&name, Some(watch::unread_once(failure)), false, session);
+        }
+    })?;
+    watch::report(&name, watch::refused_once(&plan), false, session);
     if json {
         let document = show::document(&plan, &reading.loaded.skipped);
         session.data(format!("{document:#}\n").as_bytes());
@@ -57,7 +63,21 @@ pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Res
         }
         session.say(&show::summary(&plan));
     }
-    if plan.is_empty() { Ok(()) } else { Err(Failure::Code(CHANGES)) }
+    if let Some(refusal) = plan.refusal {
+        return Err(Failure::Refused(Refusal::Sync(refusal)));
+    }
+    let refused = show::refused(&plan);
+    refused.iter().for_each(|text| session.error(text));
+    match (refused.is_empty(), plan.is_empty()) {
+        (false, _) => Err(Failure::Told),
+        (true, false) => Err(Failure::Code(CHANGES)),
+        (true, true) => Ok(()),
+    }
+}
+
+/// Whether a source was refused because it has no apps any more, which is an error of its files.
+pub(super) fn is_empty_source(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(Refusal::Sync(SyncError::Empty { .. })))
 }
 
 /// Asks the daemon for the plan.
@@ -65,7 +85,19 @@ pub(super) fn show(source: &SourceOptions, json: bool, session: &Session) -> Res
 /// # Errors
 /// When it refuses.
 pub(super) fn ask(desired: Desired, client: &mut Client) -> Result<Plan, Failure> {
-    match client.call(Request::Plan(Box::new(desired)))? {
+    answer(client.call(Request::Plan(Box::new(desired)))?)
+}
+
+/// The same, for whoever carries it out: once those are done who follow sources now.
+///
+/// # Errors
+/// When it refuses.
+pub(super) fn ask_in_turn(desired: Desired, client: &mut Client) -> Result<Plan, Failure> {
+    answer(client.call(Request::PlanInTurn(Box::new(desired)))?)
+}
+
+fn answer(reply: Reply) -> Result<Plan, Failure> {
+    match reply {
         Reply::Plan(plan) => Ok(plan),
         other => Err(unexpected(other)),
     }

@@ -96,6 +96,12 @@ impl Driver {
                 Ok(plan) => Reply::Plan(plan),
                 Err(error) => Reply::Refused(Refusal::Sync(error)),
             },
+            Request::PlanInTurn(desired) => {
+                let op = self.new_op();
+                self.asked.insert(op, (client, id));
+                self.queue.push_back(Event::PlanAsked { op, desired });
+                return;
+            }
             Request::Sources => Reply::Sources(self.world.synced.clone()),
             Request::Report { source, error, follows } => {
                 self.unread.note(source, error, follows.then_some(client));

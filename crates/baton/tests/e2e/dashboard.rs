@@ -10,7 +10,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// A terminal of 80 columns and 24 rows: our end of it, and the program's.
-fn terminal() -> (OwnedFd, OwnedFd) {
+pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("terminal");
     grantpt(&ours).expect("terminal");
     unlockpt(&ours).expect("terminal");
@@ -21,7 +21,7 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 }
 
 /// Reads what the program draws until this text has come.
-fn reads(terminal: &OwnedFd, seen: &mut String, text: &str) {
+pub(crate) fn reads(terminal: &OwnedFd, seen: &mut String, text: &str) {
     while !seen.contains(text) {
         let mut fds = [PollFd::new(terminal, PollFlags::IN)];
         let patience = Timespec { tv_sec: 60, tv_nsec: 0 };

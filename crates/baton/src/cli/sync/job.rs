@@ -1,7 +1,7 @@
 //! `sync --watch --daemon`: a watch that is an app of the list. It lives on with the others, is restarted when it ends, has
 //! logs, and is shown, saved and deleted as any app is.
 
-use super::source::SourceOptions;
+use super::source::{SourceOptions, is_same};
 use super::{Args, Manner};
 use crate::cli::apps;
 use crate::cli::failure::Failure;
@@ -103,7 +103,7 @@ fn source_of(view: &InstanceView) -> Option<&str> {
 }
 
 fn found(source: &str, client: &mut Client) -> Result<Vec<InstanceView>, Failure> {
-    Ok(all(client)?.into_iter().filter(|view| source_of(view) == Some(source)).collect())
+    Ok(all(client)?.into_iter().filter(|view| source_of(view).is_some_and(|known| is_same(known, source))).collect())
 }
 
 fn names_none(source: &SourceOptions) -> bool {

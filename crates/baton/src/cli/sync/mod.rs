@@ -25,7 +25,7 @@ use super::plan;
 use super::session::{Session, unexpected};
 use crate::client::{Client, ClientError};
 use baton_core::proto::{Command, Refusal, Reply, Request};
-use baton_core::sync::{Desired, DriftRule, Plan, Sync, SyncError, Synced};
+use baton_core::sync::{Desired, DriftRule, Plan, Sync, Synced};
 use clap::Parser;
 use made::{MakeOptions, Pass};
 use source::{Reading, SourceOptions};
@@ -92,6 +92,9 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if args.now {
         return job::wake(&args.source, session);
     }
+    if !args.dry_run {
+        args.source.warn(session);
+    }
     if args.watch && !args.daemon {
         return watch::run(&args.source, &args.made, manner, session);
     }
@@ -113,14 +116,14 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         session.line(&line);
     }
     let agreed = prepare(&reading.desired, args.yes || args.watch, &mut client, session);
-    let done = agreed.and_then(|plan| carry_out(reading, &plan, manner, &mut client, session));
+    let done = agreed.and_then(|(plan, agreed)| carry_out(reading, &plan, agreed, manner, &mut client, session));
     let synced = done.inspect_err(|failure| {
         // An empty source is an error of the files, as one that can't be read.
-        if matches!(failure, Failure::Refused(Refusal::Sync(SyncError::Empty { .. }))) {
+        if plan::is_empty_source(failure) {
             watch::report_once(&args.source, Some(watch::unread_once(failure)), session);
         }
     })?;
-    watch::report_once(&args.source, None, session);
+    watch::report_once(&args.source, watch::refused_once(&synced.plan), session);
     let result = tell(&synced, session);
     pass.emit(session)?;
     if args.daemon {
@@ -136,24 +139,38 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
 pub(super) fn again(number: u64, mut desired: Desired, yes: bool, session: &Session) -> Result<(), Failure> {
     // What files of variables held then is not kept: they are read as they are.
     desired.variables = source::fingerprints(&desired.apps);
+    let missing = source::unrunnable(&desired.apps);
+    desired.unrunnable = missing.into_iter().map(|(app, missing)| (app, missing.what)).collect();
     let mut client = session.client()?;
-    let plan = prepare(&desired, yes, &mut client, session)?;
+    let (plan, agreed) = prepare(&desired, yes, &mut client, session)?;
     let begun = past::Draft::again(number, desired.clone()).begin(&plan, session);
-    let synced = recorded(send(desired, Manner { parallel: 1, go_on: false }, &mut client), begun, session)?;
+    let sync = Sync { desired, parallel: 1, go_on: false, agreed };
+    let synced = recorded(send(sync, &mut client), begun, session)?;
     tell(&synced, session)
 }
 
-/// Shows the plan, and asks about removals.
-fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session) -> Result<Plan, Failure> {
-    let plan = plan::ask(desired.clone(), client)?;
+/// What somebody has agreed to remove, who was asked.
+type Agreed = Option<Vec<String>>;
+
+/// Shows the plan, once nobody else is following a source, and asks about removals.
+fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session) -> Result<(Plan, Agreed), Failure> {
+    let plan = plan::ask_in_turn(desired.clone(), client)?;
     for line in show::text(&plan) {
         session.line(&line);
     }
     session.say(&show::summary(&plan));
-    if !plan.removed().is_empty() && !yes && !agreed(&plan)? {
-        return Err(Failure::Usage("nothing was done".into()));
+    if let Some(refusal) = plan.refusal.clone() {
+        return Err(Failure::Refused(Refusal::Sync(refusal)));
     }
-    Ok(plan)
+    let on_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if yes || !on_terminal {
+        return Ok((plan, None));
+    }
+    let removed: Vec<String> = plan.removed().into_iter().map(str::to_owned).collect();
+    if removed.is_empty() || agreed(&removed)? {
+        return Ok((plan, Some(removed)));
+    }
+    Err(Failure::Usage("nothing was done".into()))
 }
 
 /// Tells what came of each step.
@@ -171,13 +188,14 @@ fn tell(Synced { plan, outcomes }: &Synced, session: &Session) -> Result<(), Fai
 fn carry_out(
     reading: &Reading,
     plan: &Plan,
-    manner: Manner,
+    agreed: Agreed,
+    Manner { parallel, go_on }: Manner,
     client: &mut Client,
     session: &Session,
 ) -> Result<Synced, Failure> {
     let begun = past::Draft::of(reading).begin(plan, session);
-    let done = send(reading.desired.clone(), manner, client);
-    recorded(done, begun, session).map_err(|failure| with_place(failure, &reading.loaded.depends))
+    let sync = Sync { desired: reading.desired.clone(), parallel, go_on, agreed };
+    recorded(send(sync, client), begun, session).map_err(|failure| with_place(failure, &reading.loaded.depends))
 }
 
 /// The same where the plan was not shown before.
@@ -187,8 +205,8 @@ fn carry_out_at_once(
     client: &mut Client,
     session: &Session,
 ) -> Result<Synced, Failure> {
-    let plan = plan::ask(reading.desired.clone(), client)?;
-    carry_out(reading, &plan, manner, client, session)
+    let plan = plan::ask_in_turn(reading.desired.clone(), client)?;
+    carry_out(reading, &plan, None, manner, client, session)
 }
 
 /// What came of a pass goes into its entry. One whose answer is lost stays as it was begun.
@@ -201,23 +219,22 @@ fn recorded(done: Result<Synced, Failure>, begun: past::Begun, session: &Session
     done
 }
 
-fn send(desired: Desired, Manner { parallel, go_on }: Manner, client: &mut Client) -> Result<Synced, Failure> {
-    let sync = Sync { desired, parallel, go_on };
+fn send(sync: Sync, client: &mut Client) -> Result<Synced, Failure> {
     match client.call(Request::Command(Command::Sync(Box::new(sync))))? {
         Reply::Synced(synced) => Ok(*synced),
         other => Err(unexpected(other)),
     }
 }
 
-/// Whether the removals of a plan are wanted: asked on a terminal, and nowhere else.
-fn agreed(plan: &Plan) -> Result<bool, Failure> {
+/// Asks on the terminal whether these apps are to be removed.
+fn agreed(removed: &[String]) -> Result<bool, Failure> {
     let (input, output) = (std::io::stdin(), std::io::stderr());
-    if !input.is_terminal() || !output.is_terminal() {
-        return Ok(true);
-    }
     let failed = |error| Failure::System { what: "the terminal".into(), error };
-    write!(&output, "Remove {}? [y/N] ", plan.removed().join(", ")).map_err(failed)?;
+    write!(&output, "Remove {}? [y/N] ", removed.join(", ")).map_err(failed)?;
     let mut answer = String::new();
-    input.lock().read_line(&mut answer).map_err(failed)?;
+    if input.lock().read_line(&mut answer).map_err(failed)? == 0 {
+        // Nobody has ended the line.
+        writeln!(&output).map_err(failed)?;
+    }
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -222,6 +222,8 @@ pub(crate) fn difference(from: &Entry, to: &Entry) -> Plan {
         want,
         drift: Vec::new(),
         stays_down: false,
+        taken: None,
+        refused: None,
     };
     let mut steps = Vec::new();
     for wish in &to.desired.apps {
@@ -240,5 +242,5 @@ pub(crate) fn difference(from: &Entry, to: &Entry) -> Plan {
     let gone = |name: &str| !to.desired.apps.iter().any(|wish| wish.spec.name == name);
     let gone = from.desired.apps.iter().filter(|old| gone(&old.spec.name));
     steps.extend(gone.map(|old| step(&old.spec.name, Deed::Remove, Vec::new(), old.count, 0)));
-    Plan { source: to.desired.source.clone(), steps }
+    Plan { source: to.desired.source.clone(), steps, refusal: None }
 }

@@ -4,7 +4,7 @@ use crate::cli::session::Session;
 use baton_config::Skipped;
 use baton_core::proto::{Done, Outcome};
 use baton_core::spec::{Change, ChangeClass};
-use baton_core::sync::{Deed, Drift, Plan, Step, paths};
+use baton_core::sync::{Deed, Drift, Plan, Step, Taken, paths};
 use baton_pm2::mask;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,14 +19,16 @@ fn sign(step: &Step) -> char {
         Deed::Restart | Deed::Live | Deed::Scale | Deed::Start | Deed::Rename { .. } => '~',
         Deed::Remove => '-',
         Deed::Orphan => '?',
+        Deed::Keep if step.taken.is_some() => '~',
         Deed::Keep if step.drift.is_empty() => '=',
         Deed::Keep => '!',
     }
 }
 
 /// The word for what is done.
-fn word(deed: &Deed) -> &'static str {
-    match deed {
+fn word(step: &Step) -> &'static str {
+    match step.deed {
+        Deed::Keep if step.taken.is_some() => "adopt",
         Deed::Create => "create",
         Deed::Restart => "restart",
         Deed::Live => "live",
@@ -59,6 +61,7 @@ fn what(step: &Step) -> String {
         Deed::Rename { from } => format!("rename from {from} (restart)"),
         Deed::Remove => format!("remove, {}", instances(step.have)),
         Deed::Orphan => "orphan: not in the source any more; --prune removes it".into(),
+        Deed::Keep if step.taken.is_some() => "adopt".into(),
         Deed::Keep => "keep".into(),
     };
     let counts = !matches!(step.deed, Deed::Create | Deed::Remove | Deed::Orphan | Deed::Keep);
@@ -68,11 +71,26 @@ fn what(step: &Step) -> String {
     if step.stays_down && matches!(step.deed, Deed::Restart | Deed::Live | Deed::Rename { .. }) {
         text += ", stays stopped";
     }
+    if let Some(taken) = &step.taken {
+        text += &match taken {
+            Taken::FromNobody => ", it belonged to no source".to_owned(),
+            Taken::From(owner) => format!(", it belonged to {owner}"),
+        };
+    }
+    if let Some(why) = &step.refused {
+        text += &format!(": not done, {why}");
+    }
     if !step.drift.is_empty() {
         let told: Vec<String> = step.drift.iter().map(|drift| told(drift, step)).collect();
         text += &format!(" (drift: {})", told.join("; "));
     }
     text
+}
+
+/// Why apps are not changed though their source says so, by app.
+pub(crate) fn refused(plan: &Plan) -> Vec<String> {
+    let steps = plan.steps.iter().filter_map(|step| Some((&step.app, step.refused.as_ref()?)));
+    steps.map(|(app, why)| format!("{app}: {why}; the old one still runs")).collect()
 }
 
 fn told(drift: &Drift, step: &Step) -> String {
@@ -123,7 +141,7 @@ fn safe(change: &Change, value: &Value) -> Value {
 
 /// The steps that do something, an app a line, with the names of what differs.
 pub(crate) fn brief(plan: &Plan) -> Vec<String> {
-    let done = plan.steps.iter().filter(|step| !matches!(step.deed, Deed::Keep | Deed::Orphan));
+    let done = plan.steps.iter().filter(|step| !step.is_nothing());
     let line = |step: &Step| {
         let fields = if step.fields.is_empty() { String::new() } else { format!(": {}", paths(&step.fields)) };
         format!("{} {}{fields}", sign(step), step.app)
@@ -156,12 +174,22 @@ pub(crate) fn summary(plan: &Plan) -> String {
             Deed::Start => "to start",
             Deed::Remove => "to remove",
             Deed::Orphan => "orphaned",
+            Deed::Keep if step.taken.is_some() => "to adopt",
             Deed::Keep => "to keep",
         };
         *counts.entry(name).or_default() += 1;
     }
-    let order =
-        ["to create", "to restart", "to change live", "to scale", "to start", "to remove", "orphaned", "to keep"];
+    let order = [
+        "to create",
+        "to restart",
+        "to change live",
+        "to scale",
+        "to start",
+        "to adopt",
+        "to remove",
+        "orphaned",
+        "to keep",
+    ];
     let parts = order.iter().filter_map(|name| Some(format!("{} {name}", counts.get(name)?)));
     let parts: Vec<String> = parts.collect();
     if plan.is_empty() {
@@ -190,7 +218,7 @@ pub(crate) fn document(plan: &Plan, skipped: &[Skipped]) -> Value {
     let steps = plan.steps.iter().map(|step| {
         let mut entry = json!({
             "app": step.app,
-            "action": word(&step.deed),
+            "action": word(step),
             "instances": { "now": step.have, "wished": step.want },
             "fields": step.fields.iter().map(change).collect::<Vec<_>>(),
             "drift": step.drift.iter().map(|drift| told(drift, step)).collect::<Vec<_>>(),
@@ -199,11 +227,19 @@ pub(crate) fn document(plan: &Plan, skipped: &[Skipped]) -> Value {
         if let Deed::Rename { from } = &step.deed {
             entry["from"] = from.as_str().into();
         }
+        if let Some(taken) = &step.taken {
+            let owner = if let Taken::From(owner) = taken { Some(owner) } else { None };
+            entry["adopted"] = json!({ "from": owner });
+        }
+        if let Some(why) = &step.refused {
+            entry["refused"] = why.as_str().into();
+        }
         entry
     });
     json!({
         "source": plan.source,
         "changes": !plan.is_empty(),
+        "refused": plan.refusal.as_ref().map(ToString::to_string),
         "steps": steps.collect::<Vec<_>>(),
         "skipped": skipped.iter().map(|one| json!({ "path": one.path, "why": one.why })).collect::<Vec<_>>(),
     })
@@ -211,12 +247,13 @@ pub(crate) fn document(plan: &Plan, skipped: &[Skipped]) -> Value {
 
 /// What became of each step that was to do something.
 pub(crate) fn results(plan: &Plan, outcomes: &[Outcome], session: &Session) {
-    for step in plan.steps.iter().filter(|step| !matches!(step.deed, Deed::Keep | Deed::Orphan)) {
+    for step in plan.steps.iter().filter(|step| !step.is_nothing()) {
         let own: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.name == step.app).collect();
         let mut done: Vec<String> = Vec::new();
         for outcome in &own {
             let word = match &outcome.done {
                 Done::Launched => "created",
+                Done::Restarted | Done::RestartedInstead if step.deed == Deed::Start => "started",
                 Done::Restarted | Done::RestartedInstead => "restarted",
                 Done::Reloaded => "reloaded",
                 Done::Stopped => "stopped",
@@ -229,6 +266,7 @@ pub(crate) fn results(plan: &Plan, outcomes: &[Outcome], session: &Session) {
             done.push(format!("{word} ({})", outcome.id));
         }
         let result = match (done.is_empty(), step.stays_down) {
+            (true, _) if step.deed == Deed::Keep => "adopted".into(),
             (true, true) => "changed, stays stopped".into(),
             (true, false) => "changed, its processes stay".into(),
             (false, _) => done.join(", "),
@@ -246,7 +284,17 @@ mod tests {
     }
 
     fn step(deed: Deed, fields: Vec<Change>) -> Step {
-        Step { app: "api".into(), deed, fields, have: 1, want: 2, drift: Vec::new(), stays_down: false }
+        Step {
+            app: "api".into(),
+            deed,
+            fields,
+            have: 1,
+            want: 2,
+            drift: Vec::new(),
+            stays_down: false,
+            taken: None,
+            refused: None,
+        }
     }
 
     #[test]
@@ -255,7 +303,7 @@ mod tests {
             change("env.API_TOKEN", json!("old-secret"), json!("new-secret")),
             change("env.LEVEL", Value::Null, json!("low")),
         ];
-        let plan = Plan { source: "/w/x.cljs".into(), steps: vec![step(Deed::Restart, fields)] };
+        let plan = Plan { source: "/w/x.cljs".into(), steps: vec![step(Deed::Restart, fields)], refusal: None };
         let text = text(&plan);
         assert_eq!(
             text,
@@ -275,6 +323,7 @@ mod tests {
         let plan = |deeds: &[Deed]| Plan {
             source: String::new(),
             steps: deeds.iter().map(|deed| step(deed.clone(), Vec::new())).collect(),
+            refusal: None,
         };
         assert_eq!(summary(&plan(&[Deed::Keep, Deed::Create, Deed::Keep])), "1 to create, 2 to keep");
         assert_eq!(summary(&plan(&[Deed::Keep, Deed::Orphan])), "nothing to do (1 orphaned, 1 to keep)");

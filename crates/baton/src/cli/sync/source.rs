@@ -4,18 +4,19 @@ use super::again::baselines;
 use crate::cli::apps::{self, FileOptions, Loaded};
 use crate::cli::failure::Failure;
 use crate::cli::options::AppOptions;
-use crate::cli::session::Session;
+use crate::cli::session::{Session, list};
 use crate::cli::target::Meant;
-use baton_config::check::refuse_missing_variables;
+use crate::client::Client;
+use baton_config::check::{self, Unrunnable, refuse_missing_variables};
 use baton_config::target::resolve;
 use baton_config::{ConfigError, Dependencies, Made};
-use baton_core::proto::Wish;
+use baton_core::proto::{List, Wish};
 use baton_core::spec::AppSpec;
-use baton_core::sync::{Desired, DriftRule, Origin, Scope};
+use baton_core::sync::{Baseline, Desired, DriftRule, Origin, Scope};
 use clap::Args;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// Which source is meant, and how far the list may be changed for it.
 #[derive(Clone, Debug, Args)]
@@ -59,11 +60,34 @@ impl SourceOptions {
         }
     }
 
-    /// The name of the source: the absolute paths of its files.
+    /// The name of the source: the absolute paths of its files, or another spelling of the same that the list knows.
     ///
     /// # Errors
-    /// As [`SourceOptions::files`].
+    /// As [`SourceOptions::files`], and when the daemon does not answer.
     pub(crate) fn name(&self, session: &Session) -> Result<String, Failure> {
+        Ok(self.known(session)?.0)
+    }
+
+    /// The same, with what the list knows of the source.
+    fn known(&self, session: &Session) -> Result<(String, Option<Baseline>), Failure> {
+        let spelled = self.spelled(session)?;
+        let Some(mut client) = known_client(session)? else { return Ok((spelled, None)) };
+        let mut known = baselines(&mut client)?;
+        if let Some(baseline) = known.remove(&spelled) {
+            return Ok((spelled, Some(baseline)));
+        }
+        // Links may lead to it. The list goes on under the name that it has: links are moved, as `current` is with each
+        // release, and its apps are still those of the same source.
+        let owners = list(&mut client, List::default())?.instances.into_iter().filter_map(|view| view.owner);
+        let names: BTreeSet<String> = known.keys().cloned().chain(owners).collect();
+        let name = if names.contains(&spelled) { None } else { names.into_iter().find(|name| is_same(name, &spelled)) };
+        let name = name.unwrap_or(spelled);
+        let baseline = known.remove(&name);
+        Ok((name, baseline))
+    }
+
+    /// The absolute paths of the files of the source, as they are called.
+    fn spelled(&self, session: &Session) -> Result<String, Failure> {
         let directory = session.directory()?;
         let mut paths: Vec<String> =
             self.files(session)?.iter().map(|path| resolve(&directory, path).display().to_string()).collect();
@@ -107,21 +131,26 @@ impl SourceOptions {
 
     /// The directory that the source was read from when it was last applied, when the list knows it.
     fn known_directory(&self, session: &Session) -> Result<Option<PathBuf>, Failure> {
-        let Some(mut client) = session.present_client()? else { return Ok(None) };
-        let sources = baselines(&mut client)?;
-        let directory = sources.get(&self.name(session)?).map(|baseline| &baseline.origin.directory);
+        let directory = self.known(session)?.1.map(|baseline| baseline.origin.directory);
         Ok(directory.filter(|directory| !directory.is_empty()).map(PathBuf::from))
+    }
+
+    /// Says what is easily mistaken in these options.
+    pub(crate) fn warn(&self, session: &Session) {
+        if self.prune && !self.file.only.is_empty() {
+            session.warn(
+                "--prune with --only removes those of the named apps that the source does not have any more, and no others",
+            );
+        }
     }
 
     fn read_in(&self, drift: DriftRule, session: &Session) -> Result<Reading, Failure> {
         let source = Meant::Files(self.files(session)?);
         let mut loaded = match apps::load(&source, &self.file, &AppOptions::default(), Dependencies::Bring, session) {
             // A source that is gone has no apps, for whoever insists on it.
-            Err(Failure::Config(ConfigError::FileNotFound(_) | ConfigError::NoMatch { .. }))
-                if self.prune && self.force =>
-            {
-                Loaded::default()
-            }
+            Err(Failure::Config(
+                ConfigError::FileNotFound(_) | ConfigError::NoneInDirectory { .. } | ConfigError::NoMatch { .. },
+            )) if self.prune && self.force => Loaded::default(),
             loaded => loaded?,
         };
         refuse_missing_variables(&loaded.apps)?;
@@ -129,7 +158,12 @@ impl SourceOptions {
             .into_iter()
             .map(|spec| Wish { brought: loaded.brought.contains(&spec.name), ..apps::wish(spec) })
             .collect();
+        let missing = unrunnable(&apps);
+        // Its coming makes the source good.
+        loaded.looked_for.extend(missing.values().flat_map(|missing| missing.looked_for.iter().cloned()));
         let desired = Desired {
+            unrunnable: missing.into_iter().map(|(app, missing)| (app, missing.what)).collect(),
+            empty: loaded.is_empty,
             origin: Origin { directory: session.directory()?.display().to_string(), words: self.words() },
             source: self.name(session)?,
             variables: fingerprints(&apps),
@@ -142,6 +176,37 @@ impl SourceOptions {
         };
         Ok(Reading { desired, loaded })
     }
+}
+
+/// A daemon that knows sources: one that runs, or is to know what an earlier one has left.
+fn known_client(session: &Session) -> Result<Option<Client>, Failure> {
+    match session.present_client()? {
+        None if session.home.state().exists() => session.quiet_client().map(Some),
+        present => Ok(present),
+    }
+}
+
+/// Whether two names of sources mean the same files, whichever links lead there.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let real = |name: &str| -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = name.split(", ").map(|path| real(Path::new(path))).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    };
+    one == other || real(one) == real(other)
+}
+
+/// A path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+    there
+        .map_or_else(|| path.to_owned(), |(there, found)| found.join(path.strip_prefix(there).unwrap_or(Path::new(""))))
+}
+
+/// What is wrong with the programs of apps, by name.
+pub(super) fn unrunnable(apps: &[Wish]) -> BTreeMap<String, Unrunnable> {
+    apps.iter().filter_map(|wish| Some((wish.spec.name.clone(), check::unrunnable(&wish.spec)?))).collect()
 }
 
 /// Fingerprints of what the files of variables of apps hold, by name.

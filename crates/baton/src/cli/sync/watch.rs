@@ -16,7 +16,7 @@ use baton_core::sync::{Deed, DriftRule, Plan, Step, Synced};
 use baton_core::units::WallTime;
 use baton_os::clock;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -105,19 +105,9 @@ impl Watcher<'_> {
 
     /// Waits for what makes a pass necessary; how it deals with what was changed by hand follows from that.
     async fn wait(&mut self) -> io::Result<DriftRule> {
-        tokio::select! {
-            changed = self.inputs.changed() => changed?,
-            _ = self.force.recv() => return Ok(DriftRule::Leave),
-        }
-        let last = Instant::now() + LONGEST;
-        loop {
-            let quiet = (Instant::now() + QUIET).min(last);
-            tokio::select! {
-                changed = self.inputs.changed() => changed?,
-                _ = self.force.recv() => return Ok(DriftRule::Leave),
-                () = sleep_until(quiet) => return Ok(DriftRule::LeaveAll),
-            }
-        }
+        let changed = async || self.inputs.changed().await;
+        let asked = async || self.force.recv().await.unwrap_or_default();
+        settle(changed, asked, Instant::now, async |at| sleep_until(at).await).await
     }
 
     /// Reads the source and has the list follow it. What is wrong is told, and changes nothing.
@@ -130,7 +120,14 @@ impl Watcher<'_> {
                 files.extend(loaded.inputs.iter().chain(&loaded.looked_for).cloned());
                 directories.extend(loaded.directories.iter().cloned());
                 self.wanted = Wanted { files, directories, everything: false };
-                match self.apply(reading) {
+                let done = match emptied(reading) {
+                    Some(file) => Err(Failure::Usage(format!(
+                        "{} is empty: write it, or delete it, which removes its apps",
+                        file.display()
+                    ))),
+                    None => self.apply(reading),
+                };
+                match done {
                     Ok(Synced { plan, outcomes }) => {
                         self.done(&outcomes);
                         self.tell(&plan);
@@ -170,7 +167,7 @@ impl Watcher<'_> {
 
     /// Tells what a pass is about.
     fn tell(&self, plan: &Plan) {
-        let touched = |step: &&Step| !matches!(step.deed, Deed::Keep);
+        let touched = |step: &&Step| step.deed == Deed::Orphan || !step.is_nothing();
         let steps = plan.steps.iter().filter(touched).cloned().collect();
         for line in show::text(&Plan { steps, ..plan.clone() }) {
             self.session.line(&line);
@@ -215,9 +212,44 @@ impl Watcher<'_> {
     }
 }
 
+/// Waits for a change, and until there was none for a while; or until somebody asks for a pass.
+async fn settle(
+    mut changed: impl AsyncFnMut() -> io::Result<()>,
+    mut asked: impl AsyncFnMut(),
+    now: impl Fn() -> Instant,
+    until: impl AsyncFn(Instant),
+) -> io::Result<DriftRule> {
+    tokio::select! {
+        changed = changed() => changed?,
+        () = asked() => return Ok(DriftRule::Leave),
+    }
+    let last = now() + LONGEST;
+    loop {
+        let quiet = (now() + QUIET).min(last);
+        tokio::select! {
+            changed = changed() => changed?,
+            () = asked() => return Ok(DriftRule::Leave),
+            () = until(quiet) => return Ok(DriftRule::LeaveAll),
+        }
+    }
+}
+
+/// A file among others that has become empty, where that would remove its apps: more likely it is being written.
+fn emptied(reading: &Reading) -> Option<&Path> {
+    let mut files = reading.loaded.skipped.iter().map(|skipped| &*skipped.path).filter(|_| reading.desired.prune);
+    files.find(|path| path.metadata().is_ok_and(|found| found.is_file() && found.len() == 0))
+}
+
 /// What is told of a source that could not be read once.
-pub(super) fn unread_once(failure: &Failure) -> String {
+pub(crate) fn unread_once(failure: &Failure) -> String {
     format!("could not be read, and its apps stay as they are; `plan` or `sync` of it looks again: {failure}")
+}
+
+/// What is told of a source that was read once, and could not be applied as a whole.
+pub(crate) fn refused_once(plan: &Plan) -> Option<String> {
+    let refused = show::refused(plan);
+    (!refused.is_empty())
+        .then(|| format!("is applied in part: {}; `plan` or `sync` of it looks again", refused.join(", ")))
 }
 
 /// What is told of a followed source that can't be read.
@@ -226,7 +258,7 @@ fn unread(failure: &Failure) -> String {
 }
 
 /// Has the daemon tell everybody who looks at the list how reading a source went. Without a daemon there is no list.
-fn report(source: &str, error: Option<String>, follows: bool, session: &Session) {
+pub(crate) fn report(source: &str, error: Option<String>, follows: bool, session: &Session) {
     if let Ok(Some(mut client)) = session.present_client() {
         // Whether it arrives changes nothing for the source.
         let _ = client.call(Request::Report { source: source.into(), error, follows });
@@ -246,4 +278,71 @@ fn beginnings(source: &SourceOptions, session: &Session) -> Result<Wanted, Failu
     let paths: Vec<PathBuf> = source.files(session)?.iter().map(|path| resolve(&directory, path)).collect();
     let (directories, files) = paths.into_iter().partition(|path| path.is_dir());
     Ok(Wanted { files, directories, everything: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+    use tokio::sync::Notify;
+
+    /// Changes at these times (ms), on a clock that goes as they say.
+    struct Times {
+        begin: Instant,
+        clock: Cell<Duration>,
+        deadline: Cell<Duration>,
+        elapsed: Notify,
+        changes: RefCell<VecDeque<u64>>,
+    }
+
+    impl Times {
+        async fn changed(&self) -> io::Result<()> {
+            // Whoever waits for a time has said so then.
+            tokio::task::yield_now().await;
+            let next = self.changes.borrow().front().copied().map(Duration::from_millis);
+            if let Some(at) = next.filter(|at| *at < self.deadline.get()) {
+                self.changes.borrow_mut().pop_front();
+                self.clock.set(at);
+                return Ok(());
+            }
+            self.clock.set(self.deadline.get());
+            self.elapsed.notify_one();
+            std::future::pending().await
+        }
+
+        async fn until(&self, at: Instant) {
+            self.deadline.set(at - self.begin);
+            while self.clock.get() < at - self.begin {
+                self.elapsed.notified().await;
+            }
+        }
+    }
+
+    /// When the pass begins, and how many changes are left for another one.
+    fn pass(changes: &[u64]) -> (u128, usize) {
+        let times = Times {
+            begin: Instant::now(),
+            clock: Cell::default(),
+            deadline: Cell::new(Duration::MAX),
+            elapsed: Notify::new(),
+            changes: RefCell::new(changes.iter().copied().collect()),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let nobody = async || std::future::pending().await;
+        let now = || times.begin + times.clock.get();
+        let rule =
+            runtime.block_on(settle(async || times.changed().await, nobody, now, async |at| times.until(at).await));
+        assert_eq!(rule.expect("no error"), DriftRule::LeaveAll);
+        (times.clock.get().as_millis(), times.changes.borrow().len())
+    }
+
+    #[test]
+    fn edits_that_follow_each_other_are_one_pass_which_does_not_wait_for_ever() {
+        assert_eq!(pass(&[10]), (130, 0));
+        assert_eq!(pass(&[10, 110, 200]), (320, 0), "within 100 ms each");
+        assert_eq!(pass(&[10, 131]), (130, 1), "later");
+        let always: Vec<u64> = (0..100).map(|number| number * 50).collect();
+        assert_eq!(pass(&always), (2000, 60));
+    }
 }
