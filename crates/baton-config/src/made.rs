@@ -11,12 +11,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Put before a program that can't load what a command makes, on its first line: such modules are something then that is
-/// empty, whatever is done with it.
+/// Put before a program that can't load what a command makes, on its first line: such modules, and files that it reads
+/// itself, are something then that is empty, whatever is done with it.
 const WITHOUT_MODULES: &str = "typeof require === 'function' && (require = (real => { const nothing = new Proxy(() => {}, { \
      apply: () => nothing, get: (_, key) => key === 'then' ? undefined : key === 'toJSON' ? () => null \
      : key === Symbol.iterator ? () => [].values() : key === Symbol.toPrimitive ? () => '' : nothing }); \
-     return Object.assign(name => { try { return real(name); } catch { return nothing; } }, real); })(require)); ";
+     const parse = JSON.parse; JSON.parse = (text, ...more) => text === nothing ? nothing : parse(text, ...more); \
+     const files = fs => Object.create(fs, { readFileSync: { value: (...given) => { \
+     try { return fs.readFileSync(...given); } catch { return nothing; } } } }); \
+     return Object.assign(name => { try { const found = real(name); \
+     return name === 'fs' || name === 'node:fs' ? files(found) : found; } catch { return nothing; } }, real); })(require)); ";
 
 /// A command that makes what a source reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,4 +117,30 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     };
     let texts: Option<Vec<String>> = all.iter().map(|one| Some(one.as_str()?.trim().to_owned())).collect();
     texts.filter(|texts| !texts.is_empty() && texts.iter().all(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_source_says_of_its_making_is_known_before_that_is_there() {
+        let root = tempfile::tempdir().expect("a directory");
+        let file = root.path().join("ecosystem.config.cjs");
+        for apps in [
+            "require('./made').apps.map(app => ({ ...app }))",
+            "[...require('./made.json').apps]",
+            "JSON.parse(require('fs').readFileSync(__dirname + '/made.json', 'utf8')).apps",
+            "[{ script: 'a.js', env: { L: require('node:fs').readFileSync('made').toString().trim() } }]",
+        ] {
+            let source = format!(
+                "module.exports = {{ generate: 'make', generate_from: 'src', emit: 'out.json', apps: {apps} }}"
+            );
+            std::fs::write(&file, source).expect("a file");
+            let options = LoadOptions { caller_cwd: root.path().into(), ..LoadOptions::default() };
+            let made = made_without_modules(std::slice::from_ref(&file), &options);
+            assert_eq!(made.generate.iter().map(|one| &*one.command).collect::<Vec<_>>(), ["make"], "{apps}");
+            assert_eq!(made.emit, [root.path().join("out.json")]);
+        }
+    }
 }
