@@ -80,8 +80,8 @@ impl ModuleConf {
         self.0.clear();
     }
 
-    /// The settings of one module; of all for `None`. Lines to copy.
-    pub fn lines(&self, module: Option<&str>, colour: Colour) -> Vec<String> {
+    /// The settings of one module; of all for `None`. Lines to copy, for the program under this name.
+    pub fn lines(&self, module: Option<&str>, program: &str, colour: Colour) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, value) in &self.0 {
             let Value::Object(map) = value else { continue };
@@ -89,17 +89,17 @@ impl ModuleConf {
                 continue;
             }
             lines.push(format!("{}{}", colour.paint(Style::Bold, "Module: "), colour.paint(Style::BoldBlue, name)));
-            settings(name, map, &mut lines);
+            settings(program, name, map, &mut lines);
         }
         lines
     }
 }
 
-fn settings(prefix: &str, map: &Map<String, Value>, lines: &mut Vec<String>) {
+fn settings(program: &str, prefix: &str, map: &Map<String, Value>, lines: &mut Vec<String>) {
     for (key, value) in map {
         match value {
-            Value::Object(map) => settings(&format!("{prefix}:{key}"), map, lines),
-            value => lines.push(format!("$ pm2 set {prefix}:{key} {}", plain(value))),
+            Value::Object(map) => settings(program, &format!("{prefix}:{key}"), map, lines),
+            value => lines.push(format!("$ {program} set {prefix}:{key} {}", plain(value))),
         }
     }
 }
@@ -170,10 +170,10 @@ mod tests {
         conf.set(&path("a:b:c"), "d");
         let off = Colour::Off;
         assert_eq!(
-            conf.lines(None, off),
+            conf.lines(None, "pm2", off),
             ["Module: pm2-logrotate", "$ pm2 set pm2-logrotate:max_size 10M", "Module: a", "$ pm2 set a:b:c d"]
         );
-        assert_eq!(conf.lines(Some("a"), off), ["Module: a", "$ pm2 set a:b:c d"]);
+        assert_eq!(conf.lines(Some("a"), "baton", off), ["Module: a", "$ baton set a:b:c d"]);
         assert_eq!(ModuleConf::parse(&conf.text()).expect("its own text"), conf);
         assert!(conf.text().starts_with("{\n    \"pm2-logrotate\": {\n        \"max_size\": \"10M\"\n    },\n"));
         assert!(conf.unset(&path("pm2-logrotate:max_size")) && !conf.unset(&path("nope:x")));

@@ -72,7 +72,7 @@ pub(super) fn assign(conf: &mut ModuleConf, key: &[String], value: Option<&str>)
 
 /// Shows the settings of one module, or of all.
 pub(super) fn show(conf: &ModuleConf, module: Option<&str>, session: &Session) {
-    for line in conf.lines(module, session.colour) {
+    for line in conf.lines(module, session.called.program(), session.colour) {
         session.line(&line);
     }
 }

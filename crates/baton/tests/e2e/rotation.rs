@@ -166,7 +166,7 @@ fn settings_hold_at_once_and_an_apps_own_come_first() {
     // For a running app: it goes on without knowing of it.
     let pid = baton.pid("all");
     baton.run(["set", "pm2-logrotate:compress", "false"]).ok();
-    baton.run(["set", "pm2-logrotate:max_size", "100K"]).ok().stdout_has("$ pm2 set pm2-logrotate:max_size 100K");
+    baton.run(["set", "pm2-logrotate:max_size", "100K"]).ok().stdout_has("$ baton set pm2-logrotate:max_size 100K");
     wait_for_parts(&all, |count| count >= 10);
     baton.run(["set", "pm2-logrotate:retain", "2"]).ok();
     baton.file("all", "");

@@ -29,8 +29,11 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, Failure> {
 /// Once, and for all managers at the same time: nothing competes.
 fn quiet_apps(bench: &Bench, with: &str, keys: &str, target: Target) -> Result<Row, Failure> {
     // A home holds what changes by itself; what is watched must be quiet.
-    let folder = watch::folder(bench)?;
-    let cwd = format!("    cwd: {},\n", serde_json::Value::from(folder.path().to_string_lossy()));
+    let parent = watch::folder(bench)?;
+    // What happens beside a watched folder is looked at: it may be replaced.
+    let folder = parent.path().join("quiet");
+    std::fs::create_dir(&folder).map_err(Failure::system("making a directory"))?;
+    let cwd = format!("    cwd: {},\n", serde_json::Value::from(folder.to_string_lossy()));
     let mut managers = bench.managers()?;
     for manager in &mut managers {
         fleet::start_with(manager, &format!("{cwd}{keys}"))?;
