@@ -49,7 +49,11 @@ fn look<N: AsRef<[u8]>>(root: &Path, names: &[N]) -> io::Result<Found> {
     let root = root.canonicalize()?;
     let named: PathBuf = names.iter().map(|name| OsStr::from_bytes(name.as_ref())).collect();
     // Links may lead anywhere within the folder.
-    let real = root.join(named).canonicalize()?;
+    let real = match root.join(&named).canonicalize() {
+        // Nor is it told what there is outside.
+        Err(_) if leads_out(&root, &named) => return Ok(Found::Forbidden),
+        real => real?,
+    };
     let Ok(below) = real.strip_prefix(&root) else { return Ok(Found::Forbidden) };
     let Some(file) = open_below(&root, below)? else { return Ok(Found::Forbidden) };
     let data = file.metadata()?;
@@ -61,6 +65,12 @@ fn look<N: AsRef<[u8]>>(root: &Path, names: &[N]) -> io::Result<Found> {
     } else {
         Found::Forbidden
     })
+}
+
+/// Whether a folder on the way to a path that is not there is outside.
+fn leads_out(root: &Path, named: &Path) -> bool {
+    let there = named.ancestors().skip(1).find_map(|above| root.join(above).canonicalize().ok());
+    there.is_some_and(|real| !real.starts_with(root))
 }
 
 /// Opens a path without links; `None` when somebody has put one there since it was looked at.
@@ -108,7 +118,14 @@ mod tests {
         symlink("loop", root.join("loop")).unwrap();
         assert_eq!(content(find(&root, &["a.TXT"])), "a");
         assert_eq!(content(find(&root, &["sub", "in"])), "a");
-        for outside in [&["out"][..], &["sub", "relative"], &["up"], &["up", "secret"]] {
+        for outside in [
+            &["out"][..],
+            &["sub", "relative"],
+            &["up"],
+            &["up", "secret"],
+            &["up", "nothing"],
+            &["up", "nothing", "deep"],
+        ] {
             assert!(matches!(find(&root, outside), Found::Forbidden), "{outside:?}");
         }
         for nothing in [&["nothing"][..], &["loop"], &["a.TXT", "below"]] {
