@@ -178,6 +178,16 @@ impl Client {
         }
     }
 
+    /// Whether the answer to what was asked last has to wait for something: else it comes before that to what is asked
+    /// next.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(crate) fn waits(&mut self, asked: u64) -> Result<bool, ClientError> {
+        self.call(Request::Hello { protocol: PROTOCOL })?;
+        Ok(!self.answered.contains_key(&asked))
+    }
+
     /// Follows what changes: the whole list first, then each change, until the daemon ends.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub use effect::{Effect, Scope};
 pub use event::{Event, Found, Pet};
 pub use pending::{Goal, Pending};
 pub use rollout::Rollout;
-pub use sync::Syncing;
+pub use sync::{Syncing, is_under_way as is_syncing};
 
 use crate::proto::{Change, Update};
 use crate::sync::Turn;

@@ -74,7 +74,8 @@ pub(super) fn next(world: &mut World, now: Now, effects: &mut Effects) -> bool {
     true
 }
 
-fn is_under_way(world: &World) -> bool {
+/// Whether a source is being followed at the moment.
+pub fn is_under_way(world: &World) -> bool {
     world.pending.values().any(|pending| pending.sync.is_some())
 }
 

@@ -92,8 +92,12 @@ pub(super) fn ask(desired: Desired, client: &mut Client) -> Result<Plan, Failure
 ///
 /// # Errors
 /// When it refuses.
-pub(super) fn ask_in_turn(desired: Desired, client: &mut Client) -> Result<Plan, Failure> {
-    answer(client.call(Request::PlanInTurn(Box::new(desired)))?)
+pub(super) fn ask_in_turn(desired: Desired, client: &mut Client, session: &Session) -> Result<Plan, Failure> {
+    let asked = client.ask(Request::PlanInTurn(Box::new(desired)))?;
+    if client.waits(asked)? {
+        session.say("another pass is under way: waiting for its end");
+    }
+    answer(client.answer(asked)?)
 }
 
 fn answer(reply: Reply) -> Result<Plan, Failure> {

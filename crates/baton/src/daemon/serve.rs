@@ -11,7 +11,7 @@ use baton_core::proto::{
 };
 use baton_core::select::Selector;
 use baton_core::spec::External;
-use baton_core::step::Event;
+use baton_core::step::{Event, is_syncing};
 use baton_core::sync;
 use baton_core::units::{InstanceId, Millis, Now};
 use baton_core::world::{Detail, Instance, InstanceView, Signal, Telling, Wanted};
@@ -92,16 +92,16 @@ impl Driver {
                 self.queue.push_back(Event::Command { op, command });
                 return;
             }
-            Request::Plan(desired) => match sync::plan(&self.world, &desired) {
-                Ok(plan) => Reply::Plan(plan),
-                Err(error) => Reply::Refused(Refusal::Sync(error)),
-            },
-            Request::PlanInTurn(desired) => {
+            Request::PlanInTurn(desired) if is_syncing(&self.world) => {
                 let op = self.new_op();
                 self.asked.insert(op, (client, id));
                 self.queue.push_back(Event::PlanAsked { op, desired });
                 return;
             }
+            Request::Plan(desired) | Request::PlanInTurn(desired) => match sync::plan(&self.world, &desired) {
+                Ok(plan) => Reply::Plan(plan),
+                Err(error) => Reply::Refused(Refusal::Sync(error)),
+            },
             Request::Sources => Reply::Sources(self.world.synced.clone()),
             Request::Report { source, error, follows } => {
                 self.unread.note(source, error, follows.then_some(client));

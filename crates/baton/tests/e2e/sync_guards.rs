@@ -7,7 +7,6 @@ use baton_core::world::Status;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
 
 fn gone(baton: &Baton, names: &[&str]) {
     for name in names {
@@ -202,21 +201,28 @@ fn who_waits_for_another_pass_is_shown_what_is_left_after_it() {
     baton.run(["sync"]).ok();
     let before = pids(&baton);
     std::fs::remove_file(&go).expect("it was there");
-    let sync = || baton.command(["sync"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let said = |name: &str| baton.dir().join("said").join(name);
+    let sync = |name: &str| {
+        let file = File::create(said(name)).expect("a file");
+        baton.command(["sync"]).stdout(file).spawn().expect("it starts")
+    };
+    std::fs::create_dir(baton.dir().join("said")).expect("a directory");
     write("2");
-    let first = sync();
+    let mut first = sync("first");
     baton.wait_for("the turn of a", |list| {
         list.iter().any(|view| view.name == "a" && view.pid.is_some_and(|pid| u64::from(pid) != before["a"]))
     });
     write("3");
-    let second = sync();
+    let mut second = sync("second");
+    baton.wait_file(&said("second"), "another pass is under way");
     // `plan` waits for nobody.
     baton.run(["plan"]).code(2).stdout_has("env.VALUE: 1 → 3");
     baton.file("go", "");
-    for (sync, wanted) in [(first, "env.VALUE: 1 → 2"), (second, "env.VALUE: 2 → 3")] {
-        let output = sync.wait_with_output().expect("it ends");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && said.matches(wanted).count() == 2, "{said}");
+    for (sync, name, wanted) in [(&mut first, "first", "env.VALUE: 1 → 2"), (&mut second, "second", "env.VALUE: 2 → 3")]
+    {
+        let success = sync.wait().expect("it ends").success();
+        let said = std::fs::read_to_string(said(name)).expect("what it said");
+        assert!(success && said.matches(wanted).count() == 2, "{said}");
     }
     baton.run(["sync"]).ok().stdout_has("nothing to do");
 }

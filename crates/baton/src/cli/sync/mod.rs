@@ -154,7 +154,7 @@ type Agreed = Option<Vec<String>>;
 
 /// Shows the plan, once nobody else is following a source, and asks about removals.
 fn prepare(desired: &Desired, yes: bool, client: &mut Client, session: &Session) -> Result<(Plan, Agreed), Failure> {
-    let plan = plan::ask_in_turn(desired.clone(), client)?;
+    let plan = plan::ask_in_turn(desired.clone(), client, session)?;
     for line in show::text(&plan) {
         session.line(&line);
     }
@@ -205,7 +205,7 @@ fn carry_out_at_once(
     client: &mut Client,
     session: &Session,
 ) -> Result<Synced, Failure> {
-    let plan = plan::ask_in_turn(reading.desired.clone(), client)?;
+    let plan = plan::ask_in_turn(reading.desired.clone(), client, session)?;
     carry_out(reading, &plan, None, manner, client, session)
 }
 
