@@ -173,7 +173,18 @@ mod tests {
 
     fn stat(pid: u32, ppid: u32, session: u32) -> Stat {
         let start_time = u64::from(pid) * 10;
-        Stat { pid, state: b'S', ppid, pgrp: session, session, ticks: 1, threads: 1, start_time, resident: 0 }
+        Stat {
+            pid,
+            state: b'S',
+            exiting: false,
+            ppid,
+            pgrp: session,
+            session,
+            ticks: 1,
+            threads: 1,
+            start_time,
+            resident: 0,
+        }
     }
 
     fn leader(id: u32, pid: u32, start_time: u64) -> (InstanceId, Identity) {

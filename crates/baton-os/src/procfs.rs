@@ -10,6 +10,9 @@ use std::os::unix::fs::DirEntryExt;
 /// Longer than any `stat`.
 const LINE: usize = 4096;
 
+/// The kernel's `PF_EXITING`, among the flags of a process. Its number is the same since Linux 2.4.
+const EXITING: u32 = 4;
+
 /// Files of [`Watched`] that are open at most: they must not be what a daemon of many apps runs out of.
 const MOST_FILES: usize = 256;
 
@@ -20,6 +23,8 @@ pub(crate) struct Stat {
     pub(crate) pid: u32,
     /// State letter; see [`Stat::is_dead`].
     pub(crate) state: u8,
+    /// Whether it has begun to end: it starts nobody any more, and what it has is no longer to be seen.
+    pub(crate) exiting: bool,
     /// Parent.
     pub(crate) ppid: u32,
     /// Process group.
@@ -41,6 +46,11 @@ impl Stat {
     /// says zombie and the process lives.
     pub(crate) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
+    }
+
+    /// Whether it is dead, or about to be.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_dead() || (self.exiting && self.threads <= 1)
     }
 }
 
@@ -228,15 +238,18 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let ppid = number(fields.next()?)?;
     let pgrp = number(fields.next()?)?;
     let session = number(fields.next()?)?;
-    // 7 tty … 13 cmajflt lie between; 14 and 15 are the times.
-    let user: u64 = fields.nth(7)?.parse().ok()?;
+    // 7 tty and 8 tpgid lie between; 9 are the flags.
+    let flags: u32 = fields.nth(2)?.parse().ok()?;
+    // 10 minflt … 13 cmajflt lie between; 14 and 15 are the times.
+    let user: u64 = fields.nth(4)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     // 16 cutime … 19 nice; 20 counts threads, 22 is the start time.
     let threads = number(fields.nth(4)?)?;
     let start_time = fields.nth(1)?.parse().ok()?;
     // 23 is the size of the address space.
     let resident = fields.nth(1)?.parse().ok()?;
-    Some(Stat { pid, state, ppid, pgrp, session, ticks: user + system, threads, start_time, resident })
+    let exiting = flags & EXITING != 0;
+    Some(Stat { pid, state, exiting, ppid, pgrp, session, ticks: user + system, threads, start_time, resident })
 }
 
 /// Ids of processes from outside our pid namespace read 0, and dead ones -1.
@@ -253,9 +266,20 @@ mod tests {
         let line = b"42 (a) R 1 (b c)) S 7 40 39 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 3 0 987654 1 222 3\n";
         let stat = parse_stat(line).unwrap();
         let (start_time, resident) = (987_654, 222);
-        let expected =
-            Stat { pid: 42, state: b'S', ppid: 7, pgrp: 40, session: 39, ticks: 560, threads: 3, start_time, resident };
+        let expected = Stat {
+            pid: 42,
+            state: b'S',
+            exiting: false,
+            ppid: 7,
+            pgrp: 40,
+            session: 39,
+            ticks: 560,
+            threads: 3,
+            start_time,
+            resident,
+        };
         assert_eq!(stat, expected);
+        assert!(Stat { exiting: true, threads: 1, ..stat }.is_over() && !stat.is_over());
         assert!(!Stat { state: b'Z', ..stat }.is_dead(), "two threads live on");
         assert!(Stat { state: b'Z', threads: 1, ..stat }.is_dead());
     }

@@ -88,8 +88,6 @@ impl Client {
         home.create()?;
         // Whoever has this lock starts; the others find its daemon when they get it.
         let _starting = lock_start(home)?;
-        // Before the next look, so that no socket appears unseen in between.
-        let watch = Watch::on(home);
         if let Some(client) = Self::connect(home)? {
             return Ok(client);
         }
@@ -99,7 +97,7 @@ impl Client {
         match readiness.wait() {
             Ok(()) => Self::connect(home)?.ok_or(ClientError::Lost),
             // The guard of a daemon that has just died starts it again: that one is awaited.
-            Err(text) if text == HELD => watch?.await_daemon(home),
+            Err(text) if text == HELD => Watch::on(home)?.await_daemon(home),
             Err(text) => Err(ClientError::NotStarted(text)),
         }
     }
@@ -278,7 +276,8 @@ pub(crate) fn lock_start(home: &Home) -> Result<File, ClientError> {
     Ok(file)
 }
 
-/// Sees a daemon's socket appear: it is put in place by a rename when it already answers.
+/// Sees a daemon's socket appear: it is put in place by a rename when it already answers. Only for who must wait: the
+/// kernel takes some milliseconds to take a watch back.
 struct Watch {
     inotify: OwnedFd,
 }
@@ -294,6 +293,7 @@ impl Watch {
 
     fn await_daemon(self, home: &Home) -> Result<Client, ClientError> {
         loop {
+            // Also at first: it may have appeared before it was watched for.
             if let Some(client) = Client::connect(home)? {
                 return Ok(client);
             }

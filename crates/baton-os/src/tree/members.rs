@@ -60,7 +60,9 @@ pub(crate) enum Sign {
     Of(usize),
     /// Nothing.
     No,
-    /// It has ended, and may have had anything.
+    /// Nothing now, as one that has no variables, or not yet.
+    Unclear,
+    /// It has ended, or is about to, and may have had anything.
     Gone,
 }
 
@@ -126,8 +128,9 @@ pub(crate) fn find(
     adopt_children(&candidates, &mut owner, may_be);
     for stat in &candidates {
         // A child of ours that is no leader is on its way to become one, for a moment with our descriptors.
-        if stat.is_dead() {
-            whole &= before.get(&stat.pid).is_some_and(|earlier| earlier.is_dead());
+        // Whom the last look found like that had left nobody behind whom this one doesn't find.
+        if stat.is_over() {
+            whole &= before.get(&stat.pid).is_some_and(Stat::is_over);
         }
         if stat.is_dead() || stat.ppid == us || owner.contains_key(&stat.pid) {
             continue;
@@ -138,6 +141,9 @@ pub(crate) fn find(
                 confirmed[index] |= by_session(stat) == Some(index) && !stranger(index);
             }
             Sign::Of(_) | Sign::No => {}
+            Sign::Unclear => {
+                whole &= before.get(&stat.pid).is_some_and(|earlier| earlier.start_time == stat.start_time);
+            }
             Sign::Gone => whole = false,
         }
     }
@@ -219,11 +225,9 @@ impl<'a> ProcSigns<'a> {
 
     fn by_mark(&mut self, pid: u32) -> Sign {
         let read = procfs::read_into(&format!("/proc/{pid}/environ"), &mut self.buffer);
-        // One that is ending has no memory any more; few others have no variables.
-        if read.is_err() || self.buffer.is_empty() {
-            let lives = procfs::stat(pid, &mut self.buffer).is_ok_and(|stat| stat.is_some_and(|stat| !stat.is_dead()));
-            // Unreadable is another user's.
-            return if lives { Sign::No } else { Sign::Gone };
+        if self.buffer.is_empty() {
+            // Unreadable is another user's; one that becomes another program has none for a moment.
+            return if read.is_ok() { Sign::Unclear } else { Sign::No };
         }
         let variables = self.buffer.split(|&byte| byte == 0);
         let mut marks = variables.filter_map(|variable| variable.strip_prefix(MARK));
@@ -258,9 +262,18 @@ impl<'a> ProcSigns<'a> {
 
 impl Signs for ProcSigns<'_> {
     fn of(&mut self, pid: u32) -> Sign {
-        match self.by_mark(pid) {
-            Sign::No => self.by_fifo(pid).map_or(Sign::No, Sign::Of),
-            known => known,
+        let by_mark = self.by_mark(pid);
+        if let Sign::Of(_) = by_mark {
+            return by_mark;
+        }
+        if let Some(index) = self.by_fifo(pid) {
+            return Sign::Of(index);
+        }
+        // One that is ending shows neither: so it must not have begun to by now.
+        match procfs::stat(pid, &mut self.buffer) {
+            Ok(Some(stat)) if !stat.is_over() => by_mark,
+            Ok(_) => Sign::Gone,
+            Err(_) => Sign::No,
         }
     }
 }
@@ -269,6 +282,8 @@ impl Signs for ProcSigns<'_> {
 mod tests {
     use super::*;
 
+    const UNCLEAR: usize = usize::MAX - 1;
+
     /// The pids that carry a sign, and of which tree.
     struct Carriers(Vec<(u32, usize)>);
 
@@ -276,6 +291,7 @@ mod tests {
         fn of(&mut self, pid: u32) -> Sign {
             match self.0.iter().find(|(carrier, _)| *carrier == pid) {
                 Some((_, usize::MAX)) => Sign::Gone,
+                Some((_, UNCLEAR)) => Sign::Unclear,
                 Some((_, index)) => Sign::Of(*index),
                 None => Sign::No,
             }
@@ -289,6 +305,7 @@ mod tests {
     /// Processes as (pid, parent, session); each started at the time of its pid.
     fn table(processes: &[(u32, u32, u32)]) -> BTreeMap<u32, Stat> {
         let stat = |&(pid, ppid, session): &(u32, u32, u32)| Stat {
+            exiting: false,
             pid,
             state: b'S',
             ppid,
@@ -379,6 +396,15 @@ mod tests {
         later.get_mut(&106).expect("it is there").state = b'Z';
         assert!(!of(&later, &table, &[]), "it ended since the last picture");
         assert!(of(&later, &later, &[]), "it has been dead for a while");
+        let mut ending = table.clone();
+        ending.get_mut(&106).expect("it is there").exiting = true;
+        assert!(!of(&ending, &table, &[]), "it began to end since the last picture");
+        assert!(of(&later, &ending, &[]), "it could start nobody any more");
+        assert!(of(&table, &table, &[(106, UNCLEAR)]), "it has had no variables for a while");
+        assert!(
+            !of(&table, &with(&[(100, 50, 100)]), &[(106, UNCLEAR)]),
+            "it may have become another program just now"
+        );
     }
 
     #[test]

@@ -148,6 +148,14 @@ impl Baton {
         }
     }
 
+    /// Ends daemon and guard, of whom neither gets the time to start the other again.
+    pub(crate) fn kill_both(&self) {
+        let (daemon, guard) = (self.daemon(), self.guard());
+        send(guard, rustix::process::Signal::STOP);
+        [daemon, guard].map(kill);
+        [daemon, guard].map(ended);
+    }
+
     /// The guard's pid.
     pub(crate) fn guard(&self) -> u32 {
         let greeting = self.connect().expect("daemon").ask(Request::Hello { protocol: baton_core::proto::PROTOCOL });

@@ -140,12 +140,8 @@ fn a_killed_guard_is_replaced_and_then_a_killed_daemon_too() {
 fn when_both_die_the_apps_live_on_and_are_adopted_at_the_next_command() {
     let baton = Baton::new();
     baton.start("a", &["wait"]);
-    let (app, daemon, guard) = (baton.pid("a"), baton.daemon(), baton.guard());
-    kill(guard);
-    kill(daemon);
-    ended(guard);
-    ended(daemon);
-    // Whatever began to take over in between is let finish, then killed as well.
+    let app = baton.pid("a");
+    baton.kill_both();
     assert!(alive(app));
     assert_eq!(baton.pid("a"), app);
     assert_eq!(baton.entry("a")["pm2_env"]["restart_time"], 0);

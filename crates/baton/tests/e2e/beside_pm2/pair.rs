@@ -321,9 +321,11 @@ fn comparable(text: &str, home: &Path, work: &Path) -> String {
     let mut text = places(text, home, work);
     for (pattern, name) in [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
-        (r"(?m)^(pid|uptime) : [1-9]\d*s?$", "$1 : <n>"),
+        (r"(?m)^pid : [1-9]\d*$", "pid : <n>"),
+        // The first second too, which one of both may have left behind; what doesn't run has no unit.
+        (r"(?m)^uptime : \d+[smhD]$", "uptime : <n>"),
         (r"(?m)^memory usage : .*$", "memory usage : <n>"),
-        (r"(?m)^(│ uptime +│) \d+s", "$1 Ns"),
+        (r"(?m)^(│ uptime +│) \d+[smhD]", "$1 Ns"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
     ] {
         text = Regex::new(pattern).expect("pattern").replace_all(&text, name).into_owned();

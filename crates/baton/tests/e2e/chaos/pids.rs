@@ -57,7 +57,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// Somebody else's process, which leads a session as an app does, with this number.
 fn stranger_at(pid: u32) -> Child {
-    loop {
+    for _ in 0..1000 {
         std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("root may");
         let mut child = command("setsid").arg(testapp()).arg("wait").spawn().expect("a process");
         if child.id() == pid {
@@ -66,6 +66,7 @@ fn stranger_at(pid: u32) -> Child {
         child.kill().expect("ours");
         child.wait().expect("ours");
     }
+    panic!("the number {pid} is not to be had");
 }
 
 /// Short processes, one after the other; how many of them did not end by themselves.
@@ -113,10 +114,10 @@ fn no_stranger_is_ever_signalled_or_adopted() {
 
     // What is on record is gone altogether, and others have the numbers.
     let (app, daemon, guard) = (baton.pid("tree"), baton.daemon(), baton.guard());
-    // All at once, so that none of them takes over.
-    let all: Vec<u32> = [guard, daemon].into_iter().chain(super::of_home(&baton)).collect();
-    all.iter().copied().for_each(kill);
-    all.iter().copied().for_each(ended);
+    baton.kill_both();
+    let apps = super::of_home(&baton);
+    apps.iter().copied().for_each(kill);
+    apps.iter().copied().for_each(ended);
     let mut strangers = [app, daemon, guard].map(stranger_at);
     baton.run(["jlist"]).ok();
     let view = baton.wait_status("tree", Status::Online);

@@ -25,15 +25,6 @@ fn files(baton: &Baton) -> Vec<PathBuf> {
     all
 }
 
-/// Ends daemon and guard at once.
-fn strike(baton: &Baton) {
-    let (daemon, guard) = (baton.daemon(), baton.guard());
-    kill(guard);
-    kill(daemon);
-    ended(guard);
-    ended(daemon);
-}
-
 #[test]
 fn a_broken_file_is_set_aside_by_name_and_no_app_runs_twice() {
     let sample = Baton::new();
@@ -49,7 +40,7 @@ fn a_broken_file_is_set_aside_by_name_and_no_app_runs_twice() {
             baton.start("b", &["wait"]);
             baton.run(["save"]).ok();
             let (a, b) = (baton.pid("a"), baton.pid("b"));
-            strike(&baton);
+            baton.kill_both();
             let path = baton.home().join(name);
             let Ok(content) = std::fs::read(&path) else { continue };
             let broken = match harm {
