@@ -173,7 +173,8 @@ fn ring(bell: &OwnedFd) {
 const FRESH: Duration = Duration::from_millis(20);
 
 /// Looks in a row that find nothing while somebody ended unseen each time: processes come and go on any machine, and one
-/// of a tree whose every process ends as soon as it has begun the next would have been seen in one of them.
+/// of a tree whose every process ends as soon as it has begun the next would have been seen in one of them. As many
+/// again, with pauses, where an output is still open for writing: it may be so by a process that is not to be seen.
 const UNSURE_LOOKS: u32 = 64;
 
 /// How long to wait after the kernel refused to show processes or give descriptors, in nanoseconds.
@@ -347,6 +348,11 @@ enum Outcome {
 }
 
 impl Watch {
+    /// Whether an output of the tree, if there are any, is open for writing somewhere.
+    fn is_heard(&self) -> bool {
+        !self.belongings.outputs.is_empty() && !shortcut::is_mute(&self.belongings)
+    }
+
     /// Draws the conclusion from a look, which may not have been at everybody.
     fn take(&mut self, found: &Found, whole: bool) -> Outcome {
         self.session_known = found.session_known;
@@ -356,7 +362,15 @@ impl Watch {
                 return Outcome::NotYet;
             }
             self.empty += 1;
-            let enough = if whole { 2 } else { UNSURE_LOOKS };
+            let enough = match whole {
+                // Somebody has an output open for writing, and was missed so far.
+                _ if self.is_heard() => 2 * UNSURE_LOOKS,
+                true => 2,
+                false => UNSURE_LOOKS,
+            };
+            if self.empty > UNSURE_LOOKS {
+                self.next = Next::Retry;
+            }
             return if self.empty >= enough { Outcome::Gone } else { Outcome::NotYet };
         }
         self.empty = 0;
@@ -450,5 +464,41 @@ fn signal_all(leader: &Identity, found: &Found, signal: Signal) {
 fn signal_leader(leader: &Identity, signal: Signal) {
     if let Ok(Some(process)) = Process::find(leader) {
         let _ = process.signal(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, Mode, OFlags, mknodat, open};
+
+    #[test]
+    fn an_output_that_is_open_for_writing_is_not_taken_for_one_of_a_tree_that_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("a.out");
+        mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+        let reader = open(&fifo, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).expect("a reader");
+        let writer = open(&fifo, OFlags::WRONLY, Mode::empty()).expect("a writer");
+        let watch = || Watch {
+            belongings: Belongings {
+                leader: Identity { pid: 1, start_time: 1, boot_id: "boot".into() },
+                mark: String::new(),
+                fifos: vec![fifo.clone()],
+                outputs: vec![Arc::new(reader.try_clone().expect("a copy"))],
+                group: None,
+            },
+            aim: Aim::Kill,
+            living: Vec::new(),
+            empty: 0,
+            session_known: false,
+            next: Next::Look,
+        };
+        let looks = |whole| {
+            let mut watch = watch();
+            (1_u32..).find(|_| watch.take(&Found::default(), whole) == Outcome::Gone)
+        };
+        assert_eq!([looks(true), looks(false)], [Some(2 * UNSURE_LOOKS); 2], "somebody writes");
+        drop(writer);
+        assert_eq!([looks(true), looks(false)], [Some(2), Some(UNSURE_LOOKS)], "nobody does");
     }
 }

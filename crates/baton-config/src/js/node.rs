@@ -141,31 +141,17 @@ fn split<'a>(stdout: &'a [u8], marker: &str) -> (&'a [u8], Option<Value>) {
 }
 
 fn interpret(mut report: Value, console: Vec<u8>, file: PathBuf) -> Result<Evaluated, JsError> {
-    if let Some(error) = report.get("error") {
-        let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
-        let places = places(&text("stack").unwrap_or_default());
-        let (name, message) = (text("name").unwrap_or_default(), text("message").unwrap_or_default());
-        return Err(fail(errors::thrown(&name, &message, text("code"), places), console, &file));
-    }
-    if let Some(code) = report.get("exit").and_then(Value::as_i64) {
-        return Err(fail(JsErrorKind::Exit { code: code as i32 }, console, &file));
-    }
-    if report.get("pending").is_some() {
-        return Err(fail(JsErrorKind::NeverSettles, console, &file));
-    }
-    if report["nothing"] == json!(true) {
-        return Err(fail(JsErrorKind::Nothing, console, &file));
-    }
-    let mut inputs = vec![file];
-    for input in report["inputs"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if !inputs.iter().any(|known| known == Path::new(input)) {
-            inputs.push(input.into());
-        }
-    }
     let paths = |told: &Value| -> Vec<PathBuf> {
         told.as_array().into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from).collect()
     };
+    let mut inputs = vec![file.clone()];
+    inputs.extend(paths(&report["inputs"]).into_iter().filter(|input| *input != file));
     let (looked_for, directories) = (paths(&report["lookedFor"]), paths(&report["directories"]));
+    if let Some(kind) = failure(&report) {
+        // A repair of any of them is worth another look.
+        inputs.extend(looked_for);
+        return Err(JsError { kind: Box::new(kind), console, inputs, effects: Vec::new() });
+    }
     let traces = Trace::read_all(&report["traces"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let variable = |one: &Value| Undefined { app: text(&one[0]), map: text(&one[1]), name: text(&one[2]) };
@@ -174,6 +160,23 @@ fn interpret(mut report: Value, console: Vec<u8>, file: PathBuf) -> Result<Evalu
     let value = report["value"].take();
     let exact = report.get("exact").and_then(Value::as_str).map(str::to_owned);
     Ok(Evaluated { value, exact, inputs, looked_for, directories, console, undefined, exported, traces, note: None })
+}
+
+/// Why there is no result.
+fn failure(report: &Value) -> Option<JsErrorKind> {
+    if let Some(error) = report.get("error") {
+        let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
+        let places = places(&text("stack").unwrap_or_default());
+        let (name, message) = (text("name").unwrap_or_default(), text("message").unwrap_or_default());
+        return Some(errors::thrown(&name, &message, text("code"), places));
+    }
+    if let Some(code) = report.get("exit").and_then(Value::as_i64) {
+        return Some(JsErrorKind::Exit { code: code as i32 });
+    }
+    if report.get("pending").is_some() {
+        return Some(JsErrorKind::NeverSettles);
+    }
+    (report["nothing"] == json!(true)).then_some(JsErrorKind::Nothing)
 }
 
 /// The positions in a stack of V8. That of a syntax error is its first line, without a column.

@@ -88,7 +88,7 @@ fn has_ended(tree: &Belongings) -> bool {
 }
 
 /// Whether nobody has any of the outputs open for writing.
-fn is_mute(tree: &Belongings) -> bool {
+pub(super) fn is_mute(tree: &Belongings) -> bool {
     let mut fds: Vec<PollFd<'_>> = tree.outputs.iter().map(|fd| PollFd::new(&**fd, PollFlags::IN)).collect();
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let looked = poll(&mut fds, Some(&now)).is_ok();

@@ -152,8 +152,8 @@ impl Baton {
     pub(crate) fn kill_both(&self) {
         let (daemon, guard) = (self.daemon(), self.guard());
         send(guard, rustix::process::Signal::STOP);
-        [daemon, guard].map(kill);
-        [daemon, guard].map(ended);
+        [daemon, guard].into_iter().for_each(kill);
+        [daemon, guard].into_iter().for_each(ended);
     }
 
     /// The guard's pid.

@@ -1,6 +1,6 @@
 //! The manager may die at any moment: processes are killed and their successors looked for.
 
-use crate::harness::{Baton, Watch, alive, ended, kill, port_in, testapp};
+use crate::harness::{Baton, Watch, alive, kill, port_in, testapp};
 use baton_core::world::{Exit, Status};
 use serde_json::json;
 use std::process::Stdio;

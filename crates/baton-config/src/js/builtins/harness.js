@@ -3,6 +3,7 @@
 const fs = require('fs');
 const path = require('path');
 const Module = require('module');
+const { MessageChannel, receiveMessageOnPort } = require('worker_threads');
 const { fileURLToPath, pathToFileURL } = require('url');
 const { file, marker, expression, argv, fields } = JSON.parse(fs.readFileSync(0, 'utf8'));
 
@@ -10,7 +11,7 @@ const { file, marker, expression, argv, fields } = JSON.parse(fs.readFileSync(0,
 const write = (text) => {
   for (let bytes = Buffer.from(`\n${marker}${text}\n`); bytes.length; ) bytes = bytes.subarray(fs.writeSync(1, bytes));
 };
-const print = (report) => write(JSON.stringify(report));
+const print = (report) => write(JSON.stringify({ ...report, ...seen() }));
 const exit = process.exit;
 let done = false;
 const fail = (error) => {
@@ -29,6 +30,12 @@ process.exit = (code = process.exitCode ?? 0) => { if (!done) print({ exit: Numb
 
 // What the file reads, looks for and lists.
 const [read, lookedFor, directories] = [new Set(), new Set(), new Set()];
+const told = [];
+const seen = () => {
+  for (const tell of told) tell();
+  const required = Object.keys(require.cache).filter((name) => name.startsWith('/'));
+  return { inputs: [...new Set([...read, ...required])], lookedFor: [...lookedFor], directories: [...directories] };
+};
 const note = (set, given) => {
   if (typeof given === 'string' || Buffer.isBuffer(given)) set.add(path.resolve(String(given)));
   else if (given instanceof URL && given.protocol === 'file:') set.add(fileURLToPath(given));
@@ -100,16 +107,42 @@ const hooks = `
 const isHelpers = ${isHelpers};
 const standIn = (from) => 'data:text/javascript,' + encodeURIComponent('const made = globalThis[Symbol.for("baton.helpers")](' + JSON.stringify(from) + '); export default made; export const { defineApp, definePythonService, defineNodeService, defineAgent, defineStack, loadServices } = made;');
 const found = (context) => ({ url: standIn(context.parentURL ?? null), format: 'module', shortCircuit: true });
+const missing = (request, context) => /^(\\.{0,2}\\/|file:)/.test(request) ? { missing: new URL(request, context.parentURL).href } : {};
 `;
+// What is imported is not in the cache of what is required.
+const hear = ({ url, missing }) => {
+  if (url?.startsWith('file:')) read.add(fileURLToPath(url));
+  if (missing) lookedFor.add(fileURLToPath(missing));
+};
 let hooked = false;
 const hook = () => {
   if (hooked) return;
   hooked = true;
+  const resolve = (asynchronous) => {
+    const [begin, wait] = asynchronous ? ['async ', 'await '] : ['', ''];
+    return `${begin}(request, context, next) => {
+      if (isHelpers(request) && request !== 'baton') return found(context);
+      try {
+        const result = ${wait}next(request, context);
+        tell({ url: result.url });
+        return result;
+      } catch (error) {
+        if (isHelpers(request)) return found(context);
+        tell(missing(request, context));
+        throw error;
+      }
+    }`;
+  };
   if (Module.registerHooks) {
-    const make = new Function(`${hooks} return (request, context, next) => { if (!isHelpers(request)) return next(request, context); if (request !== 'baton') return found(context); try { return next(request, context); } catch { return found(context); } };`);
-    Module.registerHooks({ resolve: make() });
+    Module.registerHooks({ resolve: new Function('tell', `${hooks} return ${resolve(false)};`)(hear) });
   } else if (Module.register) {
-    Module.register(`data:text/javascript,${encodeURIComponent(`${hooks} export async function resolve(request, context, next) { if (!isHelpers(request)) return next(request, context); if (request !== 'baton') return found(context); try { return await next(request, context); } catch { return found(context); } }`)}`);
+    const { port1, port2 } = new MessageChannel();
+    const source = `${hooks} let port; const tell = (what) => port.postMessage(what); export const initialize = (given) => { port = given; }; export const resolve = ${resolve(true)};`;
+    Module.register(`data:text/javascript,${encodeURIComponent(source)}`, { data: port2, transferList: [port2] });
+    port1.unref();
+    told.push(() => {
+      for (let next; (next = receiveMessageOnPort(port1)); ) hear(next.message);
+    });
   }
 };
 const importFile = () => {
@@ -156,11 +189,10 @@ const misses = (error) => error?.code === 'ERR_MODULE_NOT_FOUND' && error.messag
   const { text, without, traces } = settle.stringify(await settle(value, { ...process.env }), (env) => host?.trace(env));
   const loaded = Object.values(require.cache);
   const exported = loaded.length > 1 ? modules(file, loaded) : [];
-  const inputs = [...new Set([...read, ...Object.keys(require.cache).filter((name) => name.startsWith('/'))])];
-  const told = { inputs, lookedFor: [...lookedFor], directories: [...directories], traces };
+  const report = { ...seen(), traces };
   // As a text within the text: halves of surrogate pairs are no values of JSON everywhere.
-  if (/\\ud[89a-f]/.test(text)) told.exact = text;
+  if (/\\ud[89a-f]/.test(text)) report.exact = text;
   done = true;
-  write(`${JSON.stringify(told).slice(0, -1)},"without":${JSON.stringify(without)},"exported":${JSON.stringify(exported)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
+  write(`${JSON.stringify(report).slice(0, -1)},"without":${JSON.stringify(without)},"exported":${JSON.stringify(exported)},"value":${text ?? 'null'},"nothing":${text === undefined}}`);
   exit(0);
 })().catch(fail);

@@ -1,7 +1,7 @@
 //! Files of the state that are cut off, emptied or overwritten.
 
 use super::runs;
-use crate::harness::{Baton, Watch, alive, ended, kill, testapp};
+use crate::harness::{Baton, Watch, alive, kill, testapp};
 use baton_core::world::Status;
 use std::path::PathBuf;
 use std::process::Stdio;
