@@ -15,6 +15,12 @@ use tempfile::TempDir;
 /// PM2 is slow and two of its daemons at once make waiting for it slower still: one pair at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Seconds that a command of PM2's has.
+const PATIENCE: &str = "60";
+
+/// The exit code of a command that had not ended by then.
+const OUT_OF_TIME: Option<i32> = Some(124);
+
 /// PM2's program, if it is here. Where it must be, its absence is a failure.
 pub(crate) fn program() -> Option<PathBuf> {
     if !node() {
@@ -68,9 +74,19 @@ impl Pm2 {
         write(&self.work.path().join(name), content);
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end; once more where it does not come to one.
     pub(crate) fn run(&self, args: &[&str]) -> Said {
-        run(self.command(args), b"", self.home(), self.work.path())
+        self.run_with_input(args, b"")
+    }
+
+    fn run_with_input(&self, args: &[&str], input: &[u8]) -> Said {
+        let once = || run(self.command(args), input, self.home(), self.work.path());
+        let said = once();
+        if said.code != OUT_OF_TIME {
+            return said;
+        }
+        eprintln!("PM2 did not end: {args:?}, {said:?}");
+        once()
     }
 
     #[expect(
@@ -78,7 +94,9 @@ impl Pm2 {
         reason = "the program beside which baton is tested is started as a user would"
     )]
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        // Now and then a command of PM2's waits for ever for an answer that it has missed.
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "--kill-after=5", PATIENCE]).arg(&self.program);
         command.args(args).current_dir(self.work.path());
         world(&mut command, self.home(), &self.environment);
         command
@@ -138,7 +156,7 @@ impl Pair {
 
     /// Runs the same command under both with the same standard input.
     pub(crate) fn each_with_input(&self, args: &[&str], input: &[u8]) -> (Said, Said) {
-        let theirs = run(self.pm2.command(args), input, self.pm2.home(), self.pm2.work.path());
+        let theirs = self.pm2.run_with_input(args, input);
         let mut command = self.baton.command(args);
         world(&mut command, self.baton.home(), &self.pm2.environment);
         (theirs, run(command, input, self.baton.home(), self.baton.dir()))
