@@ -293,6 +293,9 @@ pub struct Saved {
     pub increment: Option<i64>,
     /// Whether it ran when the dump was written.
     pub up: bool,
+    /// The source that it belonged to.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// What to do with slots.

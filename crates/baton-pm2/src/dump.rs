@@ -50,6 +50,9 @@ fn saved_record(view: &InstanceView, host: Host<'_>) -> Map<String, Value> {
         if let Some(job) = &view.job {
             remainder["armed"] = job.armed.into();
         }
+        if let Some(owner) = &view.owner {
+            remainder["owner"] = owner.as_str().into();
+        }
         record.insert("baton".into(), remainder);
     }
     record

@@ -228,7 +228,8 @@ pub fn saved_from_record(record: &Map<String, Value>) -> Result<Saved, RecordErr
     let increment = spec.increment_var.as_ref().and_then(|variable| record.get(variable)).and_then(whole);
     let armed = record.get("baton").and_then(|baton| baton.get("armed")).and_then(Value::as_bool);
     let up = armed.unwrap_or_else(|| record.get("status").is_none_or(|status| status != "stopped"));
-    Ok(Saved { spec, number: number.unwrap_or(0), increment, up })
+    let owner = record.get("baton").and_then(|baton| baton.get("owner")).and_then(Value::as_str).map(str::to_owned);
+    Ok(Saved { spec, number: number.unwrap_or(0), increment, up, owner })
 }
 
 /// What a client asks to be started (`prepare`). The record has the client's own number of instances, or none for one.

@@ -357,6 +357,9 @@ fn restore(world: &mut World, now: Now, slots: Vec<Saved>, effects: &mut Effects
         let spec = Arc::new(slot.spec);
         let id = cut_off.unwrap_or_else(|| insert(world, now, spec.clone(), Some(slot.number), slot.increment));
         redefine(world, id, spec);
+        if let Some(instance) = world.instances.get_mut(&id) {
+            instance.owner = instance.owner.take().or(slot.owner);
+        }
         if slot.up {
             begin_slot(world, now, id, start, Done::Restarted, Vec::new(), &mut pending, effects);
         }

@@ -169,6 +169,7 @@ pub(crate) fn command(word: u32) -> Command {
                     number: n % 2,
                     increment: None,
                     up: !(word + n).is_multiple_of(4),
+                    owner: None,
                 })
                 .collect(),
         },

@@ -63,6 +63,23 @@ fn more_changes_than_the_kernel_remembers_lose_no_edit() {
 }
 
 #[test]
+fn apps_belong_to_their_source_after_save_and_resurrect_too() {
+    let baton = Baton::new();
+    ecosystems(&baton);
+    baton.run(["sync", "ecosystems"]).ok();
+    baton.run(["save"]).ok();
+    baton.run(["kill"]).ok();
+    baton.run(["resurrect"]).ok();
+    let before = pids(&baton);
+    baton.run(["plan", "ecosystems"]).code(0).stdout_has("nothing to do");
+    std::fs::remove_file(baton.dir().join("ecosystems/b.cljs")).expect("it is there");
+    baton.run(["sync", "ecosystems", "--prune"]).ok();
+    let after = pids(&baton);
+    assert!(!after.contains_key("b"), "{after:?}");
+    assert_eq!(touched(&before, &after), ["b"]);
+}
+
+#[test]
 fn a_job_comes_back_with_the_list_that_was_saved() {
     let baton = Baton::new();
     ecosystems(&baton);
