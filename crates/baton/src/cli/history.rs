@@ -49,8 +49,10 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<(), Failure> {
         if entry.unfinished {
             session.line("    interrupted: how much of it was done is not known");
         }
-        if !entry.failed.is_empty() {
-            session.line(&format!("    failed: {}", entry.failed.iter().cloned().collect::<Vec<_>>().join(", ")));
+        for (what, apps) in [("failed", &entry.failed), ("not attempted", &entry.left)] {
+            if !apps.is_empty() {
+                session.line(&format!("    {what}: {}", apps.iter().cloned().collect::<Vec<_>>().join(", ")));
+            }
         }
     }
     Ok(())
@@ -64,6 +66,7 @@ fn document(entry: &Entry) -> Value {
     document["files"] = json!(entry.files);
     document["rollback"] = json!(entry.rollback);
     document["failed"] = json!(entry.failed);
+    document["not_attempted"] = json!(entry.left);
     document["unfinished"] = entry.unfinished.into();
     document
 }

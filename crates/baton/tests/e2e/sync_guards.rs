@@ -290,6 +290,7 @@ fn the_first_failure_ends_a_pass_unless_it_is_to_go_on() {
     let before = pids(&baton);
     write("exit:3", "2");
     baton.run(["sync"]).code(1).stdout_has("~ a: failed").stdout_has("~ b: not attempted").stdout_has("~ c: not");
+    baton.run(["history"]).ok().stdout_has("    failed: a\n    not attempted: b, c\n");
     baton.wait_status("a", Status::Errored);
     let rest = baton.run(["sync", "--continue"]).code(1);
     rest.stdout_has("~ a: failed").stdout_has("~ b: restarted").stdout_has("~ c: restarted");

@@ -6,7 +6,7 @@
 use super::{show, source::Reading};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use baton_core::proto::{Done, Outcome};
+use baton_core::proto::Done;
 use baton_core::sync::{Deed, Desired, Plan, Scope, Step, Synced, between};
 use baton_core::units::WallTime;
 use baton_os::clock;
@@ -42,6 +42,9 @@ pub(crate) struct Entry {
     pub(crate) plan: Plan,
     /// Apps that failed.
     pub(crate) failed: BTreeSet<String>,
+    /// Apps that were not attempted, because another had failed before.
+    #[serde(default)]
+    pub(crate) left: BTreeSet<String>,
     /// Whether who asked for it did not live to its end, or the daemon: how much of the plan was done is not known.
     #[serde(default)]
     pub(crate) unfinished: bool,
@@ -98,9 +101,20 @@ impl Draft {
             number += 1;
         }
         let Draft { desired, files, rollback } = self;
-        let (at, failed) = (clock::now().wall, BTreeSet::new());
-        let entry =
-            Entry { version: VERSION, number, at, user, files, rollback, plan, failed, unfinished: true, desired };
+        let (at, failed, left) = (clock::now().wall, BTreeSet::new(), BTreeSet::new());
+        let entry = Entry {
+            version: VERSION,
+            number,
+            at,
+            user,
+            files,
+            rollback,
+            plan,
+            failed,
+            left,
+            unfinished: true,
+            desired,
+        };
         entry.write(folder)?;
         Ok(entry)
     }
@@ -133,9 +147,13 @@ impl Begun {
             return self.cancel();
         }
         let Some(mut entry) = self.entry.take() else { return };
-        let failed = |outcome: &&Outcome| matches!(outcome.done, Done::Failed(_));
+        let apps = |of: fn(&Done) -> bool| {
+            let those = synced.outcomes.iter().filter(|outcome| of(&outcome.done));
+            those.map(|outcome| outcome.name.clone()).collect()
+        };
         entry.plan = synced.plan.clone();
-        entry.failed = synced.outcomes.iter().filter(failed).map(|outcome| outcome.name.clone()).collect();
+        entry.failed = apps(|done| matches!(done, Done::Failed(_)));
+        entry.left = apps(|done| matches!(done, Done::Left(_)));
         entry.unfinished = false;
         if let Err(error) = entry.write(&self.folder).and_then(|()| self.drop_old()) {
             self.tell(&error, session);
