@@ -35,8 +35,12 @@ server.socket = socket.socket(fileno=3)
 server.socket.setblocking(False)
 # Threads that answer are waited for.
 server.daemon_threads = False
-signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
+# No handler: it would run in the midst of whatever the main thread does, such as starting a thread. All threads have
+# the signal blocked, and the main one waits for it.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+threading.Thread(target=server.serve_forever, args=(0.05,)).start()
 if "READY_FD" in os.environ:
     os.write(int(os.environ["READY_FD"]), b"ready\n")
-server.serve_forever(poll_interval=0.05)
+signal.sigwait({signal.SIGINT})
+server.shutdown()
 server.server_close()
