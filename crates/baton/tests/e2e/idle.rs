@@ -112,9 +112,12 @@ fn a_hundred_apps_with_files_and_times_wake_nobody_while_nothing_is_due() {
         }
     }
     assert_eq!(quiet, 4, "seconds in a row without any wake-up");
-    // The count does count, and what was waited for does come.
-    baton.run(["ping"]).ok();
-    assert!(naps(&own) > before);
+    // The count does count, once whoever answers has gone to sleep again; and what was waited for does come.
+    let counts = (0..100).any(|_| {
+        baton.run(["ping"]).ok();
+        naps(&own) > before
+    });
+    assert!(counts);
     baton.file("app50/main.js", "changed");
     baton.wait_for("the change", |list| {
         list.iter().any(|view| view.name == "app50" && view.restarts == 1 && view.status == Status::Online)
